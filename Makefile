@@ -1,0 +1,59 @@
+# Every target does its own set-up: Debian, Python 3.11 or newer and make are enough.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+INPUT ?= samples
+
+.DEFAULT_GOAL := help
+.PHONY: help label check test bench format docs clean
+
+help: ## show this help
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+label: $(VENV)/.runtime ## label the pictures in samples/, or what INPUT=path names
+	@$(BIN)/smartsight label $(INPUT)
+
+check: $(VENV)/.development ## lint, types and unit tests, in seconds
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/unit
+
+test: check ## everything: check, and all other tests
+	$(BIN)/pytest --durations=5
+
+bench: $(VENV)/.development ## measure: the figures of benchmarks/README.md
+	$(BIN)/python -m benchmarks.label
+
+format: $(VENV)/.development ## format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.development ## write the pages that come from the code
+	$(BIN)/python -c 'from shared.errors import as_markdown; print(as_markdown(), end="")' > docs/errors.md
+
+clean: ## remove what was installed here
+	rm -rf $(VENV) build *.egg-info
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'Python 3.11 or newer is needed: name one, as in make PYTHON=python3.12'; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(MAKE) --no-print-directory debian-venv; }
+
+# Debian keeps venv in a package of its own.
+.PHONY: debian-venv
+debian-venv:
+	@test "$$(id -u)" = 0 || { echo 'Python cannot make virtual environments here: sudo apt-get install python3-venv'; exit 1; }
+	apt-get update -qq && apt-get install -qq -y python3-venv
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(BIN)/python pyproject.toml constraints.txt
+	@echo 'Installing into $(VENV): a minute or two, once ...'
+	@$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.runtime
+	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""What two or more of producer, worker and results API need."""

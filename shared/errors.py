@@ -1,0 +1,119 @@
+"""Every way in which SmartSight can fail: one closed list of codes, and the exceptions that carry them.
+
+SmartSightError
+├── ItemError       one item gets no label: stored as its result, or retried if transient
+├── UsageError      the command asks for what cannot be: the user must change the command
+└── ResourceError   a file, folder, model or database that is needed cannot be used
+"""
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """A stable name of a failure, a sentence for a person, and whether trying again can help."""
+
+    sentence: str
+    transient: bool
+
+    def __new__(cls, value: str, sentence: str = "", transient: bool = False) -> "Code":
+        """Make a code; with its value alone, as ``Enum`` does to look one up, nothing else is used."""
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.sentence = sentence
+        code.transient = transient
+        return code
+
+    # Finding and fetching an image
+    FILE_NOT_FOUND = "file_not_found", "There is no file at this path."
+    FILE_UNREADABLE = "file_unreadable", "The file is there but cannot be read."
+    URL_NOT_ALLOWED = "url_not_allowed", "Only well-formed http and https URLs are fetched."
+    DNS_FAILED = "dns_failed", "The host name could not be resolved.", True
+    CONNECT_FAILED = "connect_failed", "The host did not accept a connection.", True
+    CONNECT_TIMEOUT = "connect_timeout", "The host did not answer in time.", True
+    TLS_FAILED = "tls_failed", "No secure connection: the host's certificate or TLS set-up is bad."
+    FETCH_TIMEOUT = "fetch_timeout", "The image did not arrive in time.", True
+    FETCH_FAILED = "fetch_failed", "The connection broke, or the answer was not proper HTTP.", True
+    TOO_MANY_REDIRECTS = "too_many_redirects", "The URL redirects too often."
+    RATE_LIMITED = "rate_limited", "The host asks us to slow down (HTTP 429).", True
+    HTTP_401 = "http_401", "The host wants a login for this URL (HTTP 401)."
+    HTTP_403 = "http_403", "The host refuses to give out this URL (HTTP 403)."
+    HTTP_404 = "http_404", "The host has nothing at this URL (HTTP 404)."
+    HTTP_410 = "http_410", "The image was removed for good (HTTP 410)."
+    HTTP_4XX = "http_4xx", "The host says that the request is wrong (HTTP 4xx)."
+    HTTP_5XX = "http_5xx", "The host has an internal problem (HTTP 5xx).", True
+    HTTP_UNEXPECTED = "http_unexpected", "The host answered with a status that carries no image."
+
+    # Decoding it
+    TOO_MANY_BYTES = "too_many_bytes", "The file is larger than the byte limit."
+    TOO_MANY_PIXELS = "too_many_pixels", "The picture is larger than the pixel limit."
+    EMPTY_FILE = "empty_file", "The file is empty."
+    NOT_AN_IMAGE = "not_an_image", "The content is not an image, whatever its name says."
+    UNSUPPORTED_FORMAT = "unsupported_format", "The content is an image in a format that is not accepted."
+    IMAGE_TRUNCATED = "image_truncated", "The image breaks off before its end."
+    IMAGE_CORRUPT = "image_corrupt", "The image is damaged and cannot be decoded."
+
+    # Processing it
+    INTERNAL_ERROR = "internal_error", "A defect in SmartSight: please report it."
+
+    # Lists, folders and settings
+    SOURCE_NOT_FOUND = "source_not_found", "There is no such list or folder."
+    SOURCE_UNREADABLE = "source_unreadable", "The list or folder cannot be read."
+    SOURCE_CHANGED = "source_changed", "The list or folder changed while it was being read."
+    COLUMN_UNKNOWN = "column_unknown", "The list has no such column."
+    NOTHING_TO_LABEL = "nothing_to_label", "There is no image reference in what was given."
+    SETTING_INVALID = "setting_invalid", "A setting has a value that cannot be used."
+
+    # Models
+    MODEL_UNKNOWN = "model_unknown", "There is no model of this name."
+    MODEL_EXISTS = "model_exists", "There is a model of this name already."
+    MODEL_BROKEN = "model_broken", "The stored model is incomplete or damaged."
+    MODEL_UNSUPPORTED = "model_unsupported", "The network is not an image classifier that can be used."
+    LABELS_INVALID = "labels_invalid", "The labels do not fit the network."
+    WEIGHTS_UNREADABLE = "weights_unreadable", "The trained weights cannot be read."
+
+    # Database and output
+    DATABASE_UNSUPPORTED = "database_unsupported", "This kind of database is not supported."
+    DATABASE_UNAVAILABLE = "database_unavailable", "The database cannot be used."
+    OUTPUT_UNSUPPORTED = "output_unsupported", "The output format is not supported."
+    OUTPUT_UNWRITABLE = "output_unwritable", "The output cannot be written."
+
+
+class SmartSightError(Exception):
+    """A failure with a code; ``detail`` says what exactly, and where."""
+
+    def __init__(self, code: Code, detail: str = "") -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return message_for(self.code, self.detail)
+
+
+class ItemError(SmartSightError):
+    """One item gets no label; ``http_status`` is the host's answer where there was one."""
+
+    def __init__(self, code: Code, detail: str = "", http_status: int | None = None) -> None:
+        super().__init__(code, detail)
+        self.http_status = http_status
+
+
+class UsageError(SmartSightError):
+    """The command asks for what cannot be."""
+
+
+class ResourceError(SmartSightError):
+    """A file, folder, model or database that is needed cannot be used."""
+
+
+def message_for(code: Code, detail: str) -> str:
+    """Return the sentence of a code, followed by the detail if there is one."""
+    return f"{code.sentence} ({detail})" if detail else code.sentence
+
+
+def as_markdown() -> str:
+    """Return the page ``docs/errors.md``: every code, its sentence, and whether it is retried."""
+    head = "# Error codes\n\nWritten by `make docs` from `shared/errors.py`.\n\n"
+    table = "| code | meaning | retried |\n|---|---|---|\n"
+    rows = (f"| `{code}` | {code.sentence} | {'yes' if code.transient else 'no'} |\n" for code in Code)
+    return head + table + "".join(rows)

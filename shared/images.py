@@ -1,0 +1,230 @@
+"""From the bytes of an image file to the square of pixels that a model takes: the only home of Pillow.
+
+The bytes come from strangers. What they are is judged by their content, never by a name or a header;
+size limits hold before anything is unpacked; every failure is an ``ItemError``.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from shared.errors import Code, ItemError
+
+Pixels = NDArray[np.uint8]
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
+#: Longest side of a picture, in pixels.
+_MAX_SIDE = 20_000
+#: A progressive JPEG is decoded once per scan; encoders write about ten, an attacker thousands.
+_MAX_SCANS = 100
+_JPEG_SCAN_MARKER = b"\xff\xda"
+
+#: First bytes of formats, for a better word than "not an image" where Pillow knows nothing.
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"II+\x00", "BigTIFF"),
+    (b"MM\x00+", "BigTIFF"),
+    (b"8BPS", "PSD"),
+    (b"%!PS", "EPS"),
+    (b"%PDF", "PDF"),
+    (b"\x00\x00\x01\x00", "ICO"),
+    (b"icns", "ICNS"),
+    (b"qoif", "QOI"),
+    (b"DDS ", "DDS"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
+    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"<svg", "SVG"),
+)
+#: Brands of the ISO base media file format, in which AVIF and HEIC are kept.
+_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF"}
+
+_ORIENTATION_TAG = 0x0112
+#: How to turn a picture by its EXIF orientation (CIPA DC-008, 4.6.4).
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_QUARTER_TURNS = (5, 6, 7, 8)
+
+# Pillow only warns of a picture between one and two times its own limit: make that a refusal too.
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+# Damaged metadata does not matter to us, and a warning per picture would drown the terminal.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an image may be: bytes of the file, pixels of the picture, and whether TIFF is taken."""
+
+    max_bytes: int = 20_000_000
+    max_pixels: int = 64_000_000
+    tiff: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded image: ``pixels`` (side, side, 3) RGB; width and height as a viewer shows them."""
+
+    pixels: Pixels
+    width: int
+    height: int
+    format: str
+
+
+def decode(data: bytes, side: int, crop: float, limits: Limits) -> Picture:
+    """Return the centre square of an image, ``crop`` (0 to 1) of its short side, scaled to ``side`` pixels.
+
+    Only the first frame of an animation is read, transparency is laid on white, EXIF orientation is
+    applied, colour profiles are ignored. Raises ``ItemError`` with one of the decoding codes.
+    """
+    _check_bytes(data, limits)
+    with _translated(data), _open(data, limits) as image:
+        size = image.size
+        _check_pixels(size, limits)
+        if image.format in ("JPEG", "MPO"):
+            _prepare_jpeg(image, data, round(side / crop))
+        image.load()
+        orientation = _orientation(image)
+        square = _scale(_as_rgb_or_rgba(image), side, crop)
+        width, height = reversed(size) if orientation in _QUARTER_TURNS else size
+        pixels = np.asarray(_turn(_on_white(square), orientation))
+        return Picture(pixels, width, height, image.format or "")
+
+
+def _check_bytes(data: bytes, limits: Limits) -> None:
+    if not data:
+        raise ItemError(Code.EMPTY_FILE)
+    if len(data) > limits.max_bytes:
+        raise ItemError(Code.TOO_MANY_BYTES, f"{len(data)} bytes, the limit is {limits.max_bytes}")
+
+
+@contextmanager
+def _translated(data: bytes) -> Iterator[None]:
+    """Turn whatever Pillow raises on these bytes into an ``ItemError``.
+
+    Hostile files have made it raise OSError, ValueError, TypeError, IndexError, SyntaxError and
+    struct.error, so no list of types would do.
+    """
+    try:
+        yield
+    except ItemError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ItemError(Code.TOO_MANY_PIXELS) from error
+    except UnidentifiedImageError as error:
+        raise _unidentified(data) from error
+    except Exception as error:
+        raise ItemError(_decoding_code(error), str(error)) from error
+
+
+def _open(data: bytes, limits: Limits) -> Image.Image:
+    formats = (*_FORMATS, "TIFF") if limits.tiff else _FORMATS
+    return Image.open(BytesIO(data), formats=formats)
+
+
+def _unidentified(data: bytes) -> ItemError:
+    kind = _sniff(data)
+    if kind is None:
+        return ItemError(Code.NOT_AN_IMAGE)
+    if kind in _FORMATS:
+        return ItemError(Code.IMAGE_CORRUPT, f"a {kind} header and nothing usable after it")
+    return ItemError(Code.UNSUPPORTED_FORMAT, kind)
+
+
+def _sniff(data: bytes) -> str | None:
+    """Name the format that the first bytes announce, as far as we know it."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] == b"ftyp":
+        return _BRANDS.get(data[8:12])
+    return next((name for signature, name in _SIGNATURES if data.startswith(signature)), None)
+
+
+def _decoding_code(error: Exception) -> Code:
+    truncated = "truncated" in str(error).lower() or isinstance(error, EOFError)
+    return Code.IMAGE_TRUNCATED if truncated else Code.IMAGE_CORRUPT
+
+
+def _check_pixels(size: tuple[int, int], limits: Limits) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise ItemError(Code.IMAGE_CORRUPT, f"{width} x {height} pixels")
+    if width * height > limits.max_pixels or max(size) > _MAX_SIDE:
+        limit = f"{limits.max_pixels} in all and {_MAX_SIDE} a side"
+        raise ItemError(Code.TOO_MANY_PIXELS, f"{width} x {height}, the limit is {limit}")
+
+
+def _prepare_jpeg(image: Image.Image, data: bytes, target: int) -> None:
+    """Let the decoder scale a large photograph down as it decodes: three times faster at 12 megapixels."""
+    if data.count(_JPEG_SCAN_MARKER) > _MAX_SCANS:
+        raise ItemError(Code.IMAGE_CORRUPT, f"more than {_MAX_SCANS} scans")
+    image.draft("RGB", (2 * target, 2 * target))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # damaged metadata must not cost a good picture
+        return 1
+
+
+def _as_rgb_or_rgba(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return _grey(_sixteen_bit_grey(image))
+    if image.mode in ("I", "F"):
+        return _grey(_stretched_grey(image))
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _grey(values: Pixels) -> Image.Image:
+    return Image.fromarray(values).convert("RGB")
+
+
+def _sixteen_bit_grey(image: Image.Image) -> Pixels:
+    # Pillow's own conversion cuts every value above 255 off: all white.
+    return (np.asarray(image) >> 8).astype(np.uint8)
+
+
+def _stretched_grey(image: Image.Image) -> Pixels:
+    """Spread whatever range 32-bit values have over black to white: there is no agreed range."""
+    values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
+    low, high = float(values.min()), float(values.max())
+    return ((values - low) * (255 / ((high - low) or 1))).astype(np.uint8)
+
+
+def _scale(image: Image.Image, side: int, crop: float) -> Image.Image:
+    width, height = image.size
+    edge = min(width, height) * crop
+    left, upper = (width - edge) / 2, (height - edge) / 2
+    box = (left, upper, left + edge, upper + edge)
+    return image.resize((side, side), Image.Resampling.BICUBIC, box=box)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
+
+
+def _turn(square: Image.Image, orientation: int) -> Image.Image:
+    turn = _TURNS.get(orientation)
+    return square if turn is None else square.transpose(turn)

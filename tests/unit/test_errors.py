@@ -1,0 +1,29 @@
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+
+from shared.errors import Code, ItemError, ResourceError, as_markdown
+
+_DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_each_code_is_snake_case_and_has_one_sentence(code: Code) -> None:
+    assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", code)
+    assert re.fullmatch(r"[A-Z].*\.", code.sentence)
+
+
+def test_the_message_is_the_sentence_and_the_detail() -> None:
+    assert str(ItemError(Code.EMPTY_FILE)) == "The file is empty."
+    assert str(ItemError(Code.UNSUPPORTED_FORMAT, "HEIC")).endswith("accepted. (HEIC)")
+
+
+def test_an_error_survives_the_way_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(ResourceError(Code.MODEL_BROKEN, "here")))
+    assert (type(error), error.code, error.detail) == (ResourceError, Code.MODEL_BROKEN, "here")
+
+
+def test_the_page_of_codes_is_up_to_date() -> None:
+    assert (_DOCS / "errors.md").read_text("utf-8") == as_markdown(), "run `make docs`"
