@@ -1,0 +1,158 @@
+"""Which models there are: three that are built when first asked for, and the user's own."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.classifier.classifier import Classifier
+from shared.classifier.efficientnet_lite import VARIANTS
+from shared.classifier.engine import open_engine
+from shared.classifier.model import Model, Preprocessing, read_model
+from shared.errors import Code, ResourceError, UsageError
+from shared.images import Limits
+from shared.settings import Settings
+
+_log = logging.getLogger("smartsight")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the catalogue; ``model`` is None where it is not built yet, or broken."""
+
+    name: str
+    state: str
+    model: Model | None
+
+
+class Catalogue:
+    """The built models in the cache folder and the imported ones in the data folder."""
+
+    def __init__(self, cache_dir: Path, data_dir: Path) -> None:
+        self._built = cache_dir / "models"
+        self._imported = data_dir / "models"
+
+    def entries(self) -> list[Entry]:
+        """Return every model that can be named, the built-in ones first."""
+        imported = sorted(path.name for path in self._imported.glob("[!.]*"))
+        return [self._entry(name) for name in (*VARIANTS, *imported)]
+
+    def model(self, name: str) -> Model:
+        """Return a model, building it first if it is a built-in one that is missing or broken.
+
+        Raises ``UsageError(model_unknown)``, or ``ResourceError(model_broken)`` for an imported one.
+        """
+        if name not in VARIANTS:
+            return read_model(self._imported_folder(name))
+        try:
+            return read_model(self._built / name)
+        except ResourceError:
+            return self.build(name)
+
+    def build(self, name: str) -> Model:
+        """Build a built-in model anew and return it; an older one is replaced when the new one is whole."""
+        if name not in VARIANTS:
+            raise UsageError(Code.MODEL_UNKNOWN, f"{name!r}; those to build are {', '.join(VARIANTS)}")
+        from shared.classifier.conversion import build_variant
+
+        _log.info("Building the model %s: once, half a minute at most ...", name)
+        with _staging(self._built, name) as folder:
+            _in_own_process(build_variant, VARIANTS[name], folder)
+        return read_model(self._built / name)
+
+    def add(self, source: Path, labels: Path, name: str, how: Preprocessing) -> Model:
+        """Import a network of the user's under a new name.
+
+        Raises ``UsageError(model_exists)``, or ``ResourceError`` if the network or labels do not serve.
+        """
+        if name in VARIANTS or (self._imported / name).exists():
+            raise UsageError(Code.MODEL_EXISTS, repr(name))
+        if not source.exists():
+            raise UsageError(Code.SOURCE_NOT_FOUND, str(source))
+        from shared.classifier.conversion import import_network
+
+        with _staging(self._imported, name) as folder:
+            _in_own_process(import_network, source, labels, folder, name, how)
+        return read_model(self._imported / name)
+
+    def _imported_folder(self, name: str) -> Path:
+        names = [entry.name for entry in self.entries()]
+        if name not in names:
+            raise UsageError(Code.MODEL_UNKNOWN, f"{name!r}; there are {', '.join(names)}")
+        return self._imported / name
+
+    def _entry(self, name: str) -> Entry:
+        folder = (self._built if name in VARIANTS else self._imported) / name
+        if not folder.exists():
+            return Entry(name, "not built yet", None)
+        try:
+            return Entry(name, "built" if name in VARIANTS else "imported", read_model(folder))
+        except ResourceError:
+            return Entry(name, "broken", None)
+
+
+def open_classifier(settings: Settings, name: str, engine: str, threads: int) -> Classifier:
+    """Return the classifier of this model on this engine, for so many threads at the same time.
+
+    A built-in model whose network was damaged is built again.
+    """
+    catalogue = Catalogue(settings.cache_dir, settings.data_dir)
+    model = catalogue.model(name)
+    try:
+        opened = open_engine(model, engine, threads)
+    except ResourceError as error:
+        if error.code is not Code.MODEL_BROKEN or name not in VARIANTS:
+            raise
+        model = catalogue.build(name)
+        opened = open_engine(model, engine, threads)
+    limits = Limits(settings.max_bytes, settings.max_pixels, settings.tiff)
+    return Classifier(model, opened, limits)
+
+
+@contextmanager
+def _staging(parent: Path, name: str) -> Iterator[Path]:
+    """Give a folder to fill, and put it in place only when it is whole: two processes may build at once."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
+    except OSError as error:
+        raise ResourceError(Code.MODEL_BROKEN, f"cannot write to {parent}: {error.strerror}") from error
+    try:
+        yield folder
+        _put_in_place(folder, parent / name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_in_place(folder: Path, target: Path) -> None:
+    try:
+        folder.rename(target)
+    except OSError:
+        # A folder that is there is broken, or a twin that was finished a moment ago.
+        shutil.rmtree(target, ignore_errors=True)
+        folder.rename(target)
+
+
+def _in_own_process(function: Callable[..., None], *arguments: Any) -> None:
+    """Run a function that loads TensorFlow where its memory and its chatter do not stay with us."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=_silence) as process:
+        try:
+            process.submit(function, *arguments).result()
+        except BrokenProcessPool as error:
+            raise ResourceError(Code.MODEL_BROKEN, "the building process died; is memory short?") from error
+
+
+def _silence() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)

@@ -1,0 +1,129 @@
+"""Make model folders: from the published EfficientNet-Lite weights, or from somebody's own network.
+
+Needs TensorFlow, which takes seconds to load and half a gigabyte: the catalogue calls these functions in a
+process of their own.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shared.classifier.efficientnet_lite import Variant, build_network, weights_file
+from shared.classifier.litert_engine import LiteRtEngine
+from shared.classifier.model import (
+    KERAS_NETWORK,
+    LABELS,
+    LITERT_NETWORK,
+    SAVED_MODEL_NETWORK,
+    Preprocessing,
+    checksum,
+    read_labels,
+    write_description,
+)
+from shared.classifier.tensorflow_engine import import_tensorflow
+from shared.classifier.torch_weights import read_checkpoint
+from shared.errors import Code, ResourceError
+
+#: Raised when a change here or in the network makes other predictions from the same weights.
+_RECIPE = 1
+_IMAGENET_LABELS = Path(__file__).with_name("imagenet_labels.tsv")
+#: EfficientNet-Lite's own: see ``lite/efficientnet_lite_builder.py`` in the published release.
+_MEAN, _SCALE, _MARGIN = 127.0, 128.0, 32
+#: How far from one the scores of an 8-bit softmax may add up.
+_SUM_TOLERANCE = 0.1
+
+
+def build_variant(variant: Variant, folder: Path) -> None:
+    """Fill a folder with one of the three EfficientNet-Lite models."""
+    weights = weights_file(variant)
+    network = build_network(variant, read_checkpoint(weights))
+    network.save(folder / KERAS_NETWORK)
+    _write_litert(import_tensorflow().lite.TFLiteConverter.from_keras_model(network), folder)
+    shutil.copyfile(_IMAGENET_LABELS, folder / LABELS)
+    side = variant.input_size
+    preprocessing = Preprocessing(side, side / (side + _MARGIN), _MEAN, _SCALE)
+    version = f"{_RECIPE}.{checksum(weights)[:8]}"
+    write_description(folder, variant.name, version, preprocessing)
+
+
+def import_network(source: Path, labels: Path, folder: Path, name: str, how: Preprocessing) -> None:
+    """Fill a folder with a network of the user's: a ``.keras`` or ``.tflite`` file or a SavedModel folder.
+
+    ``how.side`` counts only where the network takes pictures of any size. Raises
+    ``ResourceError`` with ``model_unsupported`` or ``labels_invalid``.
+    """
+    classes = len(read_labels(labels))
+    shutil.copyfile(labels, folder / LABELS)
+    try:
+        _copy_network(source, folder, classes, how.side)
+    except ResourceError:
+        raise
+    except Exception as error:  # TensorFlow and Keras raise anything on a network that they cannot read
+        raise ResourceError(Code.MODEL_UNSUPPORTED, f"{source}: {error}") from error
+    side = _input_side(folder / LITERT_NETWORK)
+    preprocessing = Preprocessing(side, how.crop, how.mean, how.scale)
+    logits = _gives_logits(folder / LITERT_NETWORK, classes, preprocessing)
+    write_description(folder, name, checksum(folder / LITERT_NETWORK)[:12], preprocessing, logits)
+
+
+def _copy_network(source: Path, folder: Path, classes: int, side: int) -> None:
+    if source.suffix == ".tflite":
+        shutil.copyfile(source, folder / LITERT_NETWORK)
+    elif source.suffix == ".keras":
+        _copy_keras(source, folder, classes, side)
+    elif (source / "saved_model.pb").is_file():
+        shutil.copytree(source, folder / SAVED_MODEL_NETWORK)
+        converter = import_tensorflow().lite.TFLiteConverter
+        _write_litert(converter.from_saved_model(str(folder / SAVED_MODEL_NETWORK)), folder)
+    else:
+        detail = f"{source} is no .keras file, .tflite file or SavedModel folder"
+        raise ResourceError(Code.MODEL_UNSUPPORTED, detail)
+
+
+def _copy_keras(source: Path, folder: Path, classes: int, side: int) -> None:
+    tensorflow = import_tensorflow()
+    network = tensorflow.keras.models.load_model(source, compile=False)
+    network = _with_embedding(network, classes, side)
+    network.save(folder / KERAS_NETWORK)
+    _write_litert(tensorflow.lite.TFLiteConverter.from_keras_model(network), folder)
+
+
+def _with_embedding(network: Any, classes: int, side: int) -> Any:
+    """Give a Keras classifier a second output: what its last layer but the scores sees."""
+    keras = import_tensorflow().keras
+    outputs = {"scores": network.output}
+    features = next((layer.input for layer in reversed(network.layers) if _is_vector(layer.input)), None)
+    if features is not None and features.shape[-1] != classes:
+        outputs["embedding"] = features
+    picture = keras.Input([size or side for size in network.input_shape[1:3]] + [3])
+    return keras.Model(picture, keras.Model(network.inputs, outputs)(picture))
+
+
+def _is_vector(tensor: Any) -> bool:
+    return not isinstance(tensor, list) and len(tensor.shape) == 2
+
+
+def _write_litert(converter: Any, folder: Path) -> None:
+    (folder / LITERT_NETWORK).write_bytes(converter.convert())
+
+
+def _input_side(network: Path) -> int:
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        shape = [int(size) for size in Interpreter(str(network)).get_input_details()[0]["shape"]]
+    except ValueError as error:
+        raise ResourceError(Code.MODEL_UNSUPPORTED, str(error)) from error
+    if len(shape) != 4 or shape[0] != 1 or shape[1] != shape[2] or shape[3] != 3:
+        detail = f"its input is {shape}, not one square RGB picture [1, side, side, 3]"
+        raise ResourceError(Code.MODEL_UNSUPPORTED, detail)
+    return shape[1]
+
+
+def _gives_logits(network: Path, classes: int, preprocessing: Preprocessing) -> bool:
+    """Run the network once, on black: whatever does not add up to one still needs a softmax."""
+    black = np.zeros((1, preprocessing.side, preprocessing.side, 3), np.uint8)
+    scores = LiteRtEngine(network, classes, preprocessing).predict(black).scores[0]
+    return bool(scores.min() < 0 or abs(float(scores.sum()) - 1) > _SUM_TOLERANCE)

@@ -1,0 +1,62 @@
+"""What runs a network: one Protocol, two engines, and the choice between them."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.classifier.model import LITERT_NETWORK, Model
+from shared.errors import Code, ResourceError
+from shared.images import Pixels
+
+Floats = NDArray[np.float32]
+
+AUTO, LITERT, TENSORFLOW = "auto", "litert", "tensorflow"
+ENGINES = (AUTO, LITERT, TENSORFLOW)
+_GPU_DEVICE = Path("/dev/nvidiactl")
+
+
+class Outputs(NamedTuple):
+    """For n pictures: ``scores`` (n, classes), ``embeddings`` (n, features) if the network has any."""
+
+    scores: Floats
+    embeddings: Floats | None
+
+
+class Engine(Protocol):
+    """Runs one network, preprocessing included; safe to call from several threads."""
+
+    def predict(self, batch: Pixels) -> Outputs:
+        """Run the network on a batch of pictures (n, side, side, 3), 0 to 255."""
+        ...
+
+
+def open_engine(model: Model, engine: str = AUTO, threads: int = 1) -> Engine:
+    """Return the engine of this name, for so many threads; ``auto`` takes TensorFlow where a GPU is visible.
+
+    Raises ``ResourceError(model_broken)`` if the network's file is missing or altered, and
+    ``ResourceError(model_unsupported)`` if the model has no network for the engine.
+    """
+    if engine == TENSORFLOW or (engine == AUTO and gpu_is_visible() and not _only_litert(model)):
+        from shared.classifier.tensorflow_engine import TensorFlowEngine
+
+        return TensorFlowEngine(model)
+    if not model.has(LITERT_NETWORK):
+        raise ResourceError(Code.MODEL_UNSUPPORTED, f"{model.name} has no LiteRT network")
+    from shared.classifier.litert_engine import LiteRtEngine
+
+    network = model.verified(LITERT_NETWORK)
+    return LiteRtEngine(network, len(model.labels), model.description.preprocessing, threads)
+
+
+def gpu_is_visible() -> bool:
+    """Tell whether an Nvidia device is there and not hidden, without loading TensorFlow to ask it."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return _GPU_DEVICE.exists() and not hidden
+
+
+def _only_litert(model: Model) -> bool:
+    networks = [file for file in model.description.checksums if file.startswith("network.")]
+    return networks == [LITERT_NETWORK]
