@@ -1,0 +1,85 @@
+"""The words of the pipeline as types: an item, its state, its result."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from shared.errors import Code
+
+
+class ItemState(StrEnum):
+    """Where an item stands; every state but the first is for good."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    SUBMITTING = "submitting"
+    RUNNING = "running"
+    COMPLETED = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image reference of a job, as recorded by the producer."""
+
+    job_id: int
+    index: int
+    ref: str
+    custom_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One item on its way to a worker; ``attempt`` counts from 1."""
+
+    job_id: int
+    index: int
+    ref: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was fetched and decoded, as far as it came to that; times in milliseconds."""
+
+    width: int | None = None
+    height: int | None = None
+    format: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    final_url: str | None = None
+    http_status: int | None = None
+    fetch_ms: float | None = None
+    label_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The outcome of an item, for good: its best classes, or the code of its failure.
+
+    ``class_ids`` and ``scores`` belong together, best first.
+    """
+
+    job_id: int
+    index: int
+    state: ItemState
+    finished_at: datetime
+    attempts: int
+    model_id: int
+    class_ids: tuple[int, ...] = ()
+    scores: tuple[float, ...] = ()
+    code: Code | None = None
+    detail: str = ""
+    evidence: Evidence = Evidence()
+
+
+def now() -> datetime:
+    """Return the time in UTC, as results record it."""
+    return datetime.now(UTC)

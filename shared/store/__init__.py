@@ -1,0 +1,1 @@
+"""The store: jobs, items and results in one SQL database."""

@@ -1,0 +1,136 @@
+"""Open a database by its URL, bring its tables up to date, and turn its errors into ours."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from shared.errors import Code, ResourceError, UsageError
+from shared.store.schema import REVISION, alembic_version, metadata
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+#: How long a writer waits for another one, in milliseconds.
+_SQLITE_BUSY_TIMEOUT = 30_000
+_SQLITE_PRAGMAS = (
+    f"busy_timeout = {_SQLITE_BUSY_TIMEOUT}",  # first: the next one may have to wait
+    "journal_mode = WAL",  # readers and the writer do not wait for one another
+    "synchronous = NORMAL",  # with WAL: a killed process loses nothing, a power cut the last moments
+)
+#: Execution option that says how a transaction begins: see ``Database.write``.
+_BEGIN = "sqlite_begin"
+
+
+class Database:
+    """An open database with up-to-date tables."""
+
+    def __init__(self, url: str) -> None:
+        """Open and migrate.
+
+        Raises ``UsageError(database_unsupported)`` or ``ResourceError(database_unavailable)``.
+        """
+        self._url = _parse(url)
+        self._engine = _create_engine(self._url)
+        self._writing = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        try:
+            with self._translated():
+                self._migrate()
+        except ResourceError:
+            self.close()
+            raise
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection to read from one moment's state."""
+        with self._translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a connection whose changes are committed together at the end.
+
+        SQLite takes its write lock at the beginning: a transaction that asks for it half way cannot wait.
+        """
+        with self._translated(), self._writing.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise ResourceError(Code.DATABASE_UNAVAILABLE, f"{self._url}: {_cause(error)}") from error
+
+    def _migrate(self) -> None:
+        with self._engine.connect() as connection:
+            if _revision(connection) == REVISION:
+                return
+        with self._writing.begin() as connection:
+            revision = _revision(connection)
+            if revision is None:
+                # A new database: the tables as they are now, without the way they came about.
+                metadata.create_all(connection)
+                connection.execute(insert(alembic_version).values(version_num=REVISION))
+            elif revision > REVISION:
+                detail = f"{self._url}: written by a newer SmartSight (revision {revision})"
+                raise ResourceError(Code.DATABASE_UNAVAILABLE, detail)
+            elif revision < REVISION:
+                upgrade(connection)
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that are missing."""
+    # Alembic takes a quarter of a second to import, and is needed once in a database's life.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise UsageError(
+            Code.DATABASE_UNSUPPORTED, f"{url!r} is no URL such as sqlite:///labels.db"
+        ) from None
+    if parsed.drivername != "sqlite":
+        raise UsageError(Code.DATABASE_UNSUPPORTED, f"{parsed.drivername}: only sqlite:///PATH for now")
+    return parsed
+
+
+def _create_engine(url: URL) -> Engine:
+    engine = create_engine(url)
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN comes too late: we send it ourselves
+    for pragma in _SQLITE_PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(select(alembic_version.c.version_num)).scalar()
+
+
+def _cause(error: BaseException) -> str:
+    return str(getattr(error, "orig", None) or error)

@@ -1,0 +1,107 @@
+"""The tables. Insert-only where it is hot: ``items`` at submit, ``results`` and ``progress`` while running.
+
+The hot tables have no foreign keys: each row would cost a look at, and in Postgres a lock on, its job.
+"""
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    REAL,
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+
+#: The newest migration in ``migrations/versions``.
+REVISION = "0001"
+
+metadata = MetaData()
+
+# SQLite counts up only columns of type INTEGER, which is 64 bits wide there anyway.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    #: [[wordnet_id, name], ...]: results stay readable when the model's folder is gone.
+    Column("labels", JSON, nullable=False),
+    Index("models_by_name", "name", "version", unique=True),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    #: Names what was asked for; the same key finds the same job until it was delivered.
+    Column("key", Text, unique=True),
+    Column("state", Text, nullable=False),
+    Column("model_id", ForeignKey("models.id"), nullable=False),
+    Column("submitted", BigInteger, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True)),
+    sqlite_autoincrement=True,
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("job_id", _Id, primary_key=True, autoincrement=False),
+    Column("index", BigInteger, primary_key=True),
+    Column("ref", Text, nullable=False),
+    Column("custom_id", Text),
+    sqlite_with_rowid=False,
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("job_id", _Id, primary_key=True, autoincrement=False),
+    Column("index", BigInteger, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("code", Text),
+    Column("detail", Text, nullable=False),
+    Column("model_id", Integer, nullable=False),
+    Column("class_ids", JSON().with_variant(ARRAY(SmallInteger), "postgresql"), nullable=False),
+    Column("scores", JSON().with_variant(ARRAY(REAL), "postgresql"), nullable=False),
+    Column("top_class", SmallInteger),
+    Column("top_score", REAL),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("format", Text),
+    Column("bytes", BigInteger),
+    Column("sha256", LargeBinary(32)),
+    Column("final_url", Text),
+    Column("http_status", SmallInteger),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("fetch_ms", REAL),
+    Column("label_ms", REAL),
+    Column("finished_at", DateTime(timezone=True), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: How many results of a kind were added; folded now and then into one row a kind.
+progress = Table(
+    "progress",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("job_id", _Id, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("code", Text),
+    Column("count", BigInteger, nullable=False),
+    Index("progress_by_job", "job_id"),
+)
+
+#: Alembic's own: which migration the tables stand at.
+alembic_version = Table("alembic_version", metadata, Column("version_num", String(32), primary_key=True))
