@@ -1,6 +1,8 @@
 """Open a database by its URL, bring its tables up to date, and turn its errors into ours."""
 
+import random
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +15,8 @@ from shared.errors import Code, ResourceError, UsageError
 from shared.store.schema import REVISION, alembic_version, metadata
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
-#: How long a writer waits for another one, in milliseconds.
-_SQLITE_BUSY_TIMEOUT = 30_000
-_SQLITE_PRAGMAS = (
-    f"busy_timeout = {_SQLITE_BUSY_TIMEOUT}",  # first: the next one may have to wait
-    "journal_mode = WAL",  # readers and the writer do not wait for one another
-    "synchronous = NORMAL",  # with WAL: a killed process loses nothing, a power cut the last moments
-)
+#: How long a writer waits for another one, in seconds.
+_SQLITE_PATIENCE = 30.0
 #: Execution option that says how a transaction begins: see ``Database.write``.
 _BEGIN = "sqlite_begin"
 
@@ -118,8 +115,28 @@ def _create_engine(url: URL) -> Engine:
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver's own BEGIN comes too late: we send it ourselves
-    for pragma in _SQLITE_PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
+    connection.execute(f"PRAGMA busy_timeout = {_SQLITE_PATIENCE * 1000:.0f}")
+    _use_write_ahead_log(connection)
+    # With that log a killed process loses nothing, and a power cut the last moments.
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _use_write_ahead_log(connection: Any) -> None:
+    """Let readers and the writer not wait for one another.
+
+    Changing the mode does not honour the busy timeout when several processes open a new database at
+    once (https://www.sqlite.org/wal.html, "Sometimes queries return SQLITE_BUSY in WAL mode").
+    """
+    deadline = time.monotonic() + _SQLITE_PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0, 0.05))
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
