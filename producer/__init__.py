@@ -1,0 +1,1 @@
+"""Who submits: read references, record them, publish them."""

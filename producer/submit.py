@@ -1,0 +1,111 @@
+"""Record a job's items in the store, and publish those without a result to the broker."""
+
+import hashlib
+import itertools
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from producer.entries import Entry, Malformed, Reference
+from shared.broker import Broker, BrokerClosedError
+from shared.errors import Code, ResourceError
+from shared.items import Item, JobState, Message
+from shared.store.store import Job
+
+#: Items written in one transaction.
+_RECORDED_AT_ONCE = 1000
+#: Items read from the store and published at a time.
+_PUBLISHED_AT_ONCE = 500
+#: How often to look for more items while they are still being recorded, in seconds.
+_POLL = 0.05
+
+
+class SubmitStore(Protocol):
+    """What submitting needs of the store."""
+
+    def job(self, job_id: int) -> Job:
+        """See ``Store``."""
+        ...
+
+    def add_items(self, new: list[Item]) -> None:
+        """See ``Store``."""
+        ...
+
+    def seal(self, job_id: int) -> None:
+        """See ``Store``."""
+        ...
+
+    def pending(self, job_id: int, after: int, limit: int) -> list[Item]:
+        """See ``Store``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a first reading of the sources found; equal digests mean the same references in the same order."""
+
+    references: int
+    malformed: int
+    digest: str
+
+
+def survey(entries: Iterable[Entry]) -> Survey:
+    """Read all entries once, keeping none."""
+    digest = hashlib.sha256()
+    references = malformed = 0
+    for entry in entries:
+        if isinstance(entry, Malformed):
+            malformed += 1
+        else:
+            references += 1
+            digest.update(f"{entry.ref}\n{entry.custom_id or ''}\n".encode())
+    return Survey(references, malformed, digest.hexdigest())
+
+
+def record(
+    store: SubmitStore, job: Job, entries: Iterable[Entry], found: Survey, stop: threading.Event
+) -> None:
+    """Write the items of a job that are not yet recorded, in order, and seal it.
+
+    Stops early, without sealing, when told to: the next call goes on from there. Raises
+    ``ResourceError(source_changed)`` if the entries are no longer as many as the survey found.
+    """
+    if job.state is not JobState.SUBMITTING:
+        return
+    references = (entry for entry in entries if isinstance(entry, Reference))
+    index = job.submitted
+    for chunk in _chunks(itertools.islice(references, index, None)):
+        if stop.is_set():
+            return
+        store.add_items([Item(job.id, index + i, r.ref, r.custom_id) for i, r in enumerate(chunk)])
+        index += len(chunk)
+    if index != found.references:
+        raise ResourceError(Code.SOURCE_CHANGED, f"{found.references} references at first, now {index}")
+    store.seal(job.id)
+
+
+def _chunks(references: Iterator[Reference]) -> Iterator[list[Reference]]:
+    while chunk := list(itertools.islice(references, _RECORDED_AT_ONCE)):
+        yield chunk
+
+
+def publish_pending(store: SubmitStore, broker: Broker, job_id: int, stop: threading.Event) -> None:
+    """Publish every item of a job that has no result, as they are recorded, until the job is sealed.
+
+    Waits while the broker's queue is full; returns early when told to stop or the broker closes.
+    """
+    after = -1
+    while not stop.is_set():
+        sealed = store.job(job_id).state is not JobState.SUBMITTING
+        page = store.pending(job_id, after, _PUBLISHED_AT_ONCE)
+        if page:
+            after = page[-1].index
+            try:
+                broker.publish(Message(item.job_id, item.index, item.ref) for item in page)
+            except BrokerClosedError:
+                return
+        elif sealed:
+            return
+        else:
+            stop.wait(_POLL)

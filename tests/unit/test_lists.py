@@ -1,0 +1,166 @@
+import gzip
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from producer.entries import Columns, Entry, Malformed, Reference
+from producer.lists import is_list, read_list
+from shared.errors import Code, ResourceError, SmartSightError, UsageError
+
+Write = Callable[[str, bytes], str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(name: str, content: bytes) -> str:
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        return str(path)
+
+    return write
+
+
+def _read(source: str, columns: Columns | None = None) -> list[Entry]:
+    return list(read_list(source, columns or Columns()))
+
+
+def _refs(entries: list[Entry]) -> list[str]:
+    return [entry.ref for entry in entries if isinstance(entry, Reference)]
+
+
+def _malformed(entries: list[Entry]) -> list[tuple[int | None, str]]:
+    return [(entry.line, entry.reason) for entry in entries if isinstance(entry, Malformed)]
+
+
+def _failure(source: str, columns: Columns | None = None) -> SmartSightError:
+    with pytest.raises(SmartSightError) as caught:
+        _read(source, columns)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("-", True),
+        ("urls.TXT", True),
+        ("urls.csv.gz", True),
+        ("urls.parquet", True),
+        ("urls.parquet.gz", False),
+        ("photo.jpg", False),
+        ("photos.gz", False),
+        ("http://host/list.csv", False),
+    ],
+)
+def test_a_list_is_known_by_its_name(source: str, expected: bool) -> None:
+    assert is_list(source) is expected
+
+
+@pytest.mark.parametrize("ending", [".txt", ".txt.gz"])
+def test_txt_has_a_reference_a_line(ending: str, write: Write) -> None:
+    source = write("list" + ending, "\ufeffa.jpg\r\n\n  http://host/ü.jpg  \nlast.png".encode())
+    assert _read(source) == [Reference("a.jpg"), Reference("http://host/ü.jpg"), Reference("last.png")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("l.csv", 'id,url\n7,a.jpg\n8,"b,c.jpg"\n,d.jpg\n'),
+        ("l.csv.gz", 'id,url\n7,a.jpg\n8,"b,c.jpg"\n,d.jpg\n'),
+        ("l.tsv", "id\turl\n7\ta.jpg\n8\tb,c.jpg\n\td.jpg\n"),
+        ("l.jsonl", '{"id": 7, "url": "a.jpg"}\n{"id": "8", "url": "b,c.jpg"}\n\n{"url": "d.jpg"}\n'),
+    ],
+)
+def test_columns_give_reference_and_custom_id(name: str, content: str, write: Write) -> None:
+    entries = _read(write(name, content.encode()), Columns("url", "id"))
+    assert entries == [Reference("a.jpg", "7"), Reference("b,c.jpg", "8"), Reference("d.jpg")]
+
+
+def test_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "l.parquet"
+    table = pyarrow.table({"id": [7, 8, None], "url": ["a.jpg", None, "c.jpg"], "other": [1, 2, 3]})
+    parquet.write_table(table, path)
+    entries = _read(str(path), Columns("url", "id"))
+    assert _refs(entries) == ["a.jpg", "c.jpg"]
+    assert entries[0] == Reference("a.jpg", "7")
+    assert _malformed(entries) == [(2, "no text where the reference should be")]
+
+
+def test_malformed_lines_are_named_and_the_rest_goes_on(write: Write) -> None:
+    text = _read(write("l.txt", b"a.jpg\nbad\xff.jpg\nb\x1b[31m.jpg\n" + b"x" * 5000 + b"\nlast.jpg\n"))
+    assert _refs(text) == ["a.jpg", "last.jpg"]
+    assert [line for line, _ in _malformed(text)] == [2, 3, 4]
+
+
+def test_malformed_rows_of_a_table(write: Write) -> None:
+    entries = _read(write("l.csv", b'url,size\na.jpg,1\nhttp://h/a,b.jpg,2\n,3\nb.jpg,4\nc.jpg\n"d\n.jpg",5\n'))
+    assert _refs(entries) == ["a.jpg", "b.jpg"]
+    assert _malformed(entries) == [
+        (3, "3 columns where the header has 2"),
+        (4, "the reference is empty"),
+        (6, "1 columns where the header has 2"),
+        (8, "holds control characters or is not UTF-8"),
+    ]
+
+
+def test_an_unclosed_quote_says_where_it_began(write: Write) -> None:
+    entries = _read(write("l.csv", b'size,url\n1,a.jpg\n2,"b.jpg\n3,c.jpg\n'))
+    assert _refs(entries) == ["a.jpg"]
+    ((line, reason),) = _malformed(entries)
+    assert line == 4
+    assert "control characters" in reason or "began on line 3" in reason
+
+
+def test_malformed_json_lines(write: Write) -> None:
+    content = b'{"url": "a.jpg"}\n{"url": \n[1]\n{"url": 5}\n{"uri": "x"}\n' + b"[" * 100_000 + b"\n"
+    entries = _read(write("l.jsonl", content))
+    assert _refs(entries) == ["a.jpg"]
+    assert [line for line, _ in _malformed(entries)] == [2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("name", ["l.txt", "l.csv", "l.jsonl"])
+def test_a_line_of_megabytes_is_malformed_and_not_kept(name: str, write: Write) -> None:
+    head = b"url\n" if name.endswith("csv") else b""
+    last = b'{"url": "z.jpg"}' if name.endswith("jsonl") else b"z.jpg"
+    entries = _read(write(name, head + b"x" * 3_000_000 + b"\n" + last + b"\n"))
+    assert _refs(entries) == ["z.jpg"]
+    assert len(_malformed(entries)) == 1
+
+
+def test_standard_input_is_read_from_its_start_each_time() -> None:
+    stdin = io.BytesIO(b"a.jpg\nb.jpg\n")
+    for _ in range(2):
+        assert _refs(list(read_list("-", Columns(), stdin))) == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize("name", ["l.csv", "l.tsv.gz", "l.parquet"])
+def test_an_unknown_column_is_a_usage_error_that_names_the_others(name: str, write: Write) -> None:
+    source = write(name, b"link\tsize\n" if "tsv" in name else b"link,size\n")
+    if name.endswith("parquet"):
+        parquet.write_table(pyarrow.table({"link": ["a"], "size": [1]}), source)
+    for columns in (Columns("url"), Columns("link", "id")):
+        error = _failure(source, columns)
+        assert (type(error), error.code) == (UsageError, Code.COLUMN_UNKNOWN)
+        assert "'link', 'size'" in str(error)
+
+
+def test_a_missing_list_is_a_usage_error() -> None:
+    error = _failure("nowhere.csv")
+    assert (type(error), error.code) == (UsageError, Code.SOURCE_NOT_FOUND)
+    assert "nowhere.csv" in str(error)
+
+
+def test_a_damaged_list_is_named(write: Write, tmp_path: Path) -> None:
+    whole = Path(write("l.txt.gz", b"a.jpg\n" * 10_000)).read_bytes()
+    (tmp_path / "cut.txt.gz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "no.txt.gz").write_bytes(b"not gzip")
+    (tmp_path / "no.parquet").write_bytes(b"not parquet")
+    (tmp_path / "wide.txt").write_bytes("a.jpg\n".encode("utf-16"))
+    (tmp_path / "folder.txt").mkdir()
+    for name in ("cut.txt.gz", "no.txt.gz", "no.parquet", "wide.txt", "folder.txt"):
+        error = _failure(str(tmp_path / name))
+        assert (type(error), error.code) == (ResourceError, Code.SOURCE_UNREADABLE), name
+        assert name in str(error)
