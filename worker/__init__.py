@@ -1,0 +1,1 @@
+"""Who labels: consume, fetch, decode, predict, save, ack."""
