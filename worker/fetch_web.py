@@ -5,7 +5,7 @@ the inside of a network.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ItemError
@@ -38,7 +38,7 @@ class WebFetcher:
         """See ``Fetcher``."""
         if not ref.lower().startswith(("http://", "https://")):
             raise ItemError(Code.URL_NOT_ALLOWED, ref.partition("://")[0])
-        async with _translated(), self._open_session().get(ref, max_redirects=_MAX_REDIRECTS) as answer:
+        async with _translated(), self._get(ref) as answer:
             if answer.status != 200:
                 raise ItemError(code_of_status(answer.status), f"HTTP {answer.status}", answer.status)
             content = await self._read(answer)
@@ -48,6 +48,10 @@ class WebFetcher:
         """See ``Fetcher``."""
         if self._session is not None:
             await self._session.close()
+
+    def _get(self, url: str) -> "AbstractAsyncContextManager[aiohttp.ClientResponse]":
+        # aiohttp counts the first request too.
+        return self._open_session().get(url, max_redirects=_MAX_REDIRECTS + 1)
 
     def _open_session(self) -> "aiohttp.ClientSession":
         if self._session is None:
@@ -89,7 +93,8 @@ async def _translated() -> AsyncIterator[None]:
     try:
         yield
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise ItemError(_code_of_error(error), str(error)) from error
+        detail = getattr(error, "strerror", None) or str(error)
+        raise ItemError(_code_of_error(error), detail) from error
 
 
 def _code_of_error(error: Exception) -> Code:
@@ -98,6 +103,7 @@ def _code_of_error(error: Exception) -> Code:
     # From the narrow types to the broad: the first that fits decides.
     codes: list[tuple[type[Exception], Code]] = [
         (aiohttp.InvalidURL, Code.URL_NOT_ALLOWED),
+        (aiohttp.NonHttpUrlClientError, Code.URL_NOT_ALLOWED),
         (aiohttp.TooManyRedirects, Code.TOO_MANY_REDIRECTS),
         (aiohttp.ClientConnectorDNSError, Code.DNS_FAILED),
         (aiohttp.ClientSSLError, Code.TLS_FAILED),

@@ -96,7 +96,9 @@ def test_malformed_lines_are_named_and_the_rest_goes_on(write: Write) -> None:
 
 
 def test_malformed_rows_of_a_table(write: Write) -> None:
-    entries = _read(write("l.csv", b'url,size\na.jpg,1\nhttp://h/a,b.jpg,2\n,3\nb.jpg,4\nc.jpg\n"d\n.jpg",5\n'))
+    entries = _read(
+        write("l.csv", b'url,size\na.jpg,1\nhttp://h/a,b.jpg,2\n,3\nb.jpg,4\nc.jpg\n"d\n.jpg",5\n')
+    )
     assert _refs(entries) == ["a.jpg", "b.jpg"]
     assert _malformed(entries) == [
         (3, "3 columns where the header has 2"),

@@ -1,0 +1,1 @@
+"""Who answers: results of jobs, as rows and as files."""

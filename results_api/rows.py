@@ -1,0 +1,79 @@
+"""A result as its reader sees it: one row an item, with class names instead of numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from shared.errors import message_for
+from shared.store.store import Outcome, RecordedModel
+
+COLUMNS = (
+    "index",
+    "ref",
+    "custom_id",
+    "state",
+    "code",
+    "message",
+    "predictions",
+    "model",
+    "width",
+    "height",
+    "bytes",
+    "sha256",
+)
+#: Keys are ``COLUMNS``; ``predictions`` is a list of {class, wordnet_id, score}, best first.
+Row = dict[str, Any]
+
+#: Rows read at a time.
+_PAGE = 500
+
+
+class OutcomeStore(Protocol):
+    """What reading results needs of the store."""
+
+    def outcomes(self, job_id: int, after: int, limit: int) -> list[Outcome]:
+        """See ``Store``."""
+        ...
+
+
+@dataclass
+class OrderedRows:
+    """The rows of a job in the order of its items, each as soon as all before it are there."""
+
+    store: OutcomeStore
+    job_id: int
+    model: RecordedModel
+    after: int = -1
+
+    def next(self) -> list[Row]:
+        """Return the rows that follow those returned before; none if the next item has no result yet."""
+        page = self.store.outcomes(self.job_id, self.after, _PAGE)
+        ready = [outcome for place, outcome in enumerate(page, self.after + 1) if outcome.item.index == place]
+        self.after += len(ready)
+        return [row_of(outcome, self.model) for outcome in ready]
+
+
+def row_of(outcome: Outcome, model: RecordedModel) -> Row:
+    """Return the row of an item."""
+    item, result = outcome.item, outcome.result
+    return {
+        "index": item.index,
+        "ref": item.ref,
+        "custom_id": item.custom_id,
+        "state": str(result.state),
+        "code": None if result.code is None else str(result.code),
+        "message": None if result.code is None else message_for(result.code, result.detail),
+        "predictions": _predictions(result.class_ids, result.scores, model),
+        "model": f"{model.name}@{model.version}",
+        "width": result.evidence.width,
+        "height": result.evidence.height,
+        "bytes": result.evidence.bytes,
+        "sha256": result.evidence.sha256,
+    }
+
+
+def _predictions(class_ids: Sequence[int], scores: Sequence[float], model: RecordedModel) -> list[Row]:
+    return [
+        {"class": model.labels[i][1], "wordnet_id": model.labels[i][0], "score": score}
+        for i, score in zip(class_ids, scores, strict=True)
+    ]
