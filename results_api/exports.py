@@ -47,7 +47,7 @@ def open_output(target: str) -> Iterator[RowWriter]:
         try:
             yield writer
         except BaseException:
-            # The file is thrown away; but a writer that is not finished would try it after the file is closed.
+            # The file is thrown away, but a writer left unfinished would come back to it when it is closed.
             with suppress(Exception):
                 writer.finish()
             raise

@@ -10,7 +10,7 @@ from shared.items import Result
 #: Results committed together at most.
 _BATCH = 256
 #: How long a result waits for others to be committed with it, in seconds.
-_LINGER = 0.2
+_LINGER = 0.1
 
 
 class ResultStore(Protocol):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,6 +20,9 @@ from shared.images import Limits
 from shared.settings import Settings
 
 _log = logging.getLogger("smartsight")
+
+#: What a model may be called: it names a folder.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class Catalogue:
 
         Raises ``UsageError(model_exists)``, or ``ResourceError`` if the network or labels do not serve.
         """
+        if not _NAME.fullmatch(name):
+            raise UsageError(Code.MODEL_UNKNOWN, f"{name!r} is no name of letters, digits, - _ .")
         if name in VARIANTS or (self._imported / name).exists():
             raise UsageError(Code.MODEL_EXISTS, repr(name))
         if not source.exists():

@@ -3,18 +3,16 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.errors import Code
 from shared.items import Item, ItemState, JobState, Result, now
 from shared.store.database import Database
 from shared.store.mapping import code_from, item_from, item_values, result_from, result_values
 from shared.store.schema import items, jobs, models, progress, results
-
-_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +171,9 @@ _JOB = select(jobs.c.id, jobs.c.state, jobs.c.model_id, jobs.c.submitted)
 
 def _insert_new(connection: Connection, table: Any, *key: str) -> Any:
     """Return an INSERT that leaves a row alone that is there already."""
-    return _INSERT[connection.dialect.name](table).on_conflict_do_nothing(index_elements=key)
+    # The other database's module would bring all its drivers along.
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    return dialect.insert(table).on_conflict_do_nothing(index_elements=key)
 
 
 def _set_job(job_id: int, **values: object) -> Any:

@@ -1,0 +1,102 @@
+"""`smartsight label SOURCE...`: label images on this machine, without servers."""
+
+import hashlib
+import shutil
+import sys
+import tempfile
+import time
+from argparse import Namespace
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from commands.label_run import LabelRun
+from commands.lines import Lines
+from commands.parts import cores, make_fetcher, open_store
+from commands.progress import done
+from commands.summary import all_succeeded, summary
+from producer.entries import Columns, Entry, Malformed
+from producer.lists import STDIN
+from producer.references import Sources, read_sources
+from producer.submit import Survey, survey
+from results_api.exports import RowWriter, check_output, open_output
+from shared.classifier.catalogue import open_classifier
+from shared.classifier.model import Model
+from shared.errors import Code, ResourceError
+from shared.settings import Settings
+
+#: Malformed lines that are shown; the others are only counted.
+_MALFORMED_SHOWN = 20
+
+
+def run(options: Namespace, settings: Settings) -> int:
+    """Return 0 if every image was labelled, else 1."""
+    settings = replace(settings, database_url=options.db or settings.database_url)
+    if options.output:
+        check_output(options.output)
+    with _sources(options) as sources:
+        found = survey(_reporting(read_sources(sources)))
+        if not found.references:
+            raise ResourceError(Code.NOTHING_TO_LABEL, ", ".join(options.sources))
+        return _label(options, settings, sources, found)
+
+
+def _label(options: Namespace, settings: Settings, sources: Sources, found: Survey) -> int:
+    classifier = open_classifier(settings, options.model or settings.model, options.engine, cores())
+    store = open_store(settings)
+    job_run = LabelRun(store, classifier, found, options.top, _job_key(found, classifier.model, options.top))
+    if job_run.done_before:
+        _say(f"Going on with job {job_run.job.id}: {job_run.progress_now()} before.")
+    started = time.monotonic()
+    try:
+        with _writer(options.output) as writer:
+            tallies = job_run.run(sources, make_fetcher(settings), settings.concurrency, writer)
+    except KeyboardInterrupt:
+        _say(f"Stopped: {job_run.progress_now()}. The same command goes on.")
+        raise
+    store.release_key(job_run.job.id)
+    done_now = done(tallies) - job_run.done_before
+    for line in summary(tallies, done_now, time.monotonic() - started):
+        _say(line)
+    if found.malformed:
+        _say(f"{found.malformed} malformed lines were left out.")
+    _say(f"Stored as job {job_run.job.id} in {settings.store_url}")
+    return 0 if all_succeeded(tallies) and not found.malformed else 1
+
+
+def _job_key(found: Survey, model: Model, top: int) -> str:
+    """Name what is asked for: the same command on the same references goes on with the same job."""
+    asked = (found.digest, str(Path.cwd()), model.name, model.version, top)
+    return hashlib.sha256(repr(asked).encode()).hexdigest()
+
+
+def _writer(output: str | None) -> AbstractContextManager[RowWriter]:
+    return open_output(output) if output else nullcontext(Lines())
+
+
+@contextmanager
+def _sources(options: Namespace) -> Iterator[Sources]:
+    """Give the sources, which are read twice: standard input is copied to a file that vanishes."""
+    columns = Columns(options.column, options.id_column)
+    with tempfile.TemporaryFile() as spool:
+        if STDIN in options.sources:
+            shutil.copyfileobj(sys.stdin.buffer, spool)
+        yield Sources(options.sources, columns, spool)
+
+
+def _reporting(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Pass entries on, naming the first malformed ones."""
+    malformed = 0
+    for entry in entries:
+        if isinstance(entry, Malformed):
+            malformed += 1
+            if malformed <= _MALFORMED_SHOWN:
+                _say(f"left out: {entry}")
+            elif malformed == _MALFORMED_SHOWN + 1:
+                _say("left out: more, which are only counted")
+        yield entry
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

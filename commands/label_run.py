@@ -1,0 +1,106 @@
+"""One run of `smartsight label`: producer and worker in threads of one process, the user in front.
+
+References are recorded in the store, published to a queue, labelled, stored: the same code as on many
+machines. What the user sees is read back from the store, which alone knows what is done.
+"""
+
+import asyncio
+import threading
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+
+from commands.parts import cores
+from commands.progress import Progress, done, show_progress
+from producer.references import Sources, read_sources
+from producer.submit import Survey, publish_pending, record
+from results_api.exports import RowWriter
+from results_api.rows import OrderedRows
+from shared.broker import InProcessBroker
+from shared.classifier.classifier import Classifier
+from shared.store.store import Store, Tally
+from worker.fetch import Fetcher
+from worker.worker import Plan, Worker
+
+#: Shorter than a fleet of workers would wait: somebody sits in front of this one.
+_RETRY_DELAYS = (1.0, 5.0, 15.0)
+#: Seconds between two looks at the store.
+_TICK = 0.2
+#: Looks between two foldings of the progress rows.
+_FOLD_EVERY = 50
+
+
+class LabelRun:
+    """A job of this command, new or half done, and the means to finish it."""
+
+    def __init__(self, store: Store, classifier: Classifier, found: Survey, top: int, key: str) -> None:
+        model = classifier.model
+        self._store = store
+        self._classifier = classifier
+        self._found = found
+        self._top = top
+        self._model = store.record_model(model.name, model.version, model.labels)
+        self._stop = threading.Event()
+        self._broker = InProcessBroker()
+        self.job = store.open_job(key, self._model.id)
+        self.done_before = done(store.tallies(self.job.id))
+
+    def progress_now(self) -> str:
+        """Say how far the job is."""
+        return f"{done(self._store.tallies(self.job.id))} of {self._found.references} images done"
+
+    def run(self, sources: Sources, fetcher: Fetcher, concurrency: int, writer: RowWriter) -> list[Tally]:
+        """Finish the job, write all its rows, and return how its items ended.
+
+        When interrupted, or when a part fails, what is in hand is finished and stored first.
+        """
+        progress = show_progress(self._found.references, self.done_before)
+        plan = Plan(self._model.id, self._top, concurrency, _RETRY_DELAYS)
+        with ThreadPoolExecutor(cores()) as cpu, ThreadPoolExecutor(3) as threads:
+            worker = Worker(self._broker, self._store, fetcher, self._classifier, cpu, plan)
+            try:
+                recording = threads.submit(self._record, sources)
+                publishing = threads.submit(self._publish)
+                working = threads.submit(lambda: asyncio.run(worker.run()))
+                return self._follow([recording, publishing, working], writer, progress)
+            finally:
+                progress.close()
+                self._stop.set()
+                worker.stop()
+                self._broker.close()
+
+    def _record(self, sources: Sources) -> None:
+        record(self._store, self.job, read_sources(sources), self._found, self._stop)
+
+    def _publish(self) -> None:
+        publish_pending(self._store, self._broker, self.job.id, self._stop)
+
+    def _follow(self, tasks: list[Future[None]], writer: RowWriter, progress: Progress) -> list[Tally]:
+        """Look again and again, until every item has a result and every row is written."""
+        rows = OrderedRows(self._store, self.job.id, self._model)
+        looks = 0
+        while not self._is_over(tasks, progress):
+            _write_ready(rows, writer, progress)
+            looks += 1
+            if looks % _FOLD_EVERY == 0:
+                self._store.fold(self.job.id)
+        _write_ready(rows, writer, progress)
+        self._store.complete(self.job.id)
+        return self._store.tallies(self.job.id)
+
+    def _is_over(self, tasks: list[Future[None]], progress: Progress) -> bool:
+        """Wait a moment, then tell whether every item is recorded and has its result.
+
+        Raises what a task raised.
+        """
+        finished, _working = wait(tasks, _TICK, return_when=FIRST_EXCEPTION)
+        for task in finished:
+            task.result()
+        tallies = self._store.tallies(self.job.id)
+        progress.update(tallies)
+        recording = tasks[0]
+        return recording.done() and done(tallies) >= self._found.references
+
+
+def _write_ready(rows: OrderedRows, writer: RowWriter, progress: Progress) -> None:
+    while ready := rows.next():
+        with progress.aside():
+            writer.write(ready)

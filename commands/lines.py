@@ -1,0 +1,28 @@
+"""A line a picture on standard output, for people."""
+
+import sys
+
+from results_api.rows import Row
+
+_REF_WIDTH = 32
+
+
+class Lines:
+    """Writes the best class and its score behind each reference."""
+
+    def write(self, rows: list[Row]) -> None:
+        """See ``RowWriter``."""
+        print(*(line_of(row) for row in rows), sep="\n", flush=True)
+
+    def finish(self) -> None:
+        """See ``RowWriter``."""
+        sys.stdout.flush()
+
+
+def line_of(row: Row) -> str:
+    """Return the line of one row."""
+    ref = f"{row['ref']:<{_REF_WIDTH}}"
+    if row["predictions"]:
+        best = row["predictions"][0]
+        return f"{ref}  {best['score']:.3f}  {best['class']}"
+    return f"{ref}  {row['state']}  {row['code']}: {row['message']}"

@@ -1,0 +1,39 @@
+"""Put the parts together: which adapter stands behind which boundary."""
+
+import os
+from typing import TYPE_CHECKING
+
+from shared.errors import Code, ResourceError
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.store.store import Store
+    from worker.fetch import SchemeFetcher
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def open_store(settings: Settings) -> "Store":
+    """Open the database of the settings; the folder of the default one is made."""
+    from shared.store.database import Database
+    from shared.store.store import Store
+
+    if not settings.database_url:
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            detail = f"{settings.data_dir}: {error.strerror}"
+            raise ResourceError(Code.DATABASE_UNAVAILABLE, detail) from error
+    return Store(Database(settings.store_url))
+
+
+def make_fetcher(settings: Settings) -> "SchemeFetcher":
+    """Return what fetches URLs and reads paths."""
+    from worker.fetch import FileFetcher, SchemeFetcher
+    from worker.fetch_web import WebFetcher
+
+    web = WebFetcher(settings.max_bytes, settings.fetch_timeout)
+    return SchemeFetcher(web, FileFetcher(settings.max_bytes))

@@ -1,0 +1,104 @@
+"""Show how far a job is: a bar on a terminal, now and then a plain line elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Protocol
+
+from shared.items import ItemState
+from shared.store.store import Tally
+
+#: Seconds between two plain lines.
+_PLAIN_INTERVAL = 10.0
+
+
+class Progress(Protocol):
+    """Shows counts as they change."""
+
+    def update(self, tallies: Sequence[Tally]) -> None:
+        """Show these counts."""
+        ...
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Make room for something else to be printed."""
+        ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        ...
+
+
+def show_progress(total: int, done_before: int) -> Progress:
+    """Return what suits standard error; the rate counts only what is done from now on."""
+    if sys.stderr.isatty():
+        return Bar(total, done_before)
+    return PlainLines(total, done_before)
+
+
+def done(tallies: Sequence[Tally]) -> int:
+    """Return how many items are over."""
+    return sum(tally.count for tally in tallies)
+
+
+def counts_by_state(tallies: Sequence[Tally]) -> dict[ItemState, int]:
+    """Return how many items are in each state that occurs."""
+    counts: dict[ItemState, int] = {}
+    for tally in tallies:
+        counts[tally.state] = counts.get(tally.state, 0) + tally.count
+    return counts
+
+
+class Bar:
+    """A bar with the rate, the time left and the counts by state."""
+
+    def __init__(self, total: int, done_before: int) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=total, initial=done_before, unit=" images", dynamic_ncols=True, leave=False)
+
+    def update(self, tallies: Sequence[Tally]) -> None:
+        """See ``Progress``."""
+        counts = {str(state): count for state, count in counts_by_state(tallies).items()}
+        self._bar.set_postfix(counts, refresh=False)
+        self._bar.update(done(tallies) - self._bar.n)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """See ``Progress``."""
+        with self._bar.external_write_mode():
+            yield
+
+    def close(self) -> None:
+        """See ``Progress``."""
+        self._bar.close()
+
+
+class PlainLines:
+    """A line every few seconds, for a log file."""
+
+    def __init__(self, total: int, done_before: int) -> None:
+        self._total = total
+        self._done_before = done_before
+        self._started = self._shown = time.monotonic()
+
+    def update(self, tallies: Sequence[Tally]) -> None:
+        """See ``Progress``."""
+        if time.monotonic() - self._shown >= _PLAIN_INTERVAL:
+            self._shown = time.monotonic()
+            print(self.line(tallies, self._shown - self._started), file=sys.stderr)
+
+    def line(self, tallies: Sequence[Tally], seconds: float) -> str:
+        """Return the line for these counts, so many seconds after the start."""
+        finished = done(tallies)
+        rate = (finished - self._done_before) / seconds
+        left = f"{(self._total - finished) / rate:.0f} s left" if rate else "time left unknown"
+        counts = ", ".join(f"{count} {state}" for state, count in counts_by_state(tallies).items())
+        return f"{finished} of {self._total} images ({counts or 'none yet'}), {rate:.1f} images/s, {left}"
+
+    def aside(self) -> AbstractContextManager[None]:
+        """See ``Progress``."""
+        return nullcontext()
+
+    def close(self) -> None:
+        """See ``Progress``."""

@@ -1,0 +1,98 @@
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+
+def test_one_image_gives_the_array_of_the_first_engine(run: Run, samples: Path) -> None:
+    finished = run("classify", str(samples / "coffee.png"))
+    assert (finished.status, finished.err) == (0, "")
+    assert re.fullmatch(r'\[(\{"class": "[^"]+", "score": \d\.\d{6}\}(, )?){5}\]\n', finished.out)
+    predictions = finished.json()
+    assert predictions[0]["class"] == "espresso"
+    scores = [prediction["score"] for prediction in predictions]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_several_images_give_an_object_a_line(run: Run, samples: Path) -> None:
+    images = [str(samples / name) for name in ("coffee.png", "chelsea.png")]
+    finished = run("classify", "--top", "2", *images)
+    assert finished.status == 0
+    lines = [json.loads(line) for line in finished.out.splitlines()]
+    assert [line["image"] for line in lines] == images
+    assert [len(line["predictions"]) for line in lines] == [2, 2]
+
+
+def test_bad_images_are_named_on_stderr_and_the_others_classified(run: Run, samples: Path) -> None:
+    Path("text.jpg").write_text("no image")
+    Path("empty.png").touch()
+    Path("cut.jpg").write_bytes((samples / "rocket.jpg").read_bytes()[:5000])
+    bad = ["missing.jpg", "text.jpg", "empty.png", "cut.jpg", "."]
+    finished = run("classify", *bad, str(samples / "coffee.png"))
+    assert finished.status == 1
+    assert len(finished.out.splitlines()) == 1
+    lines = finished.err.splitlines()
+    codes = ["file_not_found", "not_an_image", "empty_file", "image_truncated", "file_unreadable"]
+    assert len(lines) == len(bad)
+    for line, image, code in zip(lines, bad, codes, strict=True):
+        assert line.startswith(f"smartsight: {image}: {code}: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["classify"], "IMAGE"),
+        (["classify", "--top", "0", "x.jpg"], "--top"),
+        (["classify", "--top", "five", "x.jpg"], "--top"),
+        (["classify", "--engine", "steam", "x.jpg"], "--engine"),
+        (["classify", "--model", "vgg", "x.jpg"], "model_unknown"),
+        (["guess"], "guess"),
+        ([], "COMMAND"),
+    ],
+)
+def test_wrong_usage_is_status_2(arguments: list[str], word: str, run: Run) -> None:
+    finished = run(*arguments)
+    assert finished.status == 2
+    assert word in finished.err
+    assert finished.out == ""
+
+
+def test_a_bad_setting_is_status_2(run: Run) -> None:
+    finished = run("classify", "x.jpg", SMARTSIGHT_MAX_BYTES="lots")
+    assert finished.status == 2
+    assert "SMARTSIGHT_MAX_BYTES='lots'" in finished.err
+
+
+def test_tensorflow_is_never_loaded_on_the_litert_path(environment: dict[str, str], samples: Path) -> None:
+    code = (
+        "import sys, smartsight\n"
+        f"smartsight.main(['classify', {str(samples / 'coffee.png')!r}])\n"
+        "heavy = {'tensorflow', 'keras', 'sqlalchemy', 'aiohttp', 'pyarrow', 'alembic'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_the_other_engine_gives_the_same_answer(run: Run, samples: Path) -> None:
+    image = str(samples / "chelsea.png")
+    one, other = run("classify", image), run("classify", "--engine", "tensorflow", image)
+    assert other.status == 0
+    for litert, tensorflow in zip(one.json(), other.json(), strict=True):
+        assert litert["class"] == tensorflow["class"]
+        assert abs(litert["score"] - tensorflow["score"]) < 1e-3
+
+
+def test_a_closed_pipe_is_no_traceback(environment: dict[str, str], samples: Path) -> None:
+    command = f"{sys.executable} -m smartsight classify {samples}/*.png {samples}/*.jpg | head -c 1"
+    finished = subprocess.run(
+        command, shell=True, env=environment, capture_output=True, text=True, check=True
+    )
+    assert finished.stdout == "{"
+    assert "Traceback" not in finished.stderr

@@ -1,0 +1,351 @@
+import csv
+import fcntl
+import gzip
+import json
+import os
+import pty
+import shutil
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+import termios
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from results_api.rows import COLUMNS
+
+Run = Callable[..., Any]
+Start = Callable[..., "subprocess.Popen[str]"]
+_PATIENCE = 60.0
+
+
+@pytest.fixture
+def photos(samples: Path) -> Path:
+    """A folder with two good pictures and a broken one."""
+    Path("photos/more").mkdir(parents=True)
+    shutil.copy(samples / "coffee.png", "photos/coffee.png")
+    shutil.copy(samples / "chelsea.png", "photos/more/chelsea.jpg")
+    Path("photos/text.jpg").write_text("no image")
+    Path("photos/notes.txt").write_text("left out")
+    return Path("photos")
+
+
+def _rows(path: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def test_a_folder_is_labelled_a_line_a_picture(run: Run, photos: Path) -> None:
+    finished = run("label", str(photos))
+    assert finished.status == 1
+    coffee, text, chelsea = finished.out.splitlines()
+    assert coffee.split() == ["photos/coffee.png", "0.951", "espresso"]
+    assert text.startswith("photos/text.jpg ")
+    assert "failed  not_an_image: The content is not an image" in text
+    assert "cat" in chelsea
+    assert "3 images: 1 failed, 2 succeeded; 3 in " in finished.err
+    assert "1 not_an_image: The content is not an image" in finished.err
+
+
+def test_all_labelled_is_status_0(run: Run, samples: Path) -> None:
+    finished = run("label", str(samples))
+    assert finished.status == 0
+    assert len(finished.out.splitlines()) == 6
+
+
+def test_the_output_has_a_row_for_every_item(run: Run, photos: Path) -> None:
+    finished = run("label", str(photos), "missing.jpg", "--output", "out.jsonl", "--top", "3")
+    assert (finished.status, finished.out) == (1, "")
+    rows = _rows("out.jsonl")
+    assert [row["index"] for row in rows] == [0, 1, 2, 3]
+    assert [row["code"] for row in rows] == [None, "not_an_image", None, "file_not_found"]
+    coffee = rows[0]
+    assert tuple(coffee) == COLUMNS
+    assert (coffee["ref"], coffee["state"], coffee["width"]) == ("photos/coffee.png", "succeeded", 600)
+    assert coffee["bytes"] == (photos / "coffee.png").stat().st_size
+    assert coffee["model"].startswith("lite0@")
+    assert len(coffee["predictions"]) == 3
+    assert coffee["predictions"][0]["wordnet_id"] == "n07920052"
+    assert rows[1]["message"].startswith("The content is not an image")
+
+
+def test_the_formats_hold_the_same(run: Run, photos: Path) -> None:
+    for ending in ("jsonl", "csv", "parquet"):
+        run("label", str(photos), "--output", f"out.{ending}")
+    rows = _rows("out.jsonl")
+    assert parquet.read_table("out.parquet").to_pylist() == rows
+    with Path("out.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["ref"] for row in table] == [row["ref"] for row in rows]
+    assert [json.loads(row["predictions"]) for row in table] == [row["predictions"] for row in rows]
+
+
+def test_jsonl_goes_to_standard_output(run: Run, photos: Path) -> None:
+    finished = run("label", str(photos), "--output", "-")
+    assert [json.loads(line)["index"] for line in finished.out.splitlines()] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["l.txt", "l.csv", "l.tsv", "l.jsonl", "l.csv.gz", "l.parquet", "-"])
+def test_lists_of_every_kind(name: str, run: Run, photos: Path) -> None:
+    refs, stdin = ["photos/coffee.png", "missing.jpg"], ""
+    ids = ["c-1", "m-2"]
+    if name == "l.parquet":
+        parquet.write_table(pyarrow.table({"key": ids, "pic": refs}), name)
+    elif name in ("l.txt", "-"):
+        stdin = "\n".join(refs)
+        Path("l.txt").write_text(stdin)
+    elif name == "l.jsonl":
+        Path(name).write_text(
+            "".join(json.dumps({"key": i, "pic": r}) + "\n" for i, r in zip(ids, refs, strict=True))
+        )
+    else:
+        tab = "\t" if "tsv" in name else ","
+        text = "".join(f"{i}{tab}{r}\n" for i, r in zip(["key", *ids], ["pic", *refs], strict=True))
+        Path(name).write_bytes(gzip.compress(text.encode()) if "gz" in name else text.encode())
+    columns = [] if name in ("l.txt", "-") else ["--column", "pic", "--id-column", "key"]
+    finished = run("label", name, *columns, "--output", "out.jsonl", stdin=stdin)
+    assert finished.status == 1, finished.err
+    rows = _rows("out.jsonl")
+    assert [row["ref"] for row in rows] == refs
+    assert [row["state"] for row in rows] == ["succeeded", "failed"]
+    assert [row["custom_id"] for row in rows] == (ids if columns else [None, None])
+
+
+def test_malformed_lines_are_reported_and_the_rest_runs(run: Run, photos: Path) -> None:
+    Path("l.csv").write_text("url,size\nphotos/coffee.png,1\na,b,c\n,2\n")
+    finished = run("label", "l.csv", "--output", "out.jsonl")
+    assert finished.status == 1
+    assert "left out: l.csv, line 3: 3 columns where the header has 2" in finished.err
+    assert "left out: l.csv, line 4: the reference is empty" in finished.err
+    assert "2 malformed lines" in finished.err
+    assert [row["state"] for row in _rows("out.jsonl")] == ["succeeded"]
+
+
+def test_urls_are_fetched(run: Run, photos: Path, web_folder: str) -> None:
+    Path("l.txt").write_text(f"{web_folder}/photos/coffee.png\n{web_folder}/nothing.jpg\n")
+    finished = run("label", "l.txt", "--output", "out.jsonl")
+    assert finished.status == 1
+    good, bad = _rows("out.jsonl")
+    assert good["predictions"][0]["class"] == "espresso"
+    assert bad["code"] == "http_404"
+
+
+@pytest.fixture
+def web_folder() -> Iterator[str]:
+    """The current folder, served over HTTP."""
+    command = [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
+        port = server.stdout.readline().split("port ")[1].split()[0]
+        yield f"http://127.0.0.1:{port}"
+        server.terminate()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["missing.csv"], 2, ["source_not_found", "missing.csv"]),
+        (["missing.jpg"], 1, ["1 failed", "file_not_found"]),
+        (["empty"], 1, ["nothing_to_label", "empty"]),
+        (["empty.txt"], 1, ["nothing_to_label", "empty.txt"]),
+        (["blank.csv"], 1, ["nothing_to_label", "blank.csv", "line 2: the reference is empty"]),
+        (["links.csv"], 2, ["column_unknown", "links.csv", "'url'", "'link'"]),
+        (["links.csv", "--column", "link", "--id-column", "key"], 2, ["column_unknown", "'key'"]),
+        (["broken.parquet"], 1, ["source_unreadable", "broken.parquet"]),
+        (["broken.txt.gz"], 1, ["source_unreadable", "broken.txt.gz"]),
+        (["a.jpg", "--model", "vgg"], 2, ["model_unknown", "'vgg'", "lite0"]),
+        (["a.jpg", "--output", "out.xlsx"], 2, ["output_unsupported", "out.xlsx"]),
+        (["a.jpg", "--output", "no/folder/out.csv"], 1, ["output_unwritable", "no/folder/out.csv"]),
+        (["a.jpg", "--output", "full.jsonl"], 1, ["output_unwritable", "full.jsonl", "No space left"]),
+        (["a.jpg", "--db", "sqlite:////proc/x.db"], 1, ["database_unavailable", "/proc/x.db"]),
+        (["a.jpg", "--db", "labels.db"], 2, ["database_unsupported", "labels.db"]),
+        (["a.jpg", "--db", "sqlite:///text.db"], 1, ["database_unavailable", "not a database"]),
+        ([], 2, ["SOURCE"]),
+    ],
+)
+def test_bad_input_is_named(arguments: list[str], status: int, words: list[str], run: Run) -> None:
+    Path("empty").mkdir()
+    Path("empty.txt").touch()
+    Path("blank.csv").write_text("url,size\n,1\n")
+    Path("links.csv").write_text("link,size\na.jpg,1\n")
+    Path("broken.parquet").write_text("PAR1 no")
+    Path("broken.txt.gz").write_text("no gzip")
+    Path("full.jsonl").symlink_to("/dev/full")
+    Path("text.db").write_text("no database " * 1000)
+    finished = run("label", *arguments)
+    assert finished.status == status, finished.err
+    for word in words:
+        assert word in finished.err
+
+
+def _kinds_of_bad_picture(samples: Path) -> dict[str, bytes]:
+    photo = (samples / "rocket.jpg").read_bytes()
+    bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (20_000).to_bytes(4, "big") * 2 + b"\x01\0\0\0\0"
+    bomb += zlib.crc32(bomb[12:]).to_bytes(4, "big") + b"\0\0\0\0IDAT\x35\xaf\x06\x1e"
+    return {
+        "empty_file": b"",
+        "not_an_image": b"just text",
+        "image_truncated": photo[: len(photo) // 2],
+        "too_many_pixels": bomb,
+        "too_many_bytes": photo + b"\0" * 20_000_000,
+    }
+
+
+def test_each_kind_of_bad_picture_has_its_code(run: Run, samples: Path) -> None:
+    for code, content in _kinds_of_bad_picture(samples).items():
+        Path(f"{code}.jpg").write_bytes(content)
+    finished = run("label", ".", "--output", "out.jsonl")
+    assert finished.status == 1
+    rows = _rows("out.jsonl")
+    assert len(rows) == 5
+    for row in rows:
+        assert row["ref"] == f"./{row['code']}.jpg"
+
+
+def _count(path: str) -> int:
+    """How many results a database holds; none while it is being made."""
+    try:
+        with sqlite3.connect(path) as connection:
+            (count,) = connection.execute("SELECT count(*) FROM results").fetchone()
+            return int(count)
+    except sqlite3.OperationalError:
+        return 0
+
+
+def _wait_for_results(path: str, process: "subprocess.Popen[str]") -> int:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        if count := _count(path):
+            return count
+        assert process.poll() is None, "it ended before it could be interrupted"
+        time.sleep(0.01)
+    raise AssertionError("no result came")
+
+
+@pytest.fixture
+def many(samples: Path) -> Path:
+    """Six hundred pictures: more than a second of work."""
+    folder = Path("many")
+    folder.mkdir()
+    for number in range(600):
+        (folder / f"{number:03}.jpg").symlink_to(samples / "rocket.jpg")
+    return folder
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_stopped_half_way_the_same_command_goes_on(
+    kill: signal.Signals, run: Run, start: Start, many: Path
+) -> None:
+    command = ("label", str(many), "--db", "sqlite:///labels.db", "--output", "out.jsonl")
+    with start(*command) as process:
+        _wait_for_results("labels.db", process)
+        process.send_signal(kill)
+        _, err = process.communicate(timeout=_PATIENCE)
+    statuses = {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 143}
+    assert process.returncode == statuses[kill]
+    assert "Traceback" not in err
+    done = _count("labels.db")
+    assert 0 < done < 600
+    assert not Path("out.jsonl").exists()
+    if kill is not signal.SIGKILL:
+        assert f"Stopped: {done} of 600 images done. The same command goes on." in err
+
+    finished = run(*command)
+    assert finished.status == 0
+    assert f"Going on with job 1: {done} of 600 images done before." in finished.err
+    assert f"600 images: 600 succeeded; {600 - done} in " in finished.err
+    assert [row["index"] for row in _rows("out.jsonl")] == list(range(600))
+    with sqlite3.connect("labels.db") as connection:
+        (counted,) = connection.execute("SELECT sum(count) FROM progress").fetchone()
+        jobs = connection.execute("SELECT state, submitted FROM jobs").fetchall()
+    assert counted == 600
+    assert jobs == [("completed", 600)]
+
+
+def test_killed_again_and_again_it_still_ends_complete(run: Run, start: Start, many: Path) -> None:
+    command = ("label", str(many), "--db", "sqlite:///labels.db", "--output", "out.jsonl")
+    before = 0
+    for _ in range(3):
+        with start(*command) as process:
+            deadline = time.monotonic() + _PATIENCE
+            while _count("labels.db") <= before and time.monotonic() < deadline and process.poll() is None:
+                time.sleep(0.005)
+            process.kill()
+        before = _count("labels.db")
+    assert run(*command).status == 0
+    assert [row["index"] for row in _rows("out.jsonl")] == list(range(600))
+
+
+def test_a_finished_command_starts_a_new_job(run: Run, photos: Path) -> None:
+    first = run("label", str(photos))
+    second = run("label", str(photos))
+    assert "as job 1 in" in first.err
+    assert "as job 2 in" in second.err
+    assert first.out == second.out
+
+
+def test_a_changed_list_is_not_mistaken_for_the_interrupted_one(run: Run, start: Start, many: Path) -> None:
+    lines = [f"{many}/{number:03}.jpg" for number in range(600)]
+    Path("l.txt").write_text("\n".join(lines))
+    with start("label", "l.txt", "--db", "sqlite:///labels.db") as process:
+        _wait_for_results("labels.db", process)
+        process.kill()
+    Path("l.txt").write_text("\n".join(lines[:2]))
+    finished = run("label", "l.txt", "--db", "sqlite:///labels.db")
+    assert "as job 2 in" in finished.err
+    assert len(finished.out.splitlines()) == 2
+
+
+def test_two_at_once_on_one_database_lose_nothing(run: Run, start: Start, many: Path) -> None:
+    other = start("label", str(many), "--db", "sqlite:///labels.db", "--output", "other.jsonl")
+    with other:
+        finished = run("label", str(many), "--db", "sqlite:///labels.db", "--output", "out.jsonl")
+        other.communicate(timeout=_PATIENCE)
+    assert (finished.status, other.returncode) == (0, 0)
+    for name in ("out.jsonl", "other.jsonl"):
+        assert [row["index"] for row in _rows(name)] == list(range(600))
+    with sqlite3.connect("labels.db") as connection:
+        jobs = connection.execute("SELECT id FROM jobs").fetchall()
+        counts = dict(connection.execute("SELECT job_id, sum(count) FROM progress GROUP BY job_id"))
+    assert counts == {job: 600 for (job,) in jobs}
+
+
+def test_a_closed_pipe_is_no_traceback(environment: dict[str, str], many: Path) -> None:
+    command = f"{sys.executable} -m smartsight label {many} | head -n 1"
+    finished = subprocess.run(
+        command, shell=True, env=environment, capture_output=True, text=True, check=True
+    )
+    assert len(finished.stdout.splitlines()) == 1
+    assert "Traceback" not in finished.stderr
+
+
+def test_progress_is_a_bar_on_a_terminal(environment: dict[str, str], many: Path) -> None:
+    terminal, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    command = [sys.executable, "-m", "smartsight", "label", str(many), "--output", "out.jsonl"]
+    with subprocess.Popen(command, env=environment, stderr=inside) as process:
+        os.close(inside)
+        shown = b""
+        while chunk := _read_terminal(terminal):
+            shown += chunk
+    os.close(terminal)
+    assert process.returncode == 0
+    text = shown.decode()
+    assert "/600" in text
+    assert "images/s" in text
+    assert "succeeded=" in text
+
+
+def _read_terminal(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # how Linux says that the other end is closed
+        return b""

@@ -1,0 +1,175 @@
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from shared.classifier.model import Model
+
+Run = Callable[..., Any]
+
+#: Makes small classifiers of three classes: the class is the strongest colour of the picture.
+_MAKE_NETWORKS = """
+import sys, numpy, tensorflow
+keras = tensorflow.keras
+picture = keras.Input((32, 32, 3))
+colours = keras.layers.GlobalAveragePooling2D()(picture)
+features = keras.layers.Dense(4, kernel_initializer="ones")(keras.layers.Rescaling(0.01)(colours))
+logits = keras.layers.Dense(3, kernel_initializer="zeros")
+both = keras.layers.Concatenate()([colours, features])
+outputs = logits(both)
+logits.set_weights([numpy.vstack([8 * numpy.eye(3), numpy.zeros((4, 3))]), numpy.zeros(3)])
+model = keras.Model(picture, keras.layers.Softmax()(outputs))
+bare = keras.Model(picture, outputs)
+model.save("net.keras")
+model.export("net.savedmodel", verbose=False)
+bare.save("logits.keras")
+converter = tensorflow.lite.TFLiteConverter.from_keras_model(model)
+open("net.tflite", "wb").write(converter.convert())
+converter = tensorflow.lite.TFLiteConverter.from_keras_model(model)
+converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
+converter.representative_dataset = lambda: (
+    [numpy.random.default_rng(i).uniform(-1, 1, (1, 1, 1, 3)).repeat(32, 1).repeat(32, 2).astype("float32")]
+    for i in range(50)
+)
+converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS_INT8]
+converter.inference_input_type = converter.inference_output_type = tensorflow.uint8
+open("quantised.tflite", "wb").write(converter.convert())
+"""
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("networks")
+    subprocess.run([sys.executable, "-c", _MAKE_NETWORKS], cwd=folder, check=True, capture_output=True)
+    (folder / "labels.txt").write_text("red\ngreen\nblue\n")
+    (folder / "four.txt").write_text("red\ngreen\nblue\nblack\n")
+    return folder
+
+
+@pytest.fixture
+def red(tmp_path: Path) -> str:
+    path = tmp_path / "red.png"
+    Image.new("RGB", (100, 80), (220, 30, 40)).save(path)
+    return str(path)
+
+
+def test_the_list_names_what_can_be_built(run: Run) -> None:
+    finished = run("model", "list", SMARTSIGHT_CACHE_DIR="nothing-there")
+    assert finished.status == 0
+    assert [line.split(maxsplit=1) for line in finished.out.splitlines()] == [
+        [name, "not built yet"] for name in ("lite0", "lite1", "lite2")
+    ]
+
+
+def test_info_describes_a_model(run: Run, lite0: Model) -> None:
+    finished = run("model", "info", "lite0")
+    assert finished.status == 0
+    assert f"version   {lite0.version}" in finished.out
+    assert "classes   1000" in finished.out
+    assert "input     224 x 224 RGB, (pixel - 127) / 128" in finished.out
+
+
+@pytest.mark.parametrize("action", ["build", "info"])
+def test_an_unknown_model_is_a_usage_error(action: str, run: Run) -> None:
+    finished = run("model", action, "vgg")
+    assert finished.status == 2
+    assert "model_unknown" in finished.err
+    assert "lite0, lite1, lite2" in finished.err
+
+
+@pytest.mark.parametrize("damage", ["network.tflite", "labels.tsv", "model.json"])
+def test_a_broken_cache_is_rebuilt(
+    damage: str, run: Run, samples: Path, lite0: Model, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cache" / "models" / "lite0"
+    shutil.copytree(lite0.folder, folder)
+    (folder / damage).write_bytes((folder / damage).read_bytes()[:-100])
+    finished = run("classify", str(samples / "coffee.png"), SMARTSIGHT_CACHE_DIR=str(tmp_path / "cache"))
+    assert finished.status == 0
+    assert finished.err.startswith("Building the model lite0")
+    assert finished.json()[0]["class"] == "espresso"
+    assert (folder / damage).stat().st_size == (lite0.folder / damage).stat().st_size
+    assert [path.name for path in folder.parent.iterdir()] == ["lite0"], "something was left behind"
+
+
+@pytest.mark.parametrize(
+    ("network", "engines"),
+    [
+        ("net.keras", ["litert", "tensorflow"]),
+        ("logits.keras", ["litert", "tensorflow"]),
+        ("net.savedmodel", ["litert", "tensorflow"]),
+        ("net.tflite", ["litert"]),
+        ("quantised.tflite", ["litert"]),
+    ],
+)
+def test_a_network_of_ones_own(network: str, engines: list[str], run: Run, networks: Path, red: str) -> None:
+    labels = str(networks / "labels.txt")
+    imported = run("model", "import", str(networks / network), "--name", "colours", "--labels", labels)
+    assert imported.status == 0, imported.err
+    assert "classes   3" in imported.out
+    assert ("logits" in imported.out) is network.startswith("logits")
+    for engine in engines:
+        found = run("classify", "--model", "colours", "--engine", engine, red)
+        assert found.status == 0, found.err
+        best = found.json()
+        assert best[0]["class"] == "red"
+        assert best[0]["score"] > 0.9
+        assert sum(prediction["score"] for prediction in best) == pytest.approx(1, abs=0.02)
+    assert "colours          imported" in run("model", "list").out
+    again = run("model", "import", str(networks / network), "--name", "colours", "--labels", labels)
+    assert (again.status, "model_exists" in again.err) == (2, True)
+
+
+def test_labelling_with_a_network_of_ones_own(run: Run, networks: Path, red: str) -> None:
+    labels = str(networks / "labels.txt")
+    run("model", "import", str(networks / "net.keras"), "--name", "colours", "--labels", labels)
+    finished = run("label", red, "--model", "colours", "--output", "-")
+    assert finished.status == 0
+    row = json.loads(finished.out)
+    assert row["predictions"][0]["class"] == "red"
+    assert row["model"].startswith("colours@")
+
+
+def test_a_model_without_a_network_for_the_engine_says_so(run: Run, networks: Path, red: str) -> None:
+    labels = str(networks / "labels.txt")
+    run("model", "import", str(networks / "net.tflite"), "--name", "colours", "--labels", labels)
+    finished = run("classify", "--model", "colours", "--engine", "tensorflow", red)
+    assert finished.status == 1
+    assert "model_unsupported" in finished.err
+
+
+@pytest.mark.parametrize(
+    ("network", "labels", "status", "code"),
+    [
+        ("net.keras", "four.txt", 1, "labels_invalid"),
+        ("net.tflite", "four.txt", 1, "labels_invalid"),
+        ("net.keras", "nowhere.txt", 1, "labels_invalid"),
+        ("labels.txt", "labels.txt", 1, "model_unsupported"),
+        ("broken.tflite", "labels.txt", 1, "model_unsupported"),
+        ("broken.keras", "labels.txt", 1, "model_unsupported"),
+        ("nowhere.keras", "labels.txt", 2, "source_not_found"),
+    ],
+)
+def test_what_cannot_be_imported_is_named(
+    network: str, labels: str, status: int, code: str, run: Run, networks: Path
+) -> None:
+    for name in ("broken.tflite", "broken.keras"):
+        (networks / name).write_text("no network")
+    paths = str(networks / network), str(networks / labels)
+    finished = run("model", "import", paths[0], "--name", "mine", "--labels", paths[1])
+    assert finished.status == status
+    assert code in finished.err
+    assert "mine" not in run("model", "list").out
+
+
+@pytest.mark.parametrize("name", ["../mine", "lite0", "", "a/b", ".hidden"])
+def test_a_name_that_cannot_be_used_is_refused(name: str, run: Run, networks: Path) -> None:
+    labels = str(networks / "labels.txt")
+    finished = run("model", "import", str(networks / "net.tflite"), "--name", name, "--labels", labels)
+    assert finished.status == 2

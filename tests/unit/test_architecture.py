@@ -1,0 +1,134 @@
+"""The rules of the house, read off the source: who may import whom, where each technology lives."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+_ROLES = ("producer", "worker", "results_api")
+_PACKAGES = (*_ROLES, "shared", "commands")
+
+#: Which modules alone may import a technology.
+_HOMES = {
+    "PIL": ("shared.images",),
+    "sqlalchemy": ("shared.store",),
+    "alembic": ("shared.store",),
+    "sqlite3": ("shared.store",),
+    "ai_edge_litert": ("shared.classifier",),
+    "tensorflow": ("shared.classifier",),
+    "keras": ("shared.classifier",),
+    "aiohttp": ("worker.fetch_web",),
+    "tqdm": ("commands.progress",),
+}
+
+
+def _modules() -> Iterator[tuple[str, ast.Module]]:
+    for package in _PACKAGES:
+        for path in sorted((_ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(_ROOT).with_suffix("").parts).removesuffix(".__init__")
+            yield name, ast.parse(path.read_text("utf-8"))
+    yield "smartsight", ast.parse((_ROOT / "smartsight.py").read_text("utf-8"))
+
+
+_TREES = dict(_modules())
+
+
+def _imports(tree: ast.AST) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found.add(node.module or "")
+    return found
+
+
+def _package(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _is_in(name: str, homes: tuple[str, ...]) -> bool:
+    return any(name == home or name.startswith(home + ".") for home in homes)
+
+
+def test_roles_do_not_import_one_another() -> None:
+    for name, tree in _TREES.items():
+        others = {_package(module) for module in _imports(tree)} & set(_ROLES) - {_package(name)}
+        if _package(name) in _ROLES:
+            assert not others, f"{name} imports {others}"
+        if _package(name) == "shared":
+            reached = others | ({_package(module) for module in _imports(tree)} & {"commands", "smartsight"})
+            assert not reached, f"{name} imports {reached}"
+
+
+def test_each_technology_has_one_home() -> None:
+    for name, tree in _TREES.items():
+        if "migrations" in name:
+            continue
+        for module in _imports(tree):
+            homes = _HOMES.get(_package(module))
+            assert homes is None or _is_in(name, homes), f"{name} imports {module}"
+
+
+def test_what_is_shared_is_used_by_two() -> None:
+    """A part of `shared` that one role alone needs belongs to that role."""
+    uses = {name: _reached(name) for name in _TREES if _package(name) != "shared"}
+    for part in {".".join(name.split(".")[:2]) for name in _TREES if name.startswith("shared.")}:
+        users = {_package(user) for user, reached in uses.items() if part in reached}
+        assert len(users) >= 2, f"{part} is used by {users or 'nobody'} alone"
+
+
+def _reached(name: str) -> set[str]:
+    """The modules of this project that a module imports, and those that they import."""
+    reached: set[str] = set()
+    waiting = [name]
+    while waiting:
+        for module in _imports(_TREES[waiting.pop()]):
+            parents = {module.rsplit(".", depth)[0] for depth in range(module.count(".") + 1)}
+            for found in parents & _TREES.keys() - reached:
+                reached.add(found)
+                waiting.append(found)
+    return reached
+
+
+@pytest.mark.parametrize("name", sorted(_TREES))
+def test_functions_and_modules_are_short(name: str) -> None:
+    tree = _TREES[name]
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for function in functions:
+        length = (function.end_lineno or 0) - function.lineno + 1
+        assert length <= 40, f"{name}.{function.name} has {length} lines"
+    last = max((getattr(node, "end_lineno", 0) or 0 for node in tree.body), default=0)
+    assert last <= 260, f"{name} has {last} lines"
+
+
+def test_importing_everything_is_light() -> None:
+    """No heavy library is loaded before it is needed."""
+    light = [name for name in _TREES if "migrations" not in name and name != "producer.parquet"]
+    code = (
+        "import importlib, sys\n"
+        f"for name in {light!r}: importlib.import_module(name)\n"
+        "heavy = {'tensorflow', 'keras', 'ai_edge_litert', 'aiohttp', 'pyarrow', 'alembic', 'tqdm'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=_ROOT, check=True)
+
+
+@pytest.mark.parametrize("name", sorted(_TREES))
+def test_no_module_reads_the_environment_when_it_is_imported(name: str) -> None:
+    for node in _TREES[name].body:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.If):
+            names = {child.attr for child in ast.walk(node) if isinstance(child, ast.Attribute)}
+            assert not names & {"environ", "getenv", "connect", "create_engine"}
+
+
+def test_the_package_names_are_ours_alone() -> None:
+    """The folders are top-level packages: a stranger of the same name would hide one of them."""
+    for package in _PACKAGES:
+        assert set(packages_distributions()[package]) == {"smartsight"}
