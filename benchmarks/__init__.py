@@ -1,0 +1,1 @@
+"""What SmartSight costs, against the bare model: figures, never tests."""

@@ -1,0 +1,78 @@
+"""What `smartsight label` costs an image, against the bare sum of decode, resize and invoke.
+
+Both are measured in turn, several times, in one run: the ratio counts, not the figures.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.measure import Cost, cost_of, median, pictures, print_table, smartsight
+from shared.classifier.catalogue import Catalogue
+from shared.classifier.model import LITERT_NETWORK
+from shared.settings import read_settings
+
+_ROUNDS = 7
+_SIDE, _CROP = "224", "0.875"
+_CORES = len(os.sched_getaffinity(0))
+
+
+def main() -> None:
+    """Measure and print."""
+    settings = read_settings(os.environ)
+    network = Catalogue(settings.cache_dir, settings.data_dir).model("lite0").verified(LITERT_NETWORK)
+    paths = [str(path) for path in pictures()]
+    alone, busy, ours = [], [], []
+    for _ in range(_ROUNDS):
+        alone.append(_bare(str(network), paths, processes=1))
+        busy.append(_bare(str(network), paths, processes=_CORES))
+        ours.append(_ours(Path(paths[0]).parent))
+    whole = median(cost.cpu for cost in ours)
+    start = median(_start().cpu for _ in range(_ROUNDS))
+    figures = {
+        f"bare loop, {_CORES} processes at once": median(busy),
+        "bare loop, one process": median(alone),
+        "`smartsight label`, whole process": whole,
+        "`smartsight label`, less its start": whole - start,
+    }
+    base = median(busy)
+    print_table(
+        ("what", "CPU ms an image", "ratio"),
+        [(name, f"{1000 * s / len(paths):.2f}", f"{s / base:.3f}") for name, s in figures.items()],
+    )
+    ratios = [cost.cpu / bare for cost, bare in zip(ours, busy, strict=True)]
+    print(f"\nwhole process to bare, round by round: {', '.join(f'{ratio:.3f}' for ratio in ratios)}")
+    rate = len(paths) / median(cost.wall for cost in ours)
+    cores = median(cost.cpu / cost.wall for cost in ours)
+    print(f"{rate:.0f} images/s, start and end included; {cores:.2f} of {_CORES} cores busy on average")
+
+
+def _bare(network: str, paths: list[str], processes: int) -> float:
+    """Return the processor seconds of the bare loop, the pictures dealt out to so many processes."""
+    command = [sys.executable, "-m", "benchmarks.bare", network, _SIDE, _CROP]
+    running = [
+        subprocess.Popen(
+            [*command, *paths[start::processes]], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        for start in range(processes)
+    ]
+    return sum(float(process.communicate()[0]) for process in running)
+
+
+def _ours(folder: Path) -> Cost:
+    with tempfile.TemporaryDirectory() as scratch:
+        output = f"{scratch}/out.jsonl"
+        database = f"sqlite:///{scratch}/labels.db"
+        return cost_of(smartsight("label", str(folder), "--db", database, "--output", output))
+
+
+def _start() -> Cost:
+    """Return what a run costs that labels nothing."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return cost_of(smartsight("label", "missing.jpg", "--db", f"sqlite:///{scratch}/labels.db"))
+
+
+if __name__ == "__main__":
+    main()
