@@ -3,6 +3,7 @@
 import argparse
 import gc
 import importlib
+import io
 import logging
 import os
 import signal
@@ -26,6 +27,7 @@ class Terminated(KeyboardInterrupt):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    _repair_streams()
     options = build_parser().parse_args(arguments)
     # Nothing here is linear algebra: without this, NumPy starts a thread a core, and each costs time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -45,6 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has seen enough; Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _FAILED
+
+
+def _repair_streams() -> None:
+    """Make standard streams safe: one that is closed would be taken by the next file that is opened."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode))  # noqa: PTH123, SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show
 
 
 def _load(command: str) -> Any:

@@ -45,4 +45,4 @@ def _entry(prediction: Prediction) -> str:
 
 
 def _object(image: str, predictions: str) -> str:
-    return f'{{"image": {json.dumps(image, ensure_ascii=False)}, "predictions": {predictions}}}'
+    return f'{{"image": {json.dumps(image)}, "predictions": {predictions}}}'

@@ -1,6 +1,7 @@
 """`smartsight label SOURCE...`: label images on this machine, without servers."""
 
 import hashlib
+import os
 import shutil
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from producer.submit import Survey, survey
 from results_api.exports import RowWriter, check_output, open_output
 from shared.classifier.catalogue import open_classifier
 from shared.classifier.model import Model
-from shared.errors import Code, ResourceError
+from shared.errors import Code, ResourceError, UsageError
 from shared.settings import Settings
 
 #: Malformed lines that are shown; the others are only counted.
@@ -35,11 +36,19 @@ def run(options: Namespace, settings: Settings) -> int:
     settings = replace(settings, database_url=options.db or settings.database_url)
     if options.output:
         check_output(options.output)
+        _keep_sources(options)
     with _sources(options) as sources:
         found = survey(_reporting(read_sources(sources)))
         if not found.references:
             raise ResourceError(Code.NOTHING_TO_LABEL, ", ".join(options.sources))
         return _label(options, settings, sources, found)
+
+
+def _keep_sources(options: Namespace) -> None:
+    """Refuse an output that would take the place of what is read."""
+    for source in options.sources:
+        if Path(source).is_file() and os.path.realpath(source) == os.path.realpath(options.output):
+            raise UsageError(Code.OUTPUT_UNWRITABLE, f"{options.output} is one of the sources")
 
 
 def _label(options: Namespace, settings: Settings, sources: Sources, found: Survey) -> int:

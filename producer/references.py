@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO
 
 from producer.entries import Columns, Entry, Malformed, checked
@@ -33,7 +32,7 @@ def read_sources(sources: Sources) -> Iterator[Entry]:
     for name in sources.names:
         if is_list(name):
             yield from read_list(name, sources.columns, sources.stdin)
-        elif Path(name).is_dir():
+        elif os.path.isdir(name):
             yield from read_folder(name)
         else:
             yield checked(name, name)

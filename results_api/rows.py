@@ -44,12 +44,15 @@ class OrderedRows:
     job_id: int
     model: RecordedModel
     after: int = -1
+    _waiting: bool = False
 
     def next(self) -> list[Row]:
         """Return the rows that follow those returned before; none if the next item has no result yet."""
-        page = self.store.outcomes(self.job_id, self.after, _PAGE)
+        # While one slow item holds up the others, only that one is looked for.
+        page = self.store.outcomes(self.job_id, self.after, 1 if self._waiting else _PAGE)
         ready = [outcome for place, outcome in enumerate(page, self.after + 1) if outcome.item.index == place]
         self.after += len(ready)
+        self._waiting = not ready
         return [row_of(outcome, self.model) for outcome in ready]
 
 

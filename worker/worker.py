@@ -20,6 +20,8 @@ _log = logging.getLogger("smartsight.worker")
 
 #: How long one look at an empty queue takes, in seconds.
 _RECEIVE_WAIT = 0.2
+#: How long what is in hand may take when the worker is told to stop, in seconds; the rest is handed back.
+_GRACE = 3.0
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,11 @@ class Worker:
 
     async def _run_handlers(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._receive())
-            for _ in range(self._plan.concurrency):
-                group.create_task(self._handle_all())
+            handlers = [group.create_task(self._handle_all()) for _ in range(self._plan.concurrency)]
+            await self._receive()
+            _finished, late = await asyncio.wait(handlers, timeout=_GRACE)
+            for handler in late:
+                handler.cancel()
 
     async def _receive(self) -> None:
         limit = self._plan.concurrency
@@ -93,8 +97,12 @@ class Worker:
         while delivery := await self._inbox.get():
             if self._stopping:
                 self._broker.release(delivery)
-            else:
+                continue
+            try:
                 await self._handle(delivery)
+            except asyncio.CancelledError:
+                self._broker.release(delivery)
+                raise
 
     async def _handle(self, delivery: Delivery) -> None:
         message = delivery.message

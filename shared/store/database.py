@@ -103,6 +103,8 @@ def _parse(url: str) -> URL:
         ) from None
     if parsed.drivername != "sqlite":
         raise UsageError(Code.DATABASE_UNSUPPORTED, f"{parsed.drivername}: only sqlite:///PATH for now")
+    if parsed.database in (None, "", ":memory:"):
+        raise UsageError(Code.DATABASE_UNSUPPORTED, f"{url} has no file to keep results in: sqlite:///PATH")
     return parsed
 
 

@@ -85,11 +85,13 @@ class Store:
             return _job(connection.execute(_JOB.where(jobs.c.id == job_id)).mappings().one())
 
     def add_items(self, new: Sequence[Item]) -> None:
-        """Record the next items of a job: their indexes follow those recorded before."""
-        job_id = new[0].job_id
+        """Record the next items of a job, by index; what is there already stays as it is."""
+        job_id, submitted = new[0].job_id, new[-1].index + 1
         with self._database.write() as connection:
-            connection.execute(insert(items), [item_values(item) for item in new])
-            connection.execute(_set_job(job_id, submitted=new[-1].index + 1))
+            statement = _insert_new(connection, items, "job_id", "index")
+            connection.execute(statement, [item_values(item) for item in new])
+            change = _set_job(job_id, submitted=submitted)
+            connection.execute(change.where(jobs.c.submitted < submitted))
 
     def seal(self, job_id: int) -> None:
         """Say that all items of a job are recorded."""

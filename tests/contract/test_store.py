@@ -115,6 +115,13 @@ def test_a_job_counts_its_items_and_is_sealed_and_completed(store: Store, job: J
     assert store.job(job.id).state is JobState.COMPLETED, "opened again"
 
 
+def test_items_recorded_twice_are_there_once(store: Store, job: Job) -> None:
+    store.add_items(_items(job, 0, 5))
+    store.add_items(_items(job, 0, 3))
+    assert store.job(job.id).submitted == 5
+    assert store.pending(job.id, -1, 100) == _items(job, 0, 5)
+
+
 def test_pending_items_come_in_pages_without_those_that_are_done(store: Store, job: Job) -> None:
     store.add_items(_items(job, 0, 10))
     store.save([_succeeded(job, 1), _failed(job, 2)])

@@ -6,6 +6,7 @@ import os
 import pty
 import shutil
 import signal
+import socket
 import sqlite3
 import struct
 import subprocess
@@ -349,3 +350,55 @@ def _read_terminal(terminal: int) -> bytes:
         return os.read(terminal, 4096)
     except OSError:  # how Linux says that the other end is closed
         return b""
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_closed_streams_hurt_nothing(closed: str, environment: dict[str, str], photos: Path) -> None:
+    command = f"{sys.executable} -m smartsight label photos --output out.jsonl --db sqlite:///x.db {closed}"
+    finished = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True)
+    assert finished.returncode == 1
+    assert "Traceback" not in finished.stderr
+    assert [row["index"] for row in _rows("out.jsonl")] == [0, 1, 2]
+    assert _count("x.db") == 3
+
+
+def test_the_output_never_takes_the_place_of_a_source(run: Run, photos: Path) -> None:
+    Path("l.csv").write_text("url\nphotos/coffee.png\n")
+    Path("link.csv").symlink_to("l.csv")
+    for output in ("l.csv", "./l.csv", "link.csv"):
+        finished = run("label", "l.csv", "--output", output)
+        assert finished.status == 2
+        assert f"{output} is one of the sources" in finished.err
+    assert Path("l.csv").read_text() == "url\nphotos/coffee.png\n"
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_a_database_in_memory_is_refused(url: str, run: Run) -> None:
+    finished = run("label", "a.jpg", "--db", url)
+    assert finished.status == 2
+    assert "database_unsupported" in finished.err
+
+
+def test_names_that_are_hard_to_print(run: Run, samples: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9.png")
+    shutil.copy(samples / "coffee.png", odd)
+    finished = run("classify", odd, "x" * 5000)
+    assert finished.status == 1
+    assert "file_unreadable" in finished.err
+    assert json.loads(finished.out)["predictions"][0]["class"] == "espresso"
+    finished = run("label", odd, "x" * 4097, "x" * 4000, str(samples / "coffee.png"))
+    assert finished.status == 1
+    assert "caf?.png: holds control characters or is not UTF-8" in finished.err
+    assert "longer than 4096" in finished.err
+    assert "espresso" in finished.out
+
+
+def test_when_interrupted_a_slow_fetch_is_not_waited_for(start: Start, environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        Path("l.txt").write_text(f"http://127.0.0.1:{silent.getsockname()[1]}/a.jpg\nmissing.jpg\n")
+        with start("label", "l.txt", "--db", "sqlite:///x.db", SMARTSIGHT_FETCH_TIMEOUT="1000") as process:
+            _wait_for_results("x.db", process)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=_PATIENCE)
+    assert process.returncode == 130
+    assert "Stopped: 1 of 2 images done." in err

@@ -208,3 +208,19 @@ def test_a_device_does_not_block() -> None:
     with pytest.raises(ItemError) as caught:
         FileFetcher(100).read(Path("/dev/zero"))
     assert caught.value.code is Code.FILE_UNREADABLE
+
+
+def test_what_takes_too_long_when_stopped_is_handed_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.worker._GRACE", 0.01)
+    broker, store = _published("quick", "slow"), _Store(expected=1)
+
+    class Slow(_Fetcher):
+        async def fetch(self, ref: str) -> Fetched:
+            if ref == "slow":
+                await asyncio.sleep(1000)
+            return await super().fetch(ref)
+
+    _run(broker, store, Slow(lambda *_: b"fine"))
+    assert _unacked(broker) == 0
+    (delivery,) = broker.receive(10, 0)
+    assert (delivery.message.ref, delivery.redelivered) == ("slow", True)
