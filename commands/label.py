@@ -26,6 +26,7 @@ from shared.classifier.catalogue import open_classifier
 from shared.classifier.model import Model
 from shared.errors import Code, ResourceError, UsageError
 from shared.settings import Settings
+from shared.store.store import Tally
 
 #: Malformed lines that are shown; the others are only counted.
 _MALFORMED_SHOWN = 20
@@ -53,25 +54,32 @@ def _keep_sources(options: Namespace) -> None:
 
 def _label(options: Namespace, settings: Settings, sources: Sources, found: Survey) -> int:
     classifier = open_classifier(settings, options.model or settings.model, options.engine, cores())
-    store = open_store(settings)
-    job_run = LabelRun(store, classifier, found, options.top, _job_key(found, classifier.model, options.top))
-    if job_run.done_before:
-        _say(f"Going on with job {job_run.job.id}: {job_run.progress_now()} before.")
-    started = time.monotonic()
-    try:
-        with _writer(options.output) as writer:
-            tallies = job_run.run(sources, make_fetcher(settings), settings.concurrency, writer)
-    except KeyboardInterrupt:
-        _say(f"Stopped: {job_run.progress_now()}. The same command goes on.")
-        raise
-    store.release_key(job_run.job.id)
-    done_now = done(tallies) - job_run.done_before
-    for line in summary(tallies, done_now, time.monotonic() - started):
-        _say(line)
+    key = _job_key(found, classifier.model, options.top)
+    with open_store(settings) as store:
+        job_run = LabelRun(store, classifier, found, options.top, key)
+        tallies = _finish(job_run, sources, settings, options.output)
+        store.release_key(job_run.job.id)
     if found.malformed:
         _say(f"{found.malformed} malformed lines were left out.")
     _say(f"Stored as job {job_run.job.id} in {settings.store_url}")
     return 0 if all_succeeded(tallies) and not found.malformed else 1
+
+
+def _finish(job_run: LabelRun, sources: Sources, settings: Settings, output: str | None) -> list[Tally]:
+    """Run a job to its end and sum it up; or say how far it came."""
+    if job_run.done_before:
+        _say(f"Going on with job {job_run.job.id}: {job_run.progress_now()} before.")
+    started = time.monotonic()
+    try:
+        with _writer(output) as writer:
+            tallies = job_run.run(sources, make_fetcher(settings), settings.concurrency, writer)
+    except KeyboardInterrupt:
+        _say(f"Stopped: {job_run.progress_now()}. The same command goes on.")
+        raise
+    done_now = done(tallies) - job_run.done_before
+    for line in summary(tallies, done_now, time.monotonic() - started):
+        _say(line)
+    return tallies
 
 
 def _job_key(found: Survey, model: Model, top: int) -> str:

@@ -1,6 +1,8 @@
 """Put the parts together: which adapter stands behind which boundary."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ResourceError
@@ -16,8 +18,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def open_store(settings: Settings) -> "Store":
-    """Open the database of the settings; the folder of the default one is made."""
+@contextmanager
+def open_store(settings: Settings) -> Iterator["Store"]:
+    """Open the database of the settings, and close it in the end; the folder of the default one is made."""
     from shared.store.database import Database
     from shared.store.store import Store
 
@@ -27,7 +30,11 @@ def open_store(settings: Settings) -> "Store":
         except OSError as error:
             detail = f"{settings.data_dir}: {error.strerror}"
             raise ResourceError(Code.DATABASE_UNAVAILABLE, detail) from error
-    return Store(Database(settings.store_url))
+    database = Database(settings.store_url)
+    try:
+        yield Store(database)
+    finally:
+        database.close()
 
 
 def make_fetcher(settings: Settings) -> "SchemeFetcher":

@@ -15,6 +15,7 @@ import termios
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +215,7 @@ def test_each_kind_of_bad_picture_has_its_code(run: Run, samples: Path) -> None:
 def _count(path: str) -> int:
     """How many results a database holds; none while it is being made."""
     try:
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection:
             (count,) = connection.execute("SELECT count(*) FROM results").fetchone()
             return int(count)
     except sqlite3.OperationalError:
@@ -264,7 +265,7 @@ def test_stopped_half_way_the_same_command_goes_on(
     assert f"Going on with job 1: {done} of 600 images done before." in finished.err
     assert f"600 images: 600 succeeded; {600 - done} in " in finished.err
     assert [row["index"] for row in _rows("out.jsonl")] == list(range(600))
-    with sqlite3.connect("labels.db") as connection:
+    with closing(sqlite3.connect("labels.db")) as connection:
         (counted,) = connection.execute("SELECT sum(count) FROM progress").fetchone()
         jobs = connection.execute("SELECT state, submitted FROM jobs").fetchall()
     assert counted == 600
@@ -313,7 +314,7 @@ def test_two_at_once_on_one_database_lose_nothing(run: Run, start: Start, many: 
     assert (finished.status, other.returncode) == (0, 0)
     for name in ("out.jsonl", "other.jsonl"):
         assert [row["index"] for row in _rows(name)] == list(range(600))
-    with sqlite3.connect("labels.db") as connection:
+    with closing(sqlite3.connect("labels.db")) as connection:
         jobs = connection.execute("SELECT id FROM jobs").fetchall()
         counts = dict(connection.execute("SELECT job_id, sum(count) FROM progress GROUP BY job_id"))
     assert counts == {job: 600 for (job,) in jobs}
