@@ -26,6 +26,9 @@ test: check ## everything: check, and all other tests
 
 bench: $(VENV)/.development ## measure: the figures of benchmarks/README.md
 	$(BIN)/python -m benchmarks.label
+	$(BIN)/python -m benchmarks.classify
+	$(BIN)/python -m benchmarks.accuracy
+	$(BIN)/python -m benchmarks.memory
 
 format: $(VENV)/.development ## format the code and mend what can be mended
 	$(BIN)/ruff format .

@@ -19,7 +19,7 @@ from commands.progress import done
 from commands.summary import all_succeeded, summary
 from producer.entries import Columns, Entry, Malformed
 from producer.lists import STDIN
-from producer.references import Sources, read_sources
+from producer.references import IMAGE_ENDINGS, Sources, read_sources
 from producer.submit import Survey, survey
 from results_api.exports import RowWriter, check_output, open_output
 from shared.classifier.catalogue import open_classifier
@@ -41,8 +41,15 @@ def run(options: Namespace, settings: Settings) -> int:
     with _sources(options) as sources:
         found = survey(_reporting(read_sources(sources)))
         if not found.references:
-            raise ResourceError(Code.NOTHING_TO_LABEL, ", ".join(options.sources))
+            raise ResourceError(Code.NOTHING_TO_LABEL, _what_was_looked_for(options.sources))
         return _label(options, settings, sources, found)
+
+
+def _what_was_looked_for(sources: list[str]) -> str:
+    names = ", ".join(sources)
+    if any(Path(source).is_dir() for source in sources):
+        return f"{names}; of a folder, files are taken that end in {', '.join(IMAGE_ENDINGS)}"
+    return names
 
 
 def _keep_sources(options: Namespace) -> None:

@@ -8,7 +8,8 @@ from typing import IO
 from producer.entries import Columns, Entry, Malformed, checked
 from producer.lists import is_list, read_list
 
-_IMAGE_ENDINGS = (
+#: Endings of the files that are taken from a folder.
+IMAGE_ENDINGS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif"),
     *(".bmp", ".dib", ".avif", ".tif", ".tiff", ".heic", ".heif"),
 )
@@ -56,4 +57,4 @@ def read_folder(folder: str) -> Iterator[Entry]:
 
 
 def _is_image_name(name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith(_IMAGE_ENDINGS)
+    return not name.startswith(".") and name.lower().endswith(IMAGE_ENDINGS)

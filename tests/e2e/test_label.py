@@ -156,7 +156,7 @@ def web_folder() -> Iterator[str]:
     [
         (["missing.csv"], 2, ["source_not_found", "missing.csv"]),
         (["missing.jpg"], 1, ["1 failed", "file_not_found"]),
-        (["empty"], 1, ["nothing_to_label", "empty"]),
+        (["empty"], 1, ["nothing_to_label", "empty; of a folder", ".jpg"]),
         (["empty.txt"], 1, ["nothing_to_label", "empty.txt"]),
         (["blank.csv"], 1, ["nothing_to_label", "blank.csv", "line 2: the reference is empty"]),
         (["links.csv"], 2, ["column_unknown", "links.csv", "'url'", "'link'"]),
@@ -403,3 +403,17 @@ def test_when_interrupted_a_slow_fetch_is_not_waited_for(start: Start, environme
             _, err = process.communicate(timeout=_PATIENCE)
     assert process.returncode == 130
     assert "Stopped: 1 of 2 images done." in err
+
+
+def test_a_database_without_room_stops_the_run_and_loses_nothing(
+    run: Run, environment: dict[str, str], many: Path
+) -> None:
+    command = ["label", str(many), "--db", "sqlite:///labels.db", "--output", "out.jsonl"]
+    limited = f"ulimit -f 120; exec {sys.executable} -m smartsight {' '.join(command)}"
+    stopped = subprocess.run(["bash", "-c", limited], env=environment, capture_output=True, text=True)
+    assert stopped.returncode == 1
+    assert "database_unavailable" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    finished = run(*command)
+    assert finished.status == 0, finished.err
+    assert [row["index"] for row in _rows("out.jsonl")] == list(range(600))
