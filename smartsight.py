@@ -127,6 +127,20 @@ def _top(text: str) -> int:
     return number
 
 
+def _crop(text: str) -> float:
+    part = float(text)
+    if not 0 < part <= 1:
+        raise argparse.ArgumentTypeError("above 0, up to 1")
+    return part
+
+
+def _side(text: str) -> int:
+    side = int(text)
+    if not 1 <= side <= 4096:
+        raise argparse.ArgumentTypeError("from 1 to 4096")
+    return side
+
+
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.description = "List, build, import and describe models."
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -155,10 +169,10 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         help="what the network takes a pixel as: -1 to 1 (signed), 0 to 1 (unit), 0 to 255 (bytes)",
     )
     parser.add_argument(
-        "--crop", type=float, default=0.875, help="centre part of the short side to look at (0.875)"
+        "--crop", type=_crop, default=0.875, help="centre part of the short side to look at (0.875)"
     )
     parser.add_argument(
-        "--side", type=int, default=224, help="input side, for a network that takes any size (224)"
+        "--side", type=_side, default=224, help="input side, for a network that takes any size (224)"
     )
 
 

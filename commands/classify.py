@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from commands.stdout import show
 from shared.classifier.catalogue import open_classifier
 from shared.classifier.classifier import Classifier, Prediction
 from shared.errors import ItemError
@@ -26,7 +27,7 @@ def run(options: Namespace, settings: Settings) -> int:
             failures += 1
             print(f"smartsight: {image}: {error.code}: {error}", file=sys.stderr)
         else:
-            print(predictions if alone else _object(image, predictions), flush=True)
+            show(predictions if alone else _object(image, predictions))
     return 1 if failures else 0
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from commands.label_run import LabelRun
 from commands.lines import Lines
@@ -28,8 +29,8 @@ from shared.errors import Code, ResourceError, UsageError
 from shared.settings import Settings
 from shared.store.store import Tally
 
-#: Malformed lines that are shown; the others are only counted.
-_MALFORMED_SHOWN = 20
+#: Malformed lines that are shown on a terminal; the others are only counted.
+_MALFORMED_ON_TERMINAL = 20
 
 
 def run(options: Namespace, settings: Settings) -> int:
@@ -103,22 +104,33 @@ def _writer(output: str | None) -> AbstractContextManager[RowWriter]:
 def _sources(options: Namespace) -> Iterator[Sources]:
     """Give the sources, which are read twice: standard input is copied to a file that vanishes."""
     columns = Columns(options.column, options.id_column)
-    with tempfile.TemporaryFile() as spool:
-        if STDIN in options.sources:
-            shutil.copyfileobj(sys.stdin.buffer, spool)
-        yield Sources(options.sources, columns, spool)
+    if STDIN in options.sources:
+        with _spooled_stdin() as spool:
+            yield Sources(options.sources, columns, spool)
+    else:
+        yield Sources(options.sources, columns)
+
+
+def _spooled_stdin() -> IO[bytes]:
+    try:
+        spool = tempfile.TemporaryFile()  # noqa: SIM115  # closed by whom it is returned to
+        shutil.copyfileobj(sys.stdin.buffer, spool)
+    except OSError as error:
+        detail = f"standard input, kept in {tempfile.gettempdir()}: {error.strerror}"
+        raise ResourceError(Code.SOURCE_UNREADABLE, detail) from error
+    return spool
 
 
 def _reporting(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Pass entries on, naming the first malformed ones."""
-    malformed = 0
+    """Pass entries on, naming the malformed ones: all of them in a log, the first ones on a terminal."""
+    shown = 0
     for entry in entries:
         if isinstance(entry, Malformed):
-            malformed += 1
-            if malformed <= _MALFORMED_SHOWN:
+            shown += 1
+            if shown <= _MALFORMED_ON_TERMINAL or not sys.stderr.isatty():
                 _say(f"left out: {entry}")
-            elif malformed == _MALFORMED_SHOWN + 1:
-                _say("left out: more, which are only counted")
+            elif shown == _MALFORMED_ON_TERMINAL + 1:
+                _say("left out: more; 2>FILE keeps them all")
         yield entry
 
 

@@ -1,7 +1,6 @@
 """A line a picture on standard output, for people."""
 
-import sys
-
+from commands.stdout import show
 from results_api.rows import Row
 
 _REF_WIDTH = 32
@@ -12,11 +11,10 @@ class Lines:
 
     def write(self, rows: list[Row]) -> None:
         """See ``RowWriter``."""
-        print(*(line_of(row) for row in rows), sep="\n", flush=True)
+        show(*(line_of(row) for row in rows))
 
     def finish(self) -> None:
         """See ``RowWriter``."""
-        sys.stdout.flush()
 
 
 def line_of(row: Row) -> str:

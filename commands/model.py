@@ -3,6 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
+from commands.stdout import show
 from shared.classifier.catalogue import Catalogue, Entry
 from shared.classifier.model import Model, Preprocessing
 from shared.settings import Settings
@@ -20,8 +21,7 @@ def run(options: Namespace, settings: Settings) -> int:
 
 
 def _list(catalogue: Catalogue, _options: Namespace) -> None:
-    for entry in catalogue.entries():
-        print(_line(entry))
+    show(*(_line(entry) for entry in catalogue.entries()))
 
 
 def _line(entry: Entry) -> str:
@@ -58,5 +58,4 @@ def _describe(model: Model) -> None:
         "crop": f"the centre {how.crop:.3g} of the short side",
         "scores": "logits, turned into scores by a softmax" if model.description.logits else "as given",
     }
-    for name, value in facts.items():
-        print(f"{name:<9} {value}")
+    show(*(f"{name:<9} {value}" for name, value in facts.items()))

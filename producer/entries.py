@@ -1,12 +1,11 @@
 """What reading a source yields: references, and places that hold none."""
 
-import re
 from dataclasses import dataclass
+
+from shared.errors import UNPRINTABLE, printable
 
 #: Longest reference, in characters: a path on Linux has at most 4096 bytes.
 _MAX_LENGTH = 4096
-# Control characters would reach terminals; lone surrogates stand for bytes that are not UTF-8.
-_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +23,20 @@ class Malformed:
     source: str
     line: int | None
     reason: str
+    #: How many lines are lost with it: an unclosed quote takes many.
+    lines: int = 1
 
     def __str__(self) -> str:
-        where = self.source if self.line is None else f"{self.source}, line {self.line}"
-        return f"{where}: {self.reason}"
+        return f"{self.source}{self._place()}: {self.reason}"
+
+    def _place(self) -> str:
+        if self.line is None:
+            return ""
+        return (
+            f", line {self.line}"
+            if self.lines == 1
+            else f", lines {self.line} to {self.line + self.lines - 1}"
+        )
 
 
 Entry = Reference | Malformed
@@ -43,21 +52,19 @@ class Columns:
 
 def checked(ref: str, source: str, line: int | None = None, custom_id: str | None = None) -> Entry:
     """Return a reference if it can be one, else what is wrong with it."""
-    reason = _reason_against(ref) or (custom_id and _reason_against(custom_id))
+    reason = _reason_against("the reference", ref)
+    if not reason and custom_id:
+        reason = _reason_against("the custom id", custom_id)
     if reason:
-        return Malformed(_printable(source), line, reason)
+        return Malformed(printable(source), line, reason)
     return Reference(ref, custom_id)
 
 
-def _reason_against(text: str) -> str | None:
+def _reason_against(what: str, text: str) -> str | None:
     if not text:
-        return "the reference is empty"
+        return f"{what} is empty"
     if len(text) > _MAX_LENGTH:
-        return f"longer than {_MAX_LENGTH} characters"
-    if _FORBIDDEN.search(text):
-        return "holds control characters or is not UTF-8"
+        return f"{what} is longer than {_MAX_LENGTH} characters"
+    if UNPRINTABLE.search(text):
+        return f"{what} holds control characters or is not UTF-8"
     return None
-
-
-def _printable(text: str) -> str:
-    return _FORBIDDEN.sub("?", text)

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from producer.entries import Columns, Entry, Malformed, checked
+from producer.entries import Columns, Entry, Malformed, Reference, checked
 from shared.errors import Code, ResourceError, UsageError
 
 #: Standard input, read as a txt list.
@@ -68,7 +68,7 @@ def _translated(source: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise UsageError(Code.SOURCE_NOT_FOUND, source) from error
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ResourceError(Code.SOURCE_UNREADABLE, f"{source}: {reason}") from error
 
@@ -112,12 +112,24 @@ def _read_table(source: str, table: "Table", columns: Columns) -> Iterator[Entry
     id_place = None if columns.custom_id is None else column_place(source, header, columns.custom_id)
     for first, last, row in _rows(table):
         if isinstance(row, str):
-            yield Malformed(source, last, row)
+            entry: Entry = Malformed(source, last, row)
         elif len(row) == len(header):
             custom_id = None if id_place is None else row[id_place].strip() or None
-            yield checked(row[place].strip(), source, last, custom_id)
+            entry = checked(row[place].strip(), source, last, custom_id)
         elif row:
-            yield Malformed(source, last, _wrong_width(row, header, first, last))
+            reason = f"{len(row)} columns where the header has {len(header)}"
+            entry = Malformed(source, last, reason)
+        else:
+            continue
+        yield _over_lines(entry, first, last)
+
+
+def _over_lines(entry: Entry, first: int, last: int) -> Entry:
+    """Let a malformed row of several lines name them all: each may have been meant as a row."""
+    if last == first or isinstance(entry, Reference):
+        return entry
+    reason = f"{entry.reason}; is the closing quote of line {first} missing?"
+    return Malformed(entry.source, first, reason, last - first + 1)
 
 
 def _rows(table: "Table") -> Iterator[tuple[int, int, list[str] | str]]:
@@ -133,16 +145,12 @@ def _rows(table: "Table") -> Iterator[tuple[int, int, list[str] | str]]:
         yield first, table.line_num, row
 
 
-def _wrong_width(row: list[str], header: list[str], first: int, last: int) -> str:
-    reason = f"{len(row)} columns where the header has {len(header)}"
-    quote = f"; a quoted field began on line {first}: is its closing quote missing?"
-    return reason + quote if last > first else reason
-
-
 def column_place(source: str, header: list[str], column: str) -> int:
-    """Return the place of a column; raise ``UsageError(column_unknown)`` naming those that are there."""
-    if column in header:
+    """Return the place of a column; raise ``UsageError(column_unknown)`` if there is not just one."""
+    if header.count(column) == 1:
         return header.index(column)
+    if column in header:
+        raise UsageError(Code.COLUMN_UNKNOWN, f"{source}: it has several columns {column!r}")
     there = ", ".join(repr(name) for name in header) or "none"
     raise UsageError(Code.COLUMN_UNKNOWN, f"{source}: {column!r}; its columns are {there}")
 

@@ -30,13 +30,22 @@ def _read(source: str, table: Any, columns: Columns) -> Iterator[Entry]:
         column_place(source, table.schema_arrow.names, name)
     row = 0
     for batch in table.iter_batches(_BATCH, columns=names):
-        values = [batch.column(name).to_pylist() for name in names]
-        for ref, *custom_id in zip(*values, strict=True):
+        for ref, *custom_id in zip(*(_texts(batch.column(name)) for name in names), strict=True):
             row += 1
-            yield _entry(source, row, ref, custom_id[0] if custom_id else None)
+            if ref is None:
+                yield Malformed(source, row, "no text where the reference should be")
+            else:
+                yield checked(ref.strip(), source, row, custom_id[0] if custom_id else None)
 
 
-def _entry(source: str, row: int, ref: object, custom_id: object) -> Entry:
-    if not isinstance(ref, str):
-        return Malformed(source, row, "no text where the reference should be")
-    return checked(ref.strip(), source, row, None if custom_id is None else str(custom_id))
+def _texts(column: Any) -> list[str | None]:
+    """Return the values as text; bytes that are not UTF-8 become surrogates, as in the other lists."""
+    if pyarrow.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pyarrow.types.is_nested(column.type):
+        return [None] * len(column)
+    if not (pyarrow.types.is_binary(column.type) or pyarrow.types.is_large_binary(column.type)):
+        column = column.cast(pyarrow.string()).cast(pyarrow.binary())
+    return [
+        None if value is None else value.decode("utf-8", "surrogateescape") for value in column.to_pylist()
+    ]

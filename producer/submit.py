@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -50,17 +51,39 @@ class Survey:
     digest: str
 
 
+class _Digest:
+    """Tells lists of references apart."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self.references = 0
+
+    def passing(self, entries: Iterable[Entry]) -> Iterator[Reference]:
+        """Yield the references among entries, taking note of each."""
+        for entry in entries:
+            if isinstance(entry, Reference):
+                self.references += 1
+                self._hash.update(f"{entry.ref}\n{entry.custom_id or ''}\n".encode())
+                yield entry
+
+    def value(self) -> str:
+        """Return the digest of what has passed."""
+        return self._hash.hexdigest()
+
+
 def survey(entries: Iterable[Entry]) -> Survey:
     """Read all entries once, keeping none."""
-    digest = hashlib.sha256()
-    references = malformed = 0
-    for entry in entries:
-        if isinstance(entry, Malformed):
-            malformed += 1
-        else:
-            references += 1
-            digest.update(f"{entry.ref}\n{entry.custom_id or ''}\n".encode())
-    return Survey(references, malformed, digest.hexdigest())
+    digest = _Digest()
+    malformed = 0
+
+    def counted() -> Iterator[Entry]:
+        nonlocal malformed
+        for entry in entries:
+            malformed += entry.lines if isinstance(entry, Malformed) else 0
+            yield entry
+
+    deque(digest.passing(counted()), maxlen=0)
+    return Survey(digest.references, malformed, digest.value())
 
 
 def record(
@@ -69,19 +92,20 @@ def record(
     """Write the items of a job that are not yet recorded, in order, and seal it.
 
     Stops early, without sealing, when told to: the next call goes on from there. Raises
-    ``ResourceError(source_changed)`` if the entries are no longer as many as the survey found.
+    ``ResourceError(source_changed)`` if the references are not those that the survey found.
     """
     if job.state is not JobState.SUBMITTING:
         return
-    references = (entry for entry in entries if isinstance(entry, Reference))
+    digest = _Digest()
     index = job.submitted
-    for chunk in _chunks(itertools.islice(references, index, None)):
+    for chunk in _chunks(itertools.islice(digest.passing(entries), index, None)):
         if stop.is_set():
             return
         store.add_items([Item(job.id, index + i, r.ref, r.custom_id) for i, r in enumerate(chunk)])
         index += len(chunk)
-    if index != found.references:
-        raise ResourceError(Code.SOURCE_CHANGED, f"{found.references} references at first, now {index}")
+    if digest.value() != found.digest:
+        detail = f"{found.references} references at first, then {digest.references}; run the command again"
+        raise ResourceError(Code.SOURCE_CHANGED, detail)
     store.seal(job.id)
 
 

@@ -99,7 +99,8 @@ def _is_special(path: Path) -> bool:
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[IO[bytes]]:
-    part = target.with_name(f".{target.name}.part")
+    target = Path(os.path.realpath(target))  # a link stays, and what it points to is replaced
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as stream:
             yield stream

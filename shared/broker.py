@@ -11,6 +11,9 @@ from typing import Protocol
 
 from shared.items import Message
 
+#: How many delayed messages there may be for each ready one.
+_DELAYED_PER_READY = 100
+
 
 class BrokerClosedError(Exception):
     """The broker was closed: nothing more can be published."""
@@ -111,7 +114,9 @@ class InProcessBroker:
             self._changed.notify_all()
 
     def _has_room(self) -> bool:
-        return self._closed or len(self._ready) + len(self._delayed) < self._capacity
+        full = len(self._ready) >= self._capacity
+        # Messages that wait for another attempt must not hold up those that wait for their first.
+        return self._closed or not (full or len(self._delayed) >= _DELAYED_PER_READY * self._capacity)
 
     def _take_due(self) -> bool:
         """Move what is due to the ready messages; tell whether there are any."""

@@ -6,7 +6,13 @@ SmartSightError
 └── ResourceError   a file, folder, model or database that is needed cannot be used
 """
 
+import re
 from enum import StrEnum
+
+#: Longest detail, in characters.
+_MAX_DETAIL = 300
+# Control characters, line separators, and surrogates, which stand for bytes that are not UTF-8.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Code(StrEnum):
@@ -51,6 +57,7 @@ class Code(StrEnum):
     UNSUPPORTED_FORMAT = "unsupported_format", "The content is an image in a format that is not accepted."
     IMAGE_TRUNCATED = "image_truncated", "The image breaks off before its end."
     IMAGE_CORRUPT = "image_corrupt", "The image is damaged and cannot be decoded."
+    OUT_OF_MEMORY = "out_of_memory", "There was not enough memory to decode the image.", True
 
     # Processing it
     INTERNAL_ERROR = "internal_error", "A defect in SmartSight: please report it."
@@ -79,12 +86,12 @@ class Code(StrEnum):
 
 
 class SmartSightError(Exception):
-    """A failure with a code; ``detail`` says what exactly, and where."""
+    """A failure with a code; ``detail`` says what exactly, and where, in printable characters."""
 
     def __init__(self, code: Code, detail: str = "") -> None:
         super().__init__(code, detail)
         self.code = code
-        self.detail = detail
+        self.detail = printable(detail)
 
     def __str__(self) -> str:
         return message_for(self.code, self.detail)
@@ -104,6 +111,11 @@ class UsageError(SmartSightError):
 
 class ResourceError(SmartSightError):
     """A file, folder, model or database that is needed cannot be used."""
+
+
+def printable(text: str) -> str:
+    """Return a text from strangers as one short line that terminals, databases and UTF-8 can bear."""
+    return UNPRINTABLE.sub("?", text)[:_MAX_DETAIL]
 
 
 def message_for(code: Code, detail: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from shared.errors import Code, ItemError
+from shared.errors import Code, ItemError, printable
 from worker.fetch import Fetched
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class WebFetcher:
             if answer.status != 200:
                 raise ItemError(code_of_status(answer.status), f"HTTP {answer.status}", answer.status)
             content = await self._read(answer)
-            return Fetched(lambda: content, str(answer.url), answer.status)
+            return Fetched(lambda: content, printable(str(answer.url)), answer.status)
 
     async def close(self) -> None:
         """See ``Fetcher``."""
@@ -110,5 +110,6 @@ def _code_of_error(error: Exception) -> Code:
         (aiohttp.ConnectionTimeoutError, Code.CONNECT_TIMEOUT),
         (TimeoutError, Code.FETCH_TIMEOUT),
         (aiohttp.ClientConnectorError, Code.CONNECT_FAILED),
+        (ValueError, Code.URL_NOT_ALLOWED),  # such as a host name that cannot be encoded
     ]
     return next((code for kind, code in codes if isinstance(error, kind)), Code.FETCH_FAILED)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from concurrent.futures import Executor
 from typing import Protocol
 
 from shared.broker import Broker, Delivery
@@ -24,8 +25,9 @@ class ResultStore(Protocol):
 class Saver:
     """Takes results from many tasks and commits them in few transactions."""
 
-    def __init__(self, store: ResultStore, broker: Broker) -> None:
+    def __init__(self, store: ResultStore, broker: Broker, threads: Executor) -> None:
         self._store = store
+        self._threads = threads
         self._broker = broker
         self._inbox: asyncio.Queue[tuple[Delivery, Result] | None] = asyncio.Queue(4 * _BATCH)
         self._finished = False
@@ -42,7 +44,8 @@ class Saver:
         """Store what comes until ``finish``; raise ``ResourceError`` if the store cannot be used."""
         while not self._finished:
             if batch := await self._next_batch():
-                await asyncio.to_thread(self._commit, batch)
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._threads, self._commit, batch)
 
     def _commit(self, batch: list[tuple[Delivery, Result]]) -> None:
         self._store.save(result for _, result in batch)

@@ -3,10 +3,12 @@
 import asyncio
 import hashlib
 import logging
+import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from shared.broker import Broker, BrokerClosedError, Delivery
 from shared.classifier.classifier import Classifier
@@ -16,10 +18,14 @@ from worker.fetch import Fetched, Fetcher
 from worker.results import failed, succeeded
 from worker.saving import ResultStore, Saver
 
+T = TypeVar("T")
+
 _log = logging.getLogger("smartsight.worker")
 
 #: How long one look at an empty queue takes, in seconds.
 _RECEIVE_WAIT = 0.2
+#: One waits to be told to stop, one for the broker's deliveries, one for the store; one publishes retries.
+_WAITING_THREADS = 4
 #: How long what is in hand may take when the worker is told to stop, in seconds; the rest is handed back.
 _GRACE = 3.0
 
@@ -57,13 +63,15 @@ class Worker:
         self._classifier = classifier
         self._threads = threads
         self._plan = plan
-        self._saver = Saver(store, broker)
+        # Of their own: in asyncio's, slow look-ups of host names would hold up the store.
+        self._waiting = ThreadPoolExecutor(_WAITING_THREADS)
+        self._saver = Saver(store, broker, self._waiting)
         self._inbox: asyncio.Queue[Delivery | None] = asyncio.Queue(plan.concurrency)
-        self._stopping = False
+        self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """Take nothing more from the broker; ``run`` ends when what is in hand is stored."""
-        self._stopping = True
+        """Take nothing more from the broker; ``run`` ends when what is in hand is stored or handed back."""
+        self._stopping.set()
 
     async def run(self) -> None:
         """Work until told to stop; raise ``ResourceError`` if the store fails: nothing is acked then."""
@@ -73,31 +81,44 @@ class Worker:
                 await self._run_handlers()
                 await self._saver.finish()
         except ExceptionGroup as failures:
-            raise failures.exceptions[0] from failures
+            raise _first(failures) from failures
         finally:
+            self._stopping.set()
+            self._waiting.shutdown(wait=False)
             await self._fetcher.close()
 
     async def _run_handlers(self) -> None:
+        """Receive and handle until told to stop; then give what is in hand some time, and return the rest."""
         async with asyncio.TaskGroup() as group:
             handlers = [group.create_task(self._handle_all()) for _ in range(self._plan.concurrency)]
-            await self._receive()
+            receiving = group.create_task(self._receive())
+            await self._in_thread(self._stopping.wait)
+            while not receiving.done():
+                self._release_inbox()
+                await asyncio.wait([receiving], timeout=_RECEIVE_WAIT)
+            self._release_inbox()
+            for _ in handlers:
+                self._inbox.put_nowait(None)
             _finished, late = await asyncio.wait(handlers, timeout=_GRACE)
             for handler in late:
                 handler.cancel()
 
     async def _receive(self) -> None:
-        limit = self._plan.concurrency
-        while not self._stopping:
-            for delivery in await asyncio.to_thread(self._broker.receive, limit, _RECEIVE_WAIT):
+        while not self._stopping.is_set():
+            limit = self._plan.concurrency
+            for delivery in await self._in_thread(self._broker.receive, limit, _RECEIVE_WAIT):
                 await self._inbox.put(delivery)
-        for _ in range(limit):
-            await self._inbox.put(None)
+
+    def _release_inbox(self) -> None:
+        while not self._inbox.empty():
+            if delivery := self._inbox.get_nowait():
+                self._broker.release(delivery)
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._waiting, function, *arguments)
 
     async def _handle_all(self) -> None:
         while delivery := await self._inbox.get():
-            if self._stopping:
-                self._broker.release(delivery)
-                continue
             try:
                 await self._handle(delivery)
             except asyncio.CancelledError:
@@ -150,10 +171,18 @@ class Worker:
         delay = self._plan.retry_delays[message.attempt - 1]
         again = replace(message, attempt=message.attempt + 1)
         try:
-            await asyncio.to_thread(self._broker.publish, [again], delay)
+            await self._in_thread(self._broker.publish, [again], delay)
         except BrokerClosedError:
             return
         self._broker.ack(delivery)
+
+
+def _first(failures: ExceptionGroup[Exception]) -> Exception:
+    """Return the first failure of nested task groups: one is enough to stop, and to tell."""
+    failure: Exception = failures
+    while isinstance(failure, ExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
 
 
 def _milliseconds_since(started: float) -> float:

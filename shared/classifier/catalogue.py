@@ -1,5 +1,6 @@
 """Which models there are: three that are built when first asked for, and the user's own."""
 
+import fcntl
 import logging
 import os
 import re
@@ -56,12 +57,23 @@ class Catalogue:
         try:
             return read_model(self._built / name)
         except ResourceError:
-            return self.build(name)
+            with _locked(self._built, name):
+                return self._built_meanwhile(name) or self._build(name)
 
     def build(self, name: str) -> Model:
         """Build a built-in model anew and return it; an older one is replaced when the new one is whole."""
         if name not in VARIANTS:
             raise UsageError(Code.MODEL_UNKNOWN, f"{name!r}; those to build are {', '.join(VARIANTS)}")
+        with _locked(self._built, name):
+            return self._build(name)
+
+    def _built_meanwhile(self, name: str) -> Model | None:
+        try:
+            return read_model(self._built / name)
+        except ResourceError:
+            return None
+
+    def _build(self, name: str) -> Model:
         from shared.classifier.conversion import build_variant
 
         _log.info("Building the model %s: once, half a minute at most ...", name)
@@ -82,7 +94,7 @@ class Catalogue:
             raise UsageError(Code.SOURCE_NOT_FOUND, str(source))
         from shared.classifier.conversion import import_network
 
-        with _staging(self._imported, name) as folder:
+        with _locked(self._imported, name), _staging(self._imported, name) as folder:
             _in_own_process(import_network, source, labels, folder, name, how)
         return read_model(self._imported / name)
 
@@ -121,27 +133,43 @@ def open_classifier(settings: Settings, name: str, engine: str, threads: int) ->
 
 
 @contextmanager
-def _staging(parent: Path, name: str) -> Iterator[Path]:
-    """Give a folder to fill, and put it in place only when it is whole: two processes may build at once."""
-    try:
+def _locked(parent: Path, name: str) -> Iterator[None]:
+    """Let one process at a time put this model in place."""
+    with _translated(parent):
         parent.mkdir(parents=True, exist_ok=True)
+        lock = (parent / f".{name}.lock").open("w")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _staging(parent: Path, name: str) -> Iterator[Path]:
+    """Give a folder to fill, and put it in place when it is whole."""
+    with _translated(parent):
         folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
-    except OSError as error:
-        raise ResourceError(Code.MODEL_BROKEN, f"cannot write to {parent}: {error.strerror}") from error
+        try:
+            yield folder
+            _put_in_place(folder, parent / name)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _translated(parent: Path) -> Iterator[None]:
     try:
-        yield folder
-        _put_in_place(folder, parent / name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        yield
+    except OSError as error:
+        detail = f"cannot write to {parent}: {error.strerror or error}"
+        raise ResourceError(Code.MODEL_BROKEN, detail) from error
 
 
 def _put_in_place(folder: Path, target: Path) -> None:
-    try:
-        folder.rename(target)
-    except OSError:
-        # A folder that is there is broken, or a twin that was finished a moment ago.
-        shutil.rmtree(target, ignore_errors=True)
-        folder.rename(target)
+    if target.exists():
+        # Moved aside first, so that whoever looks finds the old model or the new one.
+        target.rename(folder.with_name(folder.name + "-old"))
+    folder.rename(target)
+    shutil.rmtree(folder.with_name(folder.name + "-old"), ignore_errors=True)
 
 
 def _in_own_process(function: Callable[..., None], *arguments: Any) -> None:

@@ -4,6 +4,7 @@ Needs TensorFlow, which takes seconds to load and half a gigabyte: the catalogue
 process of their own.
 """
 
+import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,6 @@ _RECIPE = 1
 _IMAGENET_LABELS = Path(__file__).with_name("imagenet_labels.tsv")
 #: EfficientNet-Lite's own: see ``lite/efficientnet_lite_builder.py`` in the published release.
 _MEAN, _SCALE, _MARGIN = 127.0, 128.0, 32
-#: How far from one the scores of an 8-bit softmax may add up.
-_SUM_TOLERANCE = 0.1
 
 
 def build_variant(variant: Variant, folder: Path) -> None:
@@ -65,7 +64,13 @@ def import_network(source: Path, labels: Path, folder: Path, name: str, how: Pre
     side = _input_side(folder / LITERT_NETWORK)
     preprocessing = Preprocessing(side, how.crop, how.mean, how.scale)
     logits = _gives_logits(folder / LITERT_NETWORK, classes, preprocessing)
-    write_description(folder, name, checksum(folder / LITERT_NETWORK)[:12], preprocessing, logits)
+    write_description(folder, name, _version(folder, preprocessing, logits), preprocessing, logits)
+
+
+def _version(folder: Path, preprocessing: Preprocessing, logits: bool) -> str:
+    """Name everything that predictions depend on."""
+    parts = (checksum(folder / LITERT_NETWORK), checksum(folder / LABELS), preprocessing, logits)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
 def _copy_network(source: Path, folder: Path, classes: int, side: int) -> None:
@@ -123,7 +128,9 @@ def _input_side(network: Path) -> int:
 
 
 def _gives_logits(network: Path, classes: int, preprocessing: Preprocessing) -> bool:
-    """Run the network once, on black: whatever does not add up to one still needs a softmax."""
-    black = np.zeros((1, preprocessing.side, preprocessing.side, 3), np.uint8)
-    scores = LiteRtEngine(network, classes, preprocessing).predict(black).scores[0]
-    return bool(scores.min() < 0 or abs(float(scores.sum()) - 1) > _SUM_TOLERANCE)
+    """Run the network once, on grey: numbers outside 0 to 1 still need a softmax."""
+    grey = np.full((1, preprocessing.side, preprocessing.side, 3), 128, np.uint8)
+    scores = LiteRtEngine(network, classes, preprocessing).predict(grey).scores[0]
+    if not np.isfinite(scores).all():
+        raise ResourceError(Code.MODEL_UNSUPPORTED, "its scores are not numbers")
+    return bool(scores.min() < 0 or scores.max() > 1)

@@ -89,6 +89,12 @@ def test_a_delayed_message_is_taken_even_by_a_full_queue(broker: InProcessBroker
     assert len(_receive(broker, 5)) == 5
 
 
+def test_delayed_messages_do_not_hold_up_new_ones(broker: InProcessBroker) -> None:
+    broker.publish(_messages(*range(100)), delay=60)
+    broker.publish(_messages(100, 101))
+    assert [delivery.message.index for delivery in _receive(broker, 2)] == [100, 101]
+
+
 def test_closing_wakes_publishers_and_receivers(broker: InProcessBroker) -> None:
     broker.publish(_messages(0, 1, 2, 3))
     failures: list[type[BaseException]] = []

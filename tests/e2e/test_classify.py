@@ -96,3 +96,19 @@ def test_a_closed_pipe_is_no_traceback(environment: dict[str, str], samples: Pat
     )
     assert finished.stdout == "{"
     assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize("command", ["classify samples/coffee.png", "model list", "label samples/coffee.png"])
+@pytest.mark.parametrize("output", [[], ["--output", "-"]])
+def test_a_full_disk_on_standard_output_is_named(
+    command: str, output: list[str], environment: dict[str, str], samples: Path
+) -> None:
+    arguments = command.replace("samples", str(samples)).split() + (output if "label" in command else [])
+    with Path("/dev/full").open("w") as full:
+        line = [sys.executable, "-m", "smartsight", *arguments]
+        finished = subprocess.run(line, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert finished.returncode == 1
+    assert "output_unwritable" in finished.stderr
+    assert "No space left on device" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert "Exception ignored" not in finished.stderr

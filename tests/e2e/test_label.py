@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import fcntl
 import gzip
@@ -12,6 +13,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -389,7 +391,7 @@ def test_names_that_are_hard_to_print(run: Run, samples: Path) -> None:
     assert json.loads(finished.out)["predictions"][0]["class"] == "espresso"
     finished = run("label", odd, "x" * 4097, "x" * 4000, str(samples / "coffee.png"))
     assert finished.status == 1
-    assert "caf?.png: holds control characters or is not UTF-8" in finished.err
+    assert "caf?.png: the reference holds control characters or is not UTF-8" in finished.err
     assert "longer than 4096" in finished.err
     assert "espresso" in finished.out
 
@@ -417,3 +419,70 @@ def test_a_database_without_room_stops_the_run_and_loses_nothing(
     finished = run(*command)
     assert finished.status == 0, finished.err
     assert [row["index"] for row in _rows("out.jsonl")] == list(range(600))
+
+
+def _hostile_server() -> "tuple[socket.socket, str]":
+    server = socket.create_server(("127.0.0.1", 0))
+    return server, f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 302 Found\r\nLocation: http://\xff\xfe[/\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: ftp://host\x1b[31m/\r\nContent-Length: 0\r\n\r\n",
+        b"not http at all\r\n\r\n\x00\xff\r\n",
+        b"HTTP/1.1 404 \xe9\xff\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+def test_a_hostile_answer_costs_one_item_and_one_line(answer: bytes, run: Run, photos: Path) -> None:
+    server, base = _hostile_server()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(answer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    Path("l.txt").write_text(f"{base}/a.jpg\nphotos/coffee.png\n")
+    finished = run("label", "l.txt")
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    assert finished.status == 1
+    bad, good = finished.out.splitlines()
+    assert "failed" in bad
+    assert bad.isprintable()
+    assert good.endswith("espresso")
+
+
+def test_many_slow_fetches_are_not_waited_for_when_interrupted(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as silent:
+        base = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        Path("l.txt").write_text("missing.jpg\n" + "".join(f"{base}/{i}.jpg\n" for i in range(300)))
+        with start("label", "l.txt", "--db", "sqlite:///x.db", SMARTSIGHT_FETCH_TIMEOUT="1000") as process:
+            _wait_for_results("x.db", process)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=_PATIENCE)
+    assert process.returncode == 130
+    assert "Stopped: 1 of 301 images done." in err
+
+
+def test_two_at_once_may_have_the_same_output(run: Run, start: Start, many: Path) -> None:
+    command = ("label", str(many), "--db", "sqlite:///labels.db", "--output", "out.jsonl")
+    with start(*command) as other:
+        assert run(*command).status == 0
+        other.communicate(timeout=_PATIENCE)
+    assert other.returncode == 0
+    assert [row["index"] for row in _rows("out.jsonl")] == list(range(600))
+
+
+def test_a_link_to_the_output_stays_a_link(run: Run, samples: Path) -> None:
+    Path("real.jsonl").write_text("older")
+    Path("link.jsonl").symlink_to("real.jsonl")
+    assert run("label", str(samples / "coffee.png"), "--output", "link.jsonl").status == 0
+    assert Path("link.jsonl").is_symlink()
+    assert len(_rows("real.jsonl")) == 1

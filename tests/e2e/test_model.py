@@ -126,6 +126,18 @@ def test_a_network_of_ones_own(network: str, engines: list[str], run: Run, netwo
     assert (again.status, "model_exists" in again.err) == (2, True)
 
 
+def test_the_same_network_with_other_labels_is_another_version(run: Run, networks: Path, red: str) -> None:
+    (networks / "other.txt").write_text("rot\ngruen\nblau\n")
+    classes = []
+    for labels in ("labels.txt", "other.txt"):
+        paths = str(networks / "net.tflite"), str(networks / labels)
+        run("model", "import", paths[0], "--name", "colours", "--labels", paths[1])
+        finished = run("label", red, "--model", "colours", "--output", "-")
+        classes.append(json.loads(finished.out)["predictions"][0]["class"])
+        shutil.rmtree("data/models/colours")
+    assert classes == ["red", "rot"]
+
+
 def test_labelling_with_a_network_of_ones_own(run: Run, networks: Path, red: str) -> None:
     labels = str(networks / "labels.txt")
     run("model", "import", str(networks / "net.keras"), "--name", "colours", "--labels", labels)

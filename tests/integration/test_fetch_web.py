@@ -113,6 +113,8 @@ def test_an_answer_is_returned_with_where_it_came_from() -> None:
         ("ftp://host/a.jpg", Code.URL_NOT_ALLOWED),
         ("http://[::1/", Code.URL_NOT_ALLOWED),
         ("http:///nohost", Code.URL_NOT_ALLOWED),
+        ("http://a..b/", Code.URL_NOT_ALLOWED),
+        (f"http://{'a' * 70}.com/", Code.URL_NOT_ALLOWED),
     ],
 )
 def test_each_failure_has_its_code(path: str, code: Code) -> None:

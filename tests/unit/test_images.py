@@ -116,6 +116,39 @@ def test_a_jpeg_of_endless_scans_is_refused(halves: Image.Image, encoded: Encode
     assert _code(data[:-2] + scan * 200 + data[-2:]) is Code.IMAGE_CORRUPT
 
 
+def test_what_follows_a_jpeg_is_not_taken_for_scans(halves: Image.Image, encoded: Encode) -> None:
+    film = np.random.default_rng(0).bytes(12_000_000)
+    assert _decode(encoded(halves, "JPEG") + film).format == "JPEG"
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "I;16"])
+def test_a_large_picture_is_shrunk_in_bands_to_the_same_pixels(mode: str, encoded: Encode) -> None:
+    size = (1511, 1203)
+    ramp = np.linspace(0, 255, size[0]).astype(np.uint8)[None].repeat(size[1], 0)
+    ramp[: size[1] // 2] //= 2
+    image = Image.fromarray(ramp.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(ramp)
+    large = _decode(encoded(image if mode == "I;16" else image.convert(mode), "PNG"), side=32).pixels
+    exact = _decode(encoded(image.convert("L") if mode != "I;16" else Image.fromarray(ramp), "JPEG"), side=32)
+    assert np.abs(large.astype(int) - exact.pixels).mean() < 4
+
+
+def test_a_lack_of_memory_is_no_damage(
+    monkeypatch: pytest.MonkeyPatch, halves: Image.Image, encoded: Encode
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("shared.images._scale", fail)
+    assert _code(encoded(halves, "PNG")) is Code.OUT_OF_MEMORY
+    assert Code.OUT_OF_MEMORY.transient
+
+
+def test_a_raised_pixel_limit_holds(encoded: Encode) -> None:
+    data = encoded(Image.new("1", (10_000, 9_500)), "PNG")
+    assert _code(data) is Code.TOO_MANY_PIXELS
+    assert _decode(data, limits=Limits(max_pixels=100_000_000)).width == 10_000
+
+
 def test_only_the_centre_is_looked_at() -> None:
     image = Image.new("RGB", (100, 100), "red")
     image.paste("blue", (25, 25, 75, 75))

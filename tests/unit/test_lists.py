@@ -104,16 +104,57 @@ def test_malformed_rows_of_a_table(write: Write) -> None:
         (3, "3 columns where the header has 2"),
         (4, "the reference is empty"),
         (6, "1 columns where the header has 2"),
-        (8, "holds control characters or is not UTF-8"),
+        (
+            7,
+            "the reference holds control characters or is not UTF-8; is the closing quote of line 7 missing?",
+        ),
     ]
 
 
 def test_an_unclosed_quote_says_where_it_began(write: Write) -> None:
     entries = _read(write("l.csv", b'size,url\n1,a.jpg\n2,"b.jpg\n3,c.jpg\n'))
     assert _refs(entries) == ["a.jpg"]
-    ((line, reason),) = _malformed(entries)
-    assert line == 4
-    assert "control characters" in reason or "began on line 3" in reason
+    (malformed,) = (entry for entry in entries if isinstance(entry, Malformed))
+    assert malformed.lines == 2
+    assert "lines 3 to 4: " in str(malformed)
+    assert "is the closing quote of line 3 missing?" in str(malformed)
+
+
+def test_an_unclosed_quote_before_many_lines_counts_them_all(write: Write) -> None:
+    rows = "".join(f"{number},{number:06}.jpg\n" for number in range(20_000))
+    entries = _read(write("l.csv", f'size,url\n1,"a.jpg\n{rows}'.encode()))
+    lost = sum(entry.lines for entry in entries if isinstance(entry, Malformed))
+    assert lost + len(_refs(entries)) == 20_001
+
+
+def test_a_custom_id_that_cannot_be_used_is_named(write: Write) -> None:
+    entries = _read(write("l.csv", b"id,url\nx\x01y,a.jpg\n"), Columns("url", "id"))
+    assert _malformed(entries) == [(2, "the custom id holds control characters or is not UTF-8")]
+
+
+def test_a_column_that_is_there_twice_is_a_usage_error(write: Write, tmp_path: Path) -> None:
+    table = pyarrow.Table.from_arrays([pyarrow.array(["a"]), pyarrow.array(["b"])], ["url", "url"])
+    parquet.write_table(table, tmp_path / "l.parquet")
+    for source in (write("l.csv", b"url,url\na,b\n"), str(tmp_path / "l.parquet")):
+        error = _failure(source)
+        assert (type(error), error.code) == (UsageError, Code.COLUMN_UNKNOWN)
+
+
+def test_parquet_columns_of_any_type(tmp_path: Path) -> None:
+    path = tmp_path / "l.parquet"
+    times = pyarrow.array([0, 1], pyarrow.timestamp("ns"))
+    refs = {
+        "text": pyarrow.array(["a.jpg", "b.jpg"]),
+        "dictionary": pyarrow.array(["a.jpg", "b.jpg"]).dictionary_encode(),
+        "binary": pyarrow.array([b"a.jpg", b"b\xff.jpg"]),
+        "list": pyarrow.array([["a.jpg"], ["b.jpg"]]),
+    }
+    good = {"text": 2, "dictionary": 2, "binary": 1, "list": 0}
+    for name, column in refs.items():
+        parquet.write_table(pyarrow.table({"url": column, "id": times}), path)
+        entries = _read(str(path), Columns("url", "id"))
+        assert len(_refs(entries)) == good[name], name
+        assert len(entries) == 2
 
 
 def test_malformed_json_lines(write: Write) -> None:
@@ -160,9 +201,10 @@ def test_a_damaged_list_is_named(write: Write, tmp_path: Path) -> None:
     (tmp_path / "cut.txt.gz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "no.txt.gz").write_bytes(b"not gzip")
     (tmp_path / "no.parquet").write_bytes(b"not parquet")
+    (tmp_path / "mac.csv").write_bytes(b"url\ra.jpg\r")
     (tmp_path / "wide.txt").write_bytes("a.jpg\n".encode("utf-16"))
     (tmp_path / "folder.txt").mkdir()
-    for name in ("cut.txt.gz", "no.txt.gz", "no.parquet", "wide.txt", "folder.txt"):
+    for name in ("cut.txt.gz", "no.txt.gz", "no.parquet", "wide.txt", "mac.csv", "folder.txt"):
         error = _failure(str(tmp_path / name))
         assert (type(error), error.code) == (ResourceError, Code.SOURCE_UNREADABLE), name
         assert name in str(error)

@@ -85,6 +85,13 @@ def test_a_list_that_shrank_meanwhile_is_noticed(store: Store, job: Job) -> None
     assert store.job(job.id).state is JobState.SUBMITTING
 
 
+def test_a_list_that_changed_but_not_in_length_is_noticed(store: Store, job: Job) -> None:
+    changed = [*_entries(2), Reference("other.jpg")]
+    with pytest.raises(ResourceError) as caught:
+        record(store, job, changed, survey(_entries(3)), threading.Event())
+    assert caught.value.code is Code.SOURCE_CHANGED
+
+
 def test_only_items_without_a_result_are_published(store: Store, job: Job) -> None:
     _record(store, job, _entries(4))
     store.save([_failed(job, 1)])
