@@ -5,12 +5,14 @@ import gc
 import importlib
 import io
 import logging
+import math
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from commands.messages import say
 from shared.errors import SmartSightError, UsageError
 from shared.settings import read_settings
 
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = _load(options.command).run(options, read_settings(os.environ))
         return status
     except SmartSightError as error:
-        print(f"smartsight: {error.code}: {error}", file=sys.stderr)
+        say(f"smartsight: {error.code}: {error}")
         return _USAGE if isinstance(error, UsageError) else _FAILED
     except KeyboardInterrupt as interrupt:
         return _TERMINATED if isinstance(interrupt, Terminated) else _INTERRUPTED
@@ -115,30 +117,26 @@ def _add_label(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--top", type=_top, default=5, metavar="N", help="classes an image (5)")
+    parser.add_argument(
+        "--top", type=_number(int, 1, 1000), default=5, metavar="N", help="classes an image (5)"
+    )
     parser.add_argument("--model", metavar="NAME", help="a name that `smartsight model list` shows (lite0)")
     parser.add_argument("--engine", choices=_ENGINES, default="auto", help="what runs the model (auto)")
 
 
-def _top(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 1000:
-        raise argparse.ArgumentTypeError("from 1 to 1000")
-    return number
+def _number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
+    """Return what reads a number above or at ``low``, up to ``high``."""
 
+    def read(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {low} to {high}")
+        return number
 
-def _crop(text: str) -> float:
-    part = float(text)
-    if not 0 < part <= 1:
-        raise argparse.ArgumentTypeError("above 0, up to 1")
-    return part
-
-
-def _side(text: str) -> int:
-    side = int(text)
-    if not 1 <= side <= 4096:
-        raise argparse.ArgumentTypeError("from 1 to 4096")
-    return side
+    return read
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -169,10 +167,16 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         help="what the network takes a pixel as: -1 to 1 (signed), 0 to 1 (unit), 0 to 255 (bytes)",
     )
     parser.add_argument(
-        "--crop", type=_crop, default=0.875, help="centre part of the short side to look at (0.875)"
+        "--crop",
+        type=_number(float, 0.01, 1),
+        default=0.875,
+        help="centre part of the short side to look at (0.875)",
     )
     parser.add_argument(
-        "--side", type=_side, default=224, help="input side, for a network that takes any size (224)"
+        "--side",
+        type=_number(int, 1, 4096),
+        default=224,
+        help="input side, for a network that takes any size (224)",
     )
 
 

@@ -1,11 +1,11 @@
 """`smartsight classify IMAGE...`: print the best classes of each image as JSON."""
 
 import json
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from commands.messages import say
 from commands.stdout import show
 from shared.classifier.catalogue import open_classifier
 from shared.classifier.classifier import Classifier, Prediction
@@ -25,7 +25,7 @@ def run(options: Namespace, settings: Settings) -> int:
             predictions = _classify(classifier, files.read(Path(image)), options.top)
         except ItemError as error:
             failures += 1
-            print(f"smartsight: {image}: {error.code}: {error}", file=sys.stderr)
+            say(f"smartsight: {image}: {error.code}: {error}")
         else:
             show(predictions if alone else _object(image, predictions))
     return 1 if failures else 0

@@ -15,6 +15,7 @@ from typing import IO
 
 from commands.label_run import LabelRun
 from commands.lines import Lines
+from commands.messages import say
 from commands.parts import cores, make_fetcher, open_store
 from commands.progress import done
 from commands.summary import all_succeeded, summary
@@ -38,7 +39,7 @@ def run(options: Namespace, settings: Settings) -> int:
     settings = replace(settings, database_url=options.db or settings.database_url)
     if options.output:
         check_output(options.output)
-        _keep_sources(options)
+        _protect_inputs(options, settings)
     with _sources(options) as sources:
         found = survey(_reporting(read_sources(sources)))
         if not found.references:
@@ -53,11 +54,13 @@ def _what_was_looked_for(sources: list[str]) -> str:
     return names
 
 
-def _keep_sources(options: Namespace) -> None:
-    """Refuse an output that would take the place of what is read."""
-    for source in options.sources:
-        if Path(source).is_file() and os.path.realpath(source) == os.path.realpath(options.output):
-            raise UsageError(Code.OUTPUT_UNWRITABLE, f"{options.output} is one of the sources")
+def _protect_inputs(options: Namespace, settings: Settings) -> None:
+    """Refuse an output that would take the place of a source or of the database."""
+    output = os.path.realpath(options.output)
+    if output in [os.path.realpath(source) for source in options.sources]:
+        raise UsageError(Code.OUTPUT_UNWRITABLE, f"{options.output} is one of the sources")
+    if output == os.path.realpath(settings.store_url.removeprefix("sqlite:///")):
+        raise UsageError(Code.OUTPUT_UNWRITABLE, f"{options.output} is the database")
 
 
 def _label(options: Namespace, settings: Settings, sources: Sources, found: Survey) -> int:
@@ -68,32 +71,39 @@ def _label(options: Namespace, settings: Settings, sources: Sources, found: Surv
         tallies = _finish(job_run, sources, settings, options.output)
         store.release_key(job_run.job.id)
     if found.malformed:
-        _say(f"{found.malformed} malformed lines were left out.")
-    _say(f"Stored as job {job_run.job.id} in {settings.store_url}")
+        say(f"{found.malformed} malformed lines were left out.")
+    say(f"Stored as job {job_run.job.id} in {settings.store_url}")
     return 0 if all_succeeded(tallies) and not found.malformed else 1
 
 
 def _finish(job_run: LabelRun, sources: Sources, settings: Settings, output: str | None) -> list[Tally]:
     """Run a job to its end and sum it up; or say how far it came."""
     if job_run.done_before:
-        _say(f"Going on with job {job_run.job.id}: {job_run.progress_now()} before.")
+        say(f"Going on with job {job_run.job.id}: {job_run.progress_now()} before.")
     started = time.monotonic()
     try:
         with _writer(output) as writer:
             tallies = job_run.run(sources, make_fetcher(settings), settings.concurrency, writer)
     except KeyboardInterrupt:
-        _say(f"Stopped: {job_run.progress_now()}. The same command goes on.")
+        say(f"Stopped: {job_run.progress_now()}. The same command goes on.")
         raise
     done_now = done(tallies) - job_run.done_before
     for line in summary(tallies, done_now, time.monotonic() - started):
-        _say(line)
+        say(line)
     return tallies
 
 
 def _job_key(found: Survey, model: Model, top: int) -> str:
     """Name what is asked for: the same command on the same references goes on with the same job."""
-    asked = (found.digest, str(Path.cwd()), model.name, model.version, top)
+    asked = (found.digest, _working_folder(), model.name, model.version, top)
     return hashlib.sha256(repr(asked).encode()).hexdigest()
+
+
+def _working_folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was removed; whatever is asked for by its full path is still there
+        return ""
 
 
 def _writer(output: str | None) -> AbstractContextManager[RowWriter]:
@@ -128,11 +138,7 @@ def _reporting(entries: Iterable[Entry]) -> Iterator[Entry]:
         if isinstance(entry, Malformed):
             shown += 1
             if shown <= _MALFORMED_ON_TERMINAL or not sys.stderr.isatty():
-                _say(f"left out: {entry}")
+                say(f"left out: {entry}")
             elif shown == _MALFORMED_ON_TERMINAL + 1:
-                _say("left out: more; 2>FILE keeps them all")
+                say("left out: more; 2>FILE keeps them all")
         yield entry
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
+from commands.messages import say
 from shared.items import ItemState
 from shared.store.store import Tally
 
@@ -86,7 +87,7 @@ class PlainLines:
         """See ``Progress``."""
         if time.monotonic() - self._shown >= _PLAIN_INTERVAL:
             self._shown = time.monotonic()
-            print(self.line(tallies, self._shown - self._started), file=sys.stderr)
+            say(self.line(tallies, self._shown - self._started))
 
     def line(self, tallies: Sequence[Tally], seconds: float) -> str:
         """Return the line for these counts, so many seconds after the start."""

@@ -8,6 +8,7 @@ import csv
 import gzip
 import json
 import os
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -57,6 +58,8 @@ def _open(source: str, stdin: IO[bytes] | None) -> AbstractContextManager[IO[byt
     if source == STDIN and stdin is not None:
         stdin.seek(0)
         return nullcontext(stdin)
+    if not stat.S_ISREG(Path(source).stat().st_mode):
+        raise OSError("it is no regular file, and a list is read twice: pipe it in, with - as its name")
     if source.lower().endswith(".gz"):
         return cast(IO[bytes], gzip.open(source, "rb"))
     return Path(source).open("rb")
@@ -68,7 +71,10 @@ def _translated(source: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise UsageError(Code.SOURCE_NOT_FOUND, source) from error
-    except (OSError, EOFError, zlib.error, csv.Error) as error:
+    except csv.Error as error:
+        detail = f"{source}: it is no table with a line a row; are its line ends LF or CRLF?"
+        raise ResourceError(Code.SOURCE_UNREADABLE, detail) from error
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ResourceError(Code.SOURCE_UNREADABLE, f"{source}: {reason}") from error
 
@@ -94,8 +100,14 @@ def _skip_line(file: IO[bytes]) -> None:
 
 def _read_text(source: str, file: IO[bytes], _columns: Columns) -> Iterator[Entry]:
     for number, line in enumerate(_lines(file), 1):
-        if ref := line.strip():
+        if line == _TOO_LONG:
+            yield _too_long(source, number)
+        elif ref := line.strip():
             yield checked(ref, source, number)
+
+
+def _too_long(source: str, number: int) -> Malformed:
+    return Malformed(source, number, f"the line is longer than {_MAX_LINE} bytes")
 
 
 def _read_csv(source: str, file: IO[bytes], columns: Columns) -> Iterator[Entry]:
@@ -107,12 +119,15 @@ def _read_tsv(source: str, file: IO[bytes], columns: Columns) -> Iterator[Entry]
 
 
 def _read_table(source: str, table: "Table", columns: Columns) -> Iterator[Entry]:
+    csv.field_size_limit(_MAX_LINE)  # else a column of HTML would cost its row
     header = [name.strip() for name in next(table, [])]
     place = column_place(source, header, columns.ref)
     id_place = None if columns.custom_id is None else column_place(source, header, columns.custom_id)
     for first, last, row in _rows(table):
         if isinstance(row, str):
             entry: Entry = Malformed(source, last, row)
+        elif row == [_TOO_LONG]:
+            entry = _too_long(source, last)
         elif len(row) == len(header):
             custom_id = None if id_place is None else row[id_place].strip() or None
             entry = checked(row[place].strip(), source, last, custom_id)
@@ -157,7 +172,9 @@ def column_place(source: str, header: list[str], column: str) -> int:
 
 def _read_jsonl(source: str, file: IO[bytes], columns: Columns) -> Iterator[Entry]:
     for number, line in enumerate(_lines(file), 1):
-        if line.strip():
+        if line == _TOO_LONG:
+            yield _too_long(source, number)
+        elif line.strip():
             yield _json_entry(source, number, line, columns)
 
 
@@ -172,7 +189,9 @@ def _json_entry(source: str, number: int, line: str, columns: Columns) -> Entry:
     if not isinstance(ref, str):
         return Malformed(source, number, f"no text under {columns.ref!r}")
     custom_id = None if columns.custom_id is None else content.get(columns.custom_id)
-    return checked(ref.strip(), source, number, None if custom_id is None else str(custom_id))
+    if custom_id is not None and not isinstance(custom_id, str):
+        custom_id = json.dumps(custom_id, ensure_ascii=False)
+    return checked(ref.strip(), source, number, custom_id)
 
 
 def _read_parquet(source: str, file: IO[bytes], columns: Columns) -> Iterator[Entry]:

@@ -4,9 +4,11 @@ A file appears under its name only when it is complete.
 """
 
 import csv
+import glob
 import io
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -100,13 +102,24 @@ def _is_special(path: Path) -> bool:
 @contextmanager
 def _replacing(target: Path) -> Iterator[IO[bytes]]:
     target = Path(os.path.realpath(target))  # a link stays, and what it points to is replaced
+    _remove_left_over(target)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as stream:
             yield stream
+        if target.exists():
+            shutil.copymode(target, part)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _remove_left_over(target: Path) -> None:
+    """Remove what processes that were killed had written for this target."""
+    for part in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        process = part.name.split(".")[-2]
+        if process.isdigit() and not Path("/proc", process).exists():
+            part.unlink(missing_ok=True)
 
 
 class _JsonLines:

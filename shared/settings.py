@@ -1,5 +1,6 @@
 """The settings, read from the environment: each is ``SMARTSIGHT_`` and its name in capitals."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -66,8 +67,8 @@ def _variable(name: str) -> str:
 def _parse(name: str, kind: Any, text: str) -> Any:
     try:
         value = _boolean(text) if kind is bool else kind(text)
-        if kind in (int, float) and not value > 0:
-            raise ValueError("not above zero")
+        if kind in (int, float) and not 0 < value < math.inf:
+            raise ValueError("not a number above zero")
     except ValueError as error:
         detail = f"{_variable(name)}={text!r}: {error}"
         raise UsageError(Code.SETTING_INVALID, detail) from None

@@ -57,14 +57,14 @@ class Catalogue:
         try:
             return read_model(self._built / name)
         except ResourceError:
-            with _locked(self._built, name):
+            with _locked(self._built):
                 return self._built_meanwhile(name) or self._build(name)
 
     def build(self, name: str) -> Model:
         """Build a built-in model anew and return it; an older one is replaced when the new one is whole."""
         if name not in VARIANTS:
             raise UsageError(Code.MODEL_UNKNOWN, f"{name!r}; those to build are {', '.join(VARIANTS)}")
-        with _locked(self._built, name):
+        with _locked(self._built):
             return self._build(name)
 
     def _built_meanwhile(self, name: str) -> Model | None:
@@ -94,7 +94,7 @@ class Catalogue:
             raise UsageError(Code.SOURCE_NOT_FOUND, str(source))
         from shared.classifier.conversion import import_network
 
-        with _locked(self._imported, name), _staging(self._imported, name) as folder:
+        with _locked(self._imported), _staging(self._imported, name) as folder:
             _in_own_process(import_network, source, labels, folder, name, how)
         return read_model(self._imported / name)
 
@@ -133,11 +133,11 @@ def open_classifier(settings: Settings, name: str, engine: str, threads: int) ->
 
 
 @contextmanager
-def _locked(parent: Path, name: str) -> Iterator[None]:
-    """Let one process at a time put this model in place."""
+def _locked(parent: Path) -> Iterator[None]:
+    """Let one process at a time put a model in place."""
     with _translated(parent):
         parent.mkdir(parents=True, exist_ok=True)
-        lock = (parent / f".{name}.lock").open("w")
+        lock = (parent / ".lock").open("w")
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -128,9 +128,11 @@ def _input_side(network: Path) -> int:
 
 
 def _gives_logits(network: Path, classes: int, preprocessing: Preprocessing) -> bool:
-    """Run the network once, on grey: numbers outside 0 to 1 still need a softmax."""
-    grey = np.full((1, preprocessing.side, preprocessing.side, 3), 128, np.uint8)
-    scores = LiteRtEngine(network, classes, preprocessing).predict(grey).scores[0]
+    """Show the network black, grey, white and noise: numbers outside 0 to 1 still need a softmax."""
+    shape = (preprocessing.side, preprocessing.side, 3)
+    plain = [np.full(shape, shade, np.uint8) for shade in (0, 128, 255)]
+    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    scores = LiteRtEngine(network, classes, preprocessing).predict(np.stack([*plain, noise])).scores
     if not np.isfinite(scores).all():
         raise ResourceError(Code.MODEL_UNSUPPORTED, "its scores are not numbers")
     return bool(scores.min() < 0 or scores.max() > 1)

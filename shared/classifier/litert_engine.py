@@ -78,7 +78,8 @@ class _Interpreter:
         self._embedding = next((output for output in outputs if _width(output) != classes), None)
         self._scores = next((output for output in outputs if _width(output) == classes), None)
         if self._scores is None:
-            detail = f"{classes} labels, but the network gives {_width(outputs[0])} scores"
+            widths = " and ".join(str(_width(output)) for output in outputs)
+            detail = f"{classes} labels, but the network gives {widths} numbers"
             raise ResourceError(Code.LABELS_INVALID, detail)
 
     def run(self, pixels: Pixels) -> Outputs:

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.errors import Code, ResourceError, UsageError
 from shared.store.schema import REVISION, alembic_version, metadata
 
+_SQLITE = "sqlite:///"
 _MIGRATIONS = Path(__file__).with_name("migrations")
 #: How long a writer waits for another one, in seconds.
 _SQLITE_PATIENCE = 30.0
@@ -29,8 +30,8 @@ class Database:
 
         Raises ``UsageError(database_unsupported)`` or ``ResourceError(database_unavailable)``.
         """
-        self._url = _parse(url)
-        self._engine = _create_engine(self._url)
+        self._name = url
+        self._engine = _create_engine(_parse(url))
         self._writing = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         try:
             with self._translated():
@@ -63,7 +64,7 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, sqlite3.Error) as error:
-            raise ResourceError(Code.DATABASE_UNAVAILABLE, f"{self._url}: {_cause(error)}") from error
+            raise ResourceError(Code.DATABASE_UNAVAILABLE, f"{self._name}: {_cause(error)}") from error
 
     def _migrate(self) -> None:
         with self._engine.connect() as connection:
@@ -76,7 +77,7 @@ class Database:
                 metadata.create_all(connection)
                 connection.execute(insert(alembic_version).values(version_num=REVISION))
             elif revision > REVISION:
-                detail = f"{self._url}: written by a newer SmartSight (revision {revision})"
+                detail = f"{self._name}: written by a newer SmartSight (revision {revision})"
                 raise ResourceError(Code.DATABASE_UNAVAILABLE, detail)
             elif revision < REVISION:
                 upgrade(connection)
@@ -95,17 +96,14 @@ def upgrade(connection: Connection) -> None:
 
 
 def _parse(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise UsageError(
-            Code.DATABASE_UNSUPPORTED, f"{url!r} is no URL such as sqlite:///labels.db"
-        ) from None
-    if parsed.drivername != "sqlite":
-        raise UsageError(Code.DATABASE_UNSUPPORTED, f"{parsed.drivername}: only sqlite:///PATH for now")
-    if parsed.database in (None, "", ":memory:"):
-        raise UsageError(Code.DATABASE_UNSUPPORTED, f"{url} has no file to keep results in: sqlite:///PATH")
-    return parsed
+    """Return the URL of a SQLite file: whatever follows ``sqlite:///`` is its path, letter for letter."""
+    path = url.removeprefix(_SQLITE)
+    if not url.startswith(_SQLITE):
+        kind = url.partition(":")[0] if "://" in url else repr(url)
+        raise UsageError(Code.DATABASE_UNSUPPORTED, f"{kind}: say {_SQLITE}PATH, with three slashes")
+    if path in ("", ":memory:"):
+        raise UsageError(Code.DATABASE_UNSUPPORTED, f"{url} has no file to keep results in: {_SQLITE}PATH")
+    return URL.create("sqlite", database=path)
 
 
 def _create_engine(url: URL) -> Engine:

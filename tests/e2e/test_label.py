@@ -486,3 +486,61 @@ def test_a_link_to_the_output_stays_a_link(run: Run, samples: Path) -> None:
     assert run("label", str(samples / "coffee.png"), "--output", "link.jsonl").status == 0
     assert Path("link.jsonl").is_symlink()
     assert len(_rows("real.jsonl")) == 1
+
+
+def test_a_list_that_can_be_read_only_once_is_refused(run: Run) -> None:
+    os.mkfifo("l.txt")
+    finished = run("label", "l.txt")
+    assert finished.status == 1
+    assert "source_unreadable" in finished.err
+    assert "with - as its name" in finished.err
+
+
+def test_the_output_never_takes_the_place_of_the_database(run: Run, photos: Path) -> None:
+    finished = run("label", str(photos), "--db", "sqlite:///labels.csv", "--output", "./labels.csv")
+    assert finished.status == 2
+    assert "./labels.csv is the database" in finished.err
+
+
+@pytest.mark.parametrize("folder", ["what?", "100%20", "a b", "#1"])
+def test_the_database_is_where_it_is_said_to_be(folder: str, run: Run, photos: Path) -> None:
+    run("label", str(photos), SMARTSIGHT_DATA_DIR=folder)
+    assert _count(f"{folder}/smartsight.db") == 3
+
+
+def test_what_killed_runs_left_is_removed_by_the_next(run: Run, start: Start, many: Path) -> None:
+    command = ("label", str(many), "--db", "sqlite:///labels.db", "--output", "out.jsonl")
+    for _ in range(2):
+        with start(*command) as process:
+            _wait_for_results("labels.db", process)
+            process.kill()
+    assert list(Path().glob(".out.jsonl.*.part"))
+    assert run(*command).status == 0
+    assert not list(Path().glob(".out.jsonl.*.part"))
+
+
+def test_an_output_keeps_its_permissions(run: Run, samples: Path) -> None:
+    Path("out.csv").touch(mode=0o600)
+    run("label", str(samples / "coffee.png"), "--output", "out.csv")
+    assert Path("out.csv").stat().st_mode & 0o777 == 0o600
+
+
+def test_messages_that_find_no_place_cost_nothing(environment: dict[str, str], samples: Path) -> None:
+    Path("l.csv").write_text("url,n\n" + "bad\n" * 200 + f"{samples}/coffee.png,1\n")
+    command = f"{sys.executable} -m smartsight label l.csv --output out.jsonl"
+    for redirect in ("2>/dev/full", "2>&1 >/dev/null | head -n 1"):
+        Path("out.jsonl").unlink(missing_ok=True)
+        subprocess.run(f"{command} {redirect}", shell=True, env=environment, capture_output=True)
+        assert [row["state"] for row in _rows("out.jsonl")] == ["succeeded"]
+
+
+def test_a_working_folder_that_is_gone_is_not_needed(environment: dict[str, str], samples: Path) -> None:
+    root = Path(__file__).parents[2]
+    command = (
+        f"mkdir gone; cd gone; rmdir ../gone; {sys.executable} -m smartsight label {samples / 'coffee.png'}"
+    )
+    finished = subprocess.run(
+        command, shell=True, env=environment | {"PYTHONPATH": str(root)}, capture_output=True, text=True
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "espresso" in finished.stdout

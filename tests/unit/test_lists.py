@@ -170,7 +170,21 @@ def test_a_line_of_megabytes_is_malformed_and_not_kept(name: str, write: Write) 
     last = b'{"url": "z.jpg"}' if name.endswith("jsonl") else b"z.jpg"
     entries = _read(write(name, head + b"x" * 3_000_000 + b"\n" + last + b"\n"))
     assert _refs(entries) == ["z.jpg"]
-    assert len(_malformed(entries)) == 1
+    ((_, reason),) = _malformed(entries)
+    assert reason == "the line is longer than 1048576 bytes"
+
+
+def test_a_column_of_html_costs_no_row(write: Write) -> None:
+    page = '"' + "<p>\n" * 40_000 + '"'
+    assert _refs(_read(write("l.csv", f"html,url\n{page},a.jpg\n".encode()))) == ["a.jpg"]
+
+
+def test_a_custom_id_of_json_stays_json(write: Write) -> None:
+    content = b'{"url": "a.jpg", "id": {"a": [1, null, true]}}\n{"url": "b.jpg", "id": 7}\n'
+    assert _read(write("l.jsonl", content), Columns("url", "id")) == [
+        Reference("a.jpg", '{"a": [1, null, true]}'),
+        Reference("b.jpg", "7"),
+    ]
 
 
 def test_standard_input_is_read_from_its_start_each_time() -> None:

@@ -33,7 +33,14 @@ def test_an_empty_variable_counts_as_not_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("MAX_BYTES", "many"), ("MAX_BYTES", "0"), ("FETCH_TIMEOUT", "-1"), ("TIFF", "maybe")]
+    ("name", "value"),
+    [
+        ("MAX_BYTES", "many"),
+        ("MAX_BYTES", "0"),
+        ("FETCH_TIMEOUT", "-1"),
+        ("FETCH_TIMEOUT", "inf"),
+        ("TIFF", "maybe"),
+    ],
 )
 def test_a_bad_value_is_named(name: str, value: str) -> None:
     with pytest.raises(UsageError) as caught:
