@@ -15,14 +15,17 @@ help: ## show this help
 label: $(VENV)/.runtime ## label the pictures in samples/, or what INPUT=path names
 	@$(BIN)/smartsight label $(INPUT)
 
-check: $(VENV)/.development ## lint, types and unit tests, in seconds
+check: lint ## lint, types and unit tests, in seconds
+	$(BIN)/pytest -q tests/unit
+
+test: lint ## lint, types and all tests
+	$(BIN)/pytest --durations=5
+
+.PHONY: lint
+lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q tests/unit
-
-test: check ## everything: check, and all other tests
-	$(BIN)/pytest --durations=5
 
 bench: $(VENV)/.development ## measure: the figures of benchmarks/README.md
 	$(BIN)/python -m benchmarks.label

@@ -71,7 +71,7 @@ def _label(options: Namespace, settings: Settings, sources: Sources, found: Surv
         tallies = _finish(job_run, sources, settings, options.output)
         store.release_key(job_run.job.id)
     if found.malformed:
-        say(f"{found.malformed} malformed lines were left out.")
+        say(f"Malformed lines left out: {found.malformed}.")
     say(f"Stored as job {job_run.job.id} in {settings.store_url}")
     return 0 if all_succeeded(tallies) and not found.malformed else 1
 

@@ -1,8 +1,5 @@
 """LiteRT: the engine for CPUs, one single-threaded interpreter for each thread that predicts."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from queue import LifoQueue
 from typing import Any
@@ -12,6 +9,7 @@ from numpy.typing import NDArray
 
 from shared.classifier.engine import Floats, Outputs
 from shared.classifier.model import Preprocessing
+from shared.classifier.quiet import quiet
 from shared.errors import Code, ResourceError
 from shared.images import Pixels
 
@@ -25,7 +23,7 @@ class LiteRtEngine:
 
     def __init__(self, network: Path, classes: int, preprocessing: Preprocessing, threads: int = 1) -> None:
         self._idle: LifoQueue[_Interpreter] = LifoQueue()
-        with _quiet():
+        with quiet():
             for _ in range(threads):
                 self._idle.put(_Interpreter(network, classes, preprocessing))
 
@@ -36,20 +34,6 @@ class LiteRtEngine:
             return _stacked([interpreter.run(pixels) for pixels in batch])
         finally:
             self._idle.put(interpreter)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence stderr while interpreters are made: LiteRT reports its delegate there and has no switch."""
-    saved = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
 
 
 def _stacked(outputs: list[Outputs]) -> Outputs:

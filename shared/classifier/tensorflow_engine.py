@@ -8,6 +8,7 @@ import numpy as np
 
 from shared.classifier.engine import Floats, Outputs
 from shared.classifier.model import KERAS_NETWORK, SAVED_MODEL_NETWORK, Model
+from shared.classifier.quiet import quiet
 from shared.errors import Code, ResourceError
 from shared.images import Pixels
 
@@ -20,7 +21,8 @@ class TensorFlowEngine:
     """Runs a Keras file or a SavedModel as one compiled graph for any batch size."""
 
     def __init__(self, model: Model) -> None:
-        self._run = _load(model)
+        with quiet():
+            self._run = _load(model)
         self._classes = len(model.labels)
         self._preprocessing = model.description.preprocessing
 

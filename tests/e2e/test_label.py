@@ -129,7 +129,7 @@ def test_malformed_lines_are_reported_and_the_rest_runs(run: Run, photos: Path) 
     assert finished.status == 1
     assert "left out: l.csv, line 3: 3 columns where the header has 2" in finished.err
     assert "left out: l.csv, line 4: the reference is empty" in finished.err
-    assert "2 malformed lines" in finished.err
+    assert "Malformed lines left out: 2." in finished.err
     assert [row["state"] for row in _rows("out.jsonl")] == ["succeeded"]
 
 
