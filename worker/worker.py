@@ -162,6 +162,8 @@ class Worker:
         try:
             found = self._classifier.classify(content, self._plan.top)
         except ItemError as error:
+            if error.code.transient:
+                raise
             return failed(message, self._plan.model_id, error, evidence)
         evidence = replace(evidence, label_ms=_milliseconds_since(started))
         return succeeded(message, self._plan.model_id, found, evidence)

@@ -63,6 +63,8 @@ class _Classifier:
     def classify(self, data: bytes, top: int) -> Classification:
         if data == b"broken":
             raise ItemError(Code.IMAGE_CORRUPT, "by a test")
+        if data == b"huge":
+            raise ItemError(Code.OUT_OF_MEMORY)
         if data == b"defect":
             raise ZeroDivisionError
         picture = Picture(np.zeros((1, 1, 3), np.uint8), 640, 480, "JPEG")
@@ -143,6 +145,13 @@ def test_the_last_attempt_is_final() -> None:
     assert (result.state, result.code, result.attempts) == (ItemState.FAILED, Code.HTTP_5XX, 3)
     assert result.evidence.http_status == 503
     assert len(fetcher.calls) == 3
+
+
+def test_a_lack_of_memory_is_tried_again() -> None:
+    broker, store = _published("a"), _Store()
+    fetcher = _Fetcher(lambda _ref, call: b"huge" if call == 1 else b"fine")
+    _run(broker, store, fetcher, retry_delays=(0.01,))
+    assert (store.results[0].state, store.results[0].attempts) == (ItemState.SUCCEEDED, 2)
 
 
 def test_a_permanent_failure_is_not_tried_again() -> None:
