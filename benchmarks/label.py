@@ -24,16 +24,18 @@ def main() -> None:
     settings = read_settings(os.environ)
     network = Catalogue(settings.cache_dir, settings.data_dir).model("lite0").verified(LITERT_NETWORK)
     paths = [str(path) for path in pictures()]
-    alone, busy, ours = [], [], []
+    alone, busy, ours, bare_whole = [], [], [], []
     for _ in range(_ROUNDS):
         alone.append(_bare(str(network), paths, processes=1))
         busy.append(_bare(str(network), paths, processes=_CORES))
         ours.append(_ours(Path(paths[0]).parent))
+        bare_whole.append(cost_of(_bare_command(str(network), paths)).cpu)
     whole = median(cost.cpu for cost in ours)
     start = median(_start().cpu for _ in range(_ROUNDS))
     figures = {
         f"bare loop, {_CORES} processes at once": median(busy),
         "bare loop, one process": median(alone),
+        "bare loop, one process, its start included": median(bare_whole),
         "`smartsight label`, whole process": whole,
         "`smartsight label`, less its start": whole - start,
     }
@@ -51,14 +53,19 @@ def main() -> None:
 
 def _bare(network: str, paths: list[str], processes: int) -> float:
     """Return the processor seconds of the bare loop, the pictures dealt out to so many processes."""
-    command = [sys.executable, "-m", "benchmarks.bare", network, _SIDE, _CROP]
     running = [
         subprocess.Popen(
-            [*command, *paths[start::processes]], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            _bare_command(network, paths[start::processes]),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         for start in range(processes)
     ]
     return sum(float(process.communicate()[0]) for process in running)
+
+
+def _bare_command(network: str, paths: list[str]) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.bare", network, _SIDE, _CROP, *paths]
 
 
 def _ours(folder: Path) -> Cost:
