@@ -72,7 +72,7 @@ def _label(options: Namespace, settings: Settings, sources: Sources, found: Surv
         store.release_key(job_run.job.id)
     if found.malformed:
         say(f"Malformed lines left out: {found.malformed}.")
-    say(f"Stored as job {job_run.job.id} in {settings.store_url}")
+    say(f"Stored as job {job_run.job.id} in {store.name}")
     return 0 if all_succeeded(tallies) and not found.malformed else 1
 
 

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +10,14 @@ from PIL import Image
 
 from shared.classifier.catalogue import Catalogue
 from shared.classifier.model import Model
+from tests.servers.finding import database_server
 
 _TEST_DATA = Path(os.environ.get("SMARTSIGHT_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SAMPLES = Path(__file__).parents[1] / "samples"
 
-for _name in [name for name in os.environ if name.startswith("SMARTSIGHT_")]:
-    del os.environ[_name]
+for _name in list(os.environ):
+    if _name.startswith("SMARTSIGHT_") and not _name.startswith("SMARTSIGHT_TEST_"):
+        del os.environ[_name]
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +43,13 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lite0(cache_dir: Path) -> Model:
     """The default model, really built."""
     return Catalogue(cache_dir, cache_dir / "data").model("lite0")
+
+
+@pytest.fixture(scope="session")
+def new_postgres_database() -> Iterator[Callable[[], str]]:
+    """What makes an empty database on a real PostgreSQL and returns its URL."""
+    with database_server() as make:
+        yield make
 
 
 @pytest.fixture

@@ -8,16 +8,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from shared.errors import Code, ResourceError, UsageError
 from shared.store.schema import REVISION, alembic_version, metadata
 
 _SQLITE = "sqlite:///"
+_POSTGRES = "postgresql+psycopg"
 _MIGRATIONS = Path(__file__).with_name("migrations")
 #: How long a writer waits for another one, in seconds.
 _SQLITE_PATIENCE = 30.0
+#: How long to wait for a Postgres that does not answer, in seconds
+#: (https://www.postgresql.org/docs/current/libpq-connect.html).
+_POSTGRES_PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
+#: Names the advisory lock that lets one process at a time create or migrate the tables.
+_MIGRATION_LOCK = 0x5310_5167
 #: Execution option that says how a transaction begins: see ``Database.write``.
 _BEGIN = "sqlite_begin"
 
@@ -30,8 +36,10 @@ class Database:
 
         Raises ``UsageError(database_unsupported)`` or ``ResourceError(database_unavailable)``.
         """
-        self._name = url
-        self._engine = _create_engine(_parse(url))
+        parsed = _parse(url)
+        #: The URL without its password.
+        self.name = parsed.render_as_string(hide_password=True) if _is_postgres(parsed) else url
+        self._engine = _create_engine(parsed)
         self._writing = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         try:
             with self._translated():
@@ -64,20 +72,21 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, sqlite3.Error) as error:
-            raise ResourceError(Code.DATABASE_UNAVAILABLE, f"{self._name}: {_cause(error)}") from error
+            raise ResourceError(Code.DATABASE_UNAVAILABLE, f"{self.name}: {_cause(error)}") from error
 
     def _migrate(self) -> None:
         with self._engine.connect() as connection:
             if _revision(connection) == REVISION:
                 return
         with self._writing.begin() as connection:
+            _lock_migrations(connection)
             revision = _revision(connection)
             if revision is None:
                 # A new database: the tables as they are now, without the way they came about.
                 metadata.create_all(connection)
                 connection.execute(insert(alembic_version).values(version_num=REVISION))
             elif revision > REVISION:
-                detail = f"{self._name}: written by a newer SmartSight (revision {revision})"
+                detail = f"{self.name}: written by a newer SmartSight (revision {revision})"
                 raise ResourceError(Code.DATABASE_UNAVAILABLE, detail)
             elif revision < REVISION:
                 upgrade(connection)
@@ -96,21 +105,48 @@ def upgrade(connection: Connection) -> None:
 
 
 def _parse(url: str) -> URL:
-    """Return the URL of a SQLite file: whatever follows ``sqlite:///`` is its path, letter for letter."""
+    """Return the URL in parts.
+
+    Of SQLite's, whatever follows ``sqlite:///`` is the file's path, letter for letter.
+    """
+    if url.startswith(_POSTGRES + "://"):
+        return _parse_postgres(url)
     path = url.removeprefix(_SQLITE)
     if not url.startswith(_SQLITE):
         kind = url.partition(":")[0] if "://" in url else repr(url)
-        raise UsageError(Code.DATABASE_UNSUPPORTED, f"{kind}: say {_SQLITE}PATH, with three slashes")
+        detail = f"{kind}: say {_SQLITE}PATH, with three slashes, or {_POSTGRES}://USER:PASSWORD@HOST/NAME"
+        raise UsageError(Code.DATABASE_UNSUPPORTED, detail)
     if path in ("", ":memory:"):
         raise UsageError(Code.DATABASE_UNSUPPORTED, f"{url} has no file to keep results in: {_SQLITE}PATH")
     return URL.create("sqlite", database=path)
 
 
+def _parse_postgres(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):  # their texts repeat the URL, password and all
+        detail = f"not of the form {_POSTGRES}://USER:PASSWORD@HOST:PORT/NAME"
+        raise UsageError(Code.DATABASE_UNSUPPORTED, detail) from None
+
+
+def _is_postgres(url: URL) -> bool:
+    return url.drivername == _POSTGRES
+
+
 def _create_engine(url: URL) -> Engine:
+    if _is_postgres(url):
+        # A connection that died while it lay idle is noticed and replaced.
+        return create_engine(url, pool_pre_ping=True, connect_args=_POSTGRES_PATIENCE | dict(url.query))
     engine = create_engine(url)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _lock_migrations(connection: Connection) -> None:
+    """Wait until no other process creates or migrates tables; SQLite's write lock says that already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

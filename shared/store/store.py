@@ -57,6 +57,8 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        #: Where it is, without a password.
+        self.name = database.name
 
     def record_model(self, name: str, version: str, labels: Sequence[tuple[str, str]]) -> RecordedModel:
         """Return this model as recorded, now or before."""

@@ -27,9 +27,12 @@ _EVIDENCE = Evidence(
 )
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    made: str = request.getfixturevalue("new_postgres_database")()
+    return made
 
 
 @pytest.fixture

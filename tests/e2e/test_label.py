@@ -544,3 +544,15 @@ def test_a_working_folder_that_is_gone_is_not_needed(environment: dict[str, str]
     )
     assert finished.returncode == 0, finished.stderr
     assert "espresso" in finished.stdout
+
+
+def test_postgres_keeps_the_results_of_several_jobs(
+    run: Run, photos: Path, new_postgres_database: Callable[[], str]
+) -> None:
+    url = new_postgres_database()
+    first = run("label", str(photos), "--output", "a.jsonl", SMARTSIGHT_DATABASE_URL=url)
+    assert "Stored as job 1 in postgresql+psycopg://" in first.err
+    assert [row["code"] for row in _rows("a.jsonl")] == [None, "not_an_image", None]
+    second = run("label", str(photos), "--output", "b.jsonl", SMARTSIGHT_DATABASE_URL=url)
+    assert "Stored as job 2 in" in second.err
+    assert _rows("a.jsonl") == _rows("b.jsonl")

@@ -1,4 +1,4 @@
-"""SQLite as it behaves on disk: migrations, and databases that cannot be used."""
+"""Databases as they really behave: migrations, and databases that cannot be used."""
 
 import sqlite3
 from contextlib import closing
@@ -11,9 +11,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from shared.errors import Code, ResourceError, SmartSightError, UsageError
+from shared.items import Item
 from shared.store import database as database_module
 from shared.store.database import Database, upgrade
 from shared.store.schema import REVISION, metadata
+from shared.store.store import Store
+from tests.servers.binaries import ensure_local_binaries
+from tests.servers.ports import free_port
+from tests.servers.postgres import PostgresServer
 
 
 def test_the_revision_is_alembics_newest() -> None:
@@ -21,8 +26,14 @@ def test_the_revision_is_alembics_newest() -> None:
     assert ScriptDirectory(str(migrations)).get_current_head() == REVISION
 
 
-def test_the_migrations_lead_to_the_tables_of_the_schema(tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_the_migrations_lead_to_the_tables_of_the_schema(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path / 'migrated.db'}"
+    if kind == "postgres":
+        url = request.getfixturevalue("new_postgres_database")()
+    engine = create_engine(url)
     with engine.begin() as connection:
         upgrade(connection)
         context = MigrationContext.configure(connection)
@@ -61,9 +72,33 @@ def test_a_database_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["labels.db", "mysql://u:secret@host/db", "postgresql+psycopg://u:secret@host/db"]
+    "url", ["labels.db", "mysql://u:secret@host/db", "postgresql+psycopg://u:secret@host:port/db"]
 )
 def test_other_databases_are_refused_without_giving_passwords_away(url: str) -> None:
     error = _failure(url)
     assert (type(error), error.code) == (UsageError, Code.DATABASE_UNSUPPORTED)
     assert "secret" not in str(error)
+
+
+def test_a_postgres_that_is_away_is_named_without_its_password() -> None:
+    error = _failure(f"postgresql+psycopg://u:secret@127.0.0.1:{free_port()}/db")
+    assert (type(error), error.code) == (ResourceError, Code.DATABASE_UNAVAILABLE)
+    assert "u:***@127.0.0.1" in str(error)
+    assert "secret" not in str(error)
+
+
+def test_what_postgres_committed_survives_its_death() -> None:
+    ensure_local_binaries()
+    with closing(PostgresServer()) as server:
+        server.start()
+        url = server.new_database()
+        with closing(Database(url)) as database:
+            store = Store(database)
+            job = store.open_job("key", store.record_model("lite0", "1", []).id)
+            store.add_items([Item(job.id, 0, "a.jpg")])
+            server.kill()
+            with pytest.raises(ResourceError) as caught:
+                store.job(job.id)
+            assert caught.value.code is Code.DATABASE_UNAVAILABLE
+            server.start()
+            assert store.pending(job.id, -1, 10) == [Item(job.id, 0, "a.jpg")]

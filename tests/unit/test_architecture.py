@@ -19,6 +19,7 @@ _HOMES = {
     "sqlalchemy": ("shared.store",),
     "alembic": ("shared.store",),
     "sqlite3": ("shared.store",),
+    "psycopg": ("shared.store",),
     "ai_edge_litert": ("shared.classifier",),
     "tensorflow": ("shared.classifier",),
     "keras": ("shared.classifier",),

@@ -1,0 +1,86 @@
+"""Where the servers' programs are on this machine, and how they get there."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+_POSTGRES = Path("/usr/lib/postgresql")
+_POLICY = Path("/usr/sbin/policy-rc.d")
+_PACKAGES = ("postgresql",)
+_PATIENCE = 600
+
+WAYS = """The tests need PostgreSQL. Any one of these gives them one:
+- name a server that runs: SMARTSIGHT_TEST_DATABASE_URL=postgresql+psycopg://USER:PASSWORD@HOST/NAME;
+  the tests make databases of their own on it, and drop them
+- install it, with nothing to start: sudo apt-get install postgresql (as root the tests do so themselves)"""
+
+
+class MissingProgramError(RuntimeError):
+    """A server's program is not installed here."""
+
+
+def postgres_program(name: str) -> Path:
+    """Return a program of the newest PostgreSQL here; Debian has them on no search path."""
+    folders = sorted(_POSTGRES.glob("[0-9]*/bin"), key=lambda folder: float(folder.parent.name), reverse=True)
+    path = os.pathsep.join([*map(str, folders), os.environ["PATH"]])
+    found = shutil.which(name, path=path)
+    if not found:
+        raise MissingProgramError(name)
+    return Path(found)
+
+
+def ensure_local_binaries() -> None:
+    """Install PostgreSQL if it is missing, or fail with the ways to get them."""
+    if _are_here():
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        pytest.fail(WAYS, pytrace=False)
+    print("installing", *_PACKAGES)
+    try:
+        with _no_services():
+            _apt_get("update")
+            _apt_get("install", "--yes", "--no-install-recommends", *_PACKAGES)
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.fail(f"{error}\n{getattr(error, 'stdout', '') or ''}\n{WAYS}", pytrace=False)
+    if not _are_here():
+        pytest.fail(f"{_PACKAGES} were installed, but their programs are not found\n{WAYS}", pytrace=False)
+
+
+def _are_here() -> bool:
+    try:
+        postgres_program("initdb")
+    except MissingProgramError:
+        return False
+    return True
+
+
+def _apt_get(*arguments: str) -> None:
+    subprocess.run(
+        ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-qq", *arguments],
+        env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_PATIENCE,
+    )
+
+
+@contextmanager
+def _no_services() -> Iterator[None]:
+    """Keep Debian from starting the services of the packages it installs."""
+    if _POLICY.exists():
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink()
