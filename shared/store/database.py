@@ -37,8 +37,8 @@ class Database:
         Raises ``UsageError(database_unsupported)`` or ``ResourceError(database_unavailable)``.
         """
         parsed = _parse(url)
-        #: The URL without its password.
-        self.name = parsed.render_as_string(hide_password=True) if _is_postgres(parsed) else url
+        #: What messages call it: the URL without its secrets.
+        self.name = _without_secrets(parsed) if _is_postgres(parsed) else url
         self._engine = _create_engine(parsed)
         self._writing = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         try:
@@ -129,14 +129,20 @@ def _parse_postgres(url: str) -> URL:
         raise UsageError(Code.DATABASE_UNSUPPORTED, detail) from None
 
 
+def _without_secrets(url: URL) -> str:
+    # libpq takes a password among the parameters, too.
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
 def _is_postgres(url: URL) -> bool:
     return url.drivername == _POSTGRES
 
 
 def _create_engine(url: URL) -> Engine:
     if _is_postgres(url):
+        defaults = {name: value for name, value in _POSTGRES_PATIENCE.items() if name not in url.query}
         # A connection that died while it lay idle is noticed and replaced.
-        return create_engine(url, pool_pre_ping=True, connect_args=_POSTGRES_PATIENCE | dict(url.query))
+        return create_engine(url, pool_pre_ping=True, connect_args=defaults)
     engine = create_engine(url)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -70,7 +70,7 @@ def _succeeded(job: Job, index: int) -> Result:
         attempts=1,
         model_id=job.model_id,
         class_ids=(1, 0),
-        scores=(0.75, 0.25),
+        scores=(0.951062, 0.014992),
         evidence=_EVIDENCE,
     )
 
