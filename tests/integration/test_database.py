@@ -1,6 +1,7 @@
 """Databases as they really behave: migrations, and databases that cannot be used."""
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -8,13 +9,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, delete
 
 from shared.errors import Code, ResourceError, SmartSightError, UsageError
 from shared.items import Item
 from shared.store import database as database_module
+from shared.store import postgres
 from shared.store.database import Database, upgrade
-from shared.store.schema import REVISION, metadata
+from shared.store.schema import REVISION, items, metadata
 from shared.store.store import Store
 from tests.servers.binaries import ensure_local_binaries
 from tests.servers.ports import free_port
@@ -80,25 +82,71 @@ def test_other_databases_are_refused_without_giving_passwords_away(url: str) -> 
     assert "secret" not in str(error)
 
 
-def test_a_postgres_that_is_away_is_named_without_its_password() -> None:
-    error = _failure(f"postgresql+psycopg://u:secret@127.0.0.1:{free_port()}/db")
+@pytest.mark.parametrize("parameters", ["", "?password=secret", "?password=secret&sslmode=nonsense"])
+def test_a_postgres_that_is_away_is_named_without_its_password(parameters: str) -> None:
+    error = _failure(f"postgresql+psycopg://u:secret@127.0.0.1:{free_port()}/db{parameters}")
     assert (type(error), error.code) == (ResourceError, Code.DATABASE_UNAVAILABLE)
     assert "u:***@127.0.0.1" in str(error)
     assert "secret" not in str(error)
 
 
-def test_what_postgres_committed_survives_its_death() -> None:
+@pytest.fixture
+def server() -> Iterator[PostgresServer]:
+    """A Postgres to be killed and paused."""
     ensure_local_binaries()
     with closing(PostgresServer()) as server:
         server.start()
-        url = server.new_database()
-        with closing(Database(url)) as database:
-            store = Store(database)
-            job = store.open_job("key", store.record_model("lite0", "1", []).id)
-            store.add_items([Item(job.id, 0, "a.jpg")])
-            server.kill()
-            with pytest.raises(ResourceError) as caught:
-                store.job(job.id)
-            assert caught.value.code is Code.DATABASE_UNAVAILABLE
-            server.start()
-            assert store.pending(job.id, -1, 10) == [Item(job.id, 0, "a.jpg")]
+        yield server
+
+
+@pytest.fixture
+def store(server: PostgresServer) -> Iterator[Store]:
+    with closing(Database(server.new_database() + "?connect_timeout=2")) as database:
+        yield Store(database)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "_ANSWER_PATIENCE", 0.2)
+
+
+def _item(store: Store) -> Item:
+    """Record a job with one item."""
+    job = store.open_job("key", store.record_model("lite0", "1", []).id)
+    item = Item(job.id, 0, "a.jpg")
+    store.add_items([item])
+    return item
+
+
+def test_what_postgres_committed_survives_its_death(server: PostgresServer, store: Store) -> None:
+    item = _item(store)
+    server.kill()
+    with pytest.raises(ResourceError) as caught:
+        store.job(item.job_id)
+    assert caught.value.code is Code.DATABASE_UNAVAILABLE
+    server.start()
+    assert store.pending(item.job_id, -1, 10) == [item]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_postgres_that_hangs_is_given_up(server: PostgresServer, store: Store) -> None:
+    item = _item(store)
+    server.pause()
+    with pytest.raises(ResourceError) as caught:
+        store.job(item.job_id)
+    assert caught.value.code is Code.DATABASE_UNAVAILABLE
+    server.unpause()
+    assert store.pending(item.job_id, -1, 10) == [item]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_a_hanging_postgres_leaves_unanswered_is_not_committed(
+    server: PostgresServer, store: Store
+) -> None:
+    item = _item(store)
+    with pytest.raises(ResourceError, match="no answer within"), store._database.write() as connection:
+        connection.execute(delete(items))
+        server.pause()
+        connection.execute(delete(items))
+    server.unpause()
+    assert store.pending(item.job_id, -1, 10) == [item]

@@ -35,7 +35,7 @@ def postgres_program(name: str) -> Path:
 
 
 def ensure_local_binaries() -> None:
-    """Install PostgreSQL if it is missing, or fail with the ways to get them."""
+    """Install PostgreSQL if it is missing, or fail with the ways to get it."""
     if _are_here():
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):

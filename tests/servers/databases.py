@@ -15,13 +15,13 @@ _PATIENCE = 10
 def accepts(url: str) -> bool:
     """Tell whether the server lets one in."""
     try:
-        psycopg.connect(plain(url), connect_timeout=_PATIENCE).close()
+        psycopg.connect(_plain(url), connect_timeout=_PATIENCE).close()
     except psycopg.OperationalError:
         return False
     return True
 
 
-def plain(url: str) -> str:
+def _plain(url: str) -> str:
     """Return the URL as PostgreSQL's own clients want it: without SQLAlchemy's driver."""
     return urlsplit(url)._replace(scheme="postgresql").geturl()
 
@@ -56,5 +56,5 @@ def fresh_databases(url: str) -> Iterator[Callable[[], str]]:
 
 
 def _execute(url: str, statement: "psycopg.sql.Composed") -> None:
-    with psycopg.connect(plain(url), autocommit=True, connect_timeout=_PATIENCE) as connection:
+    with psycopg.connect(_plain(url), autocommit=True, connect_timeout=_PATIENCE) as connection:
         connection.execute(statement)

@@ -1,0 +1,60 @@
+"""What is SQLite's own: its URL, its locks and its log."""
+
+import random
+import sqlite3
+import time
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+
+from shared.errors import Code, UsageError
+
+PREFIX = "sqlite:///"
+#: How long a writer waits for another one, in seconds.
+_PATIENCE = 30.0
+#: Execution option that says how a transaction begins: see ``Database.write``.
+BEGIN = "sqlite_begin"
+
+
+def open_engine(url: str) -> Engine:
+    """Return the engine of a file: whatever follows ``sqlite:///`` is its path, letter for letter.
+
+    Raises ``UsageError(database_unsupported)`` if there is no path.
+    """
+    path = url.removeprefix(PREFIX)
+    if path in ("", ":memory:"):
+        raise UsageError(Code.DATABASE_UNSUPPORTED, f"{url} has no file to keep results in: {PREFIX}PATH")
+    engine = create_engine(URL.create("sqlite", database=path))
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_up(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN comes too late: we send it ourselves
+    connection.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000:.0f}")
+    _use_write_ahead_log(connection)
+    # With that log a killed process loses nothing, and a power cut the last moments.
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _use_write_ahead_log(connection: Any) -> None:
+    """Let readers and the writer not wait for one another.
+
+    Changing the mode does not honour the busy timeout when several processes open a new database at
+    once (https://www.sqlite.org/wal.html, "Sometimes queries return SQLITE_BUSY in WAL mode").
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0, 0.05))
+        else:
+            return
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, "BEGIN"))
