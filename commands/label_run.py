@@ -55,7 +55,7 @@ class LabelRun:
         progress = show_progress(self._found.references, self.done_before)
         plan = Plan(self._model.id, self._top, concurrency, _RETRY_DELAYS)
         with ThreadPoolExecutor(cores()) as cpu, ThreadPoolExecutor(3) as threads:
-            worker = Worker(self._broker, self._store, fetcher, self._classifier, cpu, plan)
+            worker = Worker(self._broker, self._broker, self._store, fetcher, self._classifier, cpu, plan)
             try:
                 recording = threads.submit(self._record, sources)
                 publishing = threads.submit(self._publish)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from producer.entries import Entry, Malformed, Reference
-from shared.broker import Broker, BrokerClosedError
+from shared.broker import BrokerClosedError, Publisher
 from shared.errors import Code, ResourceError
 from shared.items import Item, JobState, Message
 from shared.store.store import Job
@@ -114,7 +114,7 @@ def _chunks(references: Iterator[Reference]) -> Iterator[list[Reference]]:
         yield chunk
 
 
-def publish_pending(store: SubmitStore, broker: Broker, job_id: int, stop: threading.Event) -> None:
+def publish_pending(store: SubmitStore, broker: Publisher, job_id: int, stop: threading.Event) -> None:
     """Publish every item of a job that has no result, as they are recorded, until the job is sealed.
 
     Waits while the broker's queue is full; returns early when told to stop or the broker closes.

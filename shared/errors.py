@@ -3,7 +3,7 @@
 SmartSightError
 ├── ItemError       one item gets no label: stored as its result, or retried if transient
 ├── UsageError      the command asks for what cannot be: the user must change the command
-└── ResourceError   a file, folder, model or database that is needed cannot be used
+└── ResourceError   a file, folder, model, database or broker that is needed cannot be used
 """
 
 import re
@@ -60,7 +60,14 @@ class Code(StrEnum):
     OUT_OF_MEMORY = "out_of_memory", "There was not enough memory to decode the image.", True
 
     # Processing it
+    WORKER_CRASHED = "worker_crashed", "The process that worked on the image died, again and again."
+    MODEL_UNAVAILABLE = "model_unavailable", "The worker does not have the model of the job.", True
     INTERNAL_ERROR = "internal_error", "A defect in SmartSight: please report it."
+
+    # Jobs
+    JOB_UNKNOWN = "job_unknown", "There is no job of this number."
+    JOB_NOT_READY = "job_not_ready", "The job is in a state in which this cannot be done."
+    KEY_TAKEN = "key_taken", "This idempotency key names a job with other references."
 
     # Lists, folders and settings
     SOURCE_NOT_FOUND = "source_not_found", "There is no such list or folder."
@@ -78,9 +85,12 @@ class Code(StrEnum):
     LABELS_INVALID = "labels_invalid", "The labels do not fit the network."
     WEIGHTS_UNREADABLE = "weights_unreadable", "The trained weights cannot be read."
 
-    # Database and output
+    # Database, broker and output
     DATABASE_UNSUPPORTED = "database_unsupported", "This kind of database is not supported."
     DATABASE_UNAVAILABLE = "database_unavailable", "The database cannot be used."
+    DATABASE_REFUSED = "database_refused", "The database does not take what it was given."
+    BROKER_UNSUPPORTED = "broker_unsupported", "This kind of broker is not supported."
+    BROKER_UNAVAILABLE = "broker_unavailable", "The broker cannot be used."
     OUTPUT_UNSUPPORTED = "output_unsupported", "The output format is not supported."
     OUTPUT_UNWRITABLE = "output_unwritable", "The output cannot be written."
 
@@ -110,7 +120,7 @@ class UsageError(SmartSightError):
 
 
 class ResourceError(SmartSightError):
-    """A file, folder, model or database that is needed cannot be used."""
+    """A file, folder, model, database or broker that is needed cannot be used."""
 
 
 def printable(text: str) -> str:

@@ -1,7 +1,9 @@
 """The settings, read from the environment: each is ``SMARTSIGHT_`` and its name in capitals."""
 
 import math
-from collections.abc import Mapping
+import os
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,30 @@ def _data_dir() -> Path:
     return platformdirs.user_data_path("smartsight", appauthor=False)
 
 
+def _run_dir() -> Path:
+    return Path(tempfile.gettempdir(), f"smartsight-{os.getuid()}")
+
+
 @dataclass(frozen=True)
 class Settings:
     """What an operator can set; the defaults need no server and no file."""
 
     #: Where results are kept; empty means a SQLite file in ``data_dir``.
     database_url: str = ""
+    #: The broker between producers and workers, amqp://USER:PASSWORD@HOST/VHOST; empty means none.
+    broker_url: str = ""
+    #: What the names of the broker's queues begin with.
+    queue_prefix: str = "smartsight"
+    #: How many messages may wait in the broker; the others wait in the database.
+    queue_length: int = 50_000
+    #: Seconds before the second, third, ... attempt after a transient failure, shortest first.
+    retry_delays: tuple[float, ...] = (15.0, 120.0, 900.0)
+    #: Seconds without any progress after which what has no result is published again.
+    sweep_after: float = 1200.0
+    #: Where the processes of a worker leave word that they live, for ``smartsight worker --check``.
+    run_dir: Path = field(default_factory=_run_dir)
+    #: Port for Prometheus to read metrics from; none means no metrics.
+    metrics_port: int = 0
     #: Models that can be built again.
     cache_dir: Path = field(default_factory=_cache_dir)
     #: What cannot: imported models and the default database.
@@ -66,7 +86,7 @@ def _variable(name: str) -> str:
 
 def _parse(name: str, kind: Any, text: str) -> Any:
     try:
-        value = _boolean(text) if kind is bool else kind(text)
+        value = _PARSERS.get(kind, kind)(text)
         if kind in (int, float) and not 0 < value < math.inf:
             raise ValueError("not a number above zero")
     except ValueError as error:
@@ -80,3 +100,13 @@ def _boolean(text: str) -> bool:
         return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
     except KeyError:
         raise ValueError("say yes or no") from None
+
+
+def _delays(text: str) -> tuple[float, ...]:
+    delays = tuple(float(word) for word in text.split(","))
+    if not all(0 < delay < math.inf for delay in delays) or list(delays) != sorted(set(delays)):
+        raise ValueError("say seconds above zero, shortest first, with commas between them")
+    return delays
+
+
+_PARSERS: dict[Any, Callable[[str], Any]] = {bool: _boolean, tuple[float, ...]: _delays}

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from concurrent.futures import Executor
 from typing import Protocol
 
-from shared.broker import Broker, Delivery
+from shared.broker import Consumer, Delivery
 from shared.items import Result
 
 #: Results committed together at most.
@@ -25,7 +25,7 @@ class ResultStore(Protocol):
 class Saver:
     """Takes results from many tasks and commits them in few transactions."""
 
-    def __init__(self, store: ResultStore, broker: Broker, threads: Executor) -> None:
+    def __init__(self, store: ResultStore, broker: Consumer, threads: Executor) -> None:
         self._store = store
         self._threads = threads
         self._broker = broker

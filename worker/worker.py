@@ -10,7 +10,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from shared.broker import Broker, BrokerClosedError, Delivery
+from shared.broker import BrokerClosedError, Consumer, Delivery, Publisher
 from shared.classifier.classifier import Classifier
 from shared.errors import Code, ItemError
 from shared.items import Evidence, Message, Result
@@ -51,21 +51,23 @@ class Worker:
 
     def __init__(
         self,
-        broker: Broker,
+        consumer: Consumer,
+        publisher: Publisher,
         store: ResultStore,
         fetcher: Fetcher,
         classifier: Classifier,
         threads: Executor,
         plan: Plan,
     ) -> None:
-        self._broker = broker
+        self._consumer = consumer
+        self._publisher = publisher
         self._fetcher = fetcher
         self._classifier = classifier
         self._threads = threads
         self._plan = plan
         # Of their own: in asyncio's, slow look-ups of host names would hold up the store.
         self._waiting = ThreadPoolExecutor(_WAITING_THREADS)
-        self._saver = Saver(store, broker, self._waiting)
+        self._saver = Saver(store, consumer, self._waiting)
         self._inbox: asyncio.Queue[Delivery | None] = asyncio.Queue(plan.concurrency)
         self._stopping = threading.Event()
 
@@ -106,13 +108,13 @@ class Worker:
     async def _receive(self) -> None:
         while not self._stopping.is_set():
             limit = self._plan.concurrency
-            for delivery in await self._in_thread(self._broker.receive, limit, _RECEIVE_WAIT):
+            for delivery in await self._in_thread(self._consumer.receive, limit, _RECEIVE_WAIT):
                 await self._inbox.put(delivery)
 
     def _release_inbox(self) -> None:
         while not self._inbox.empty():
             if delivery := self._inbox.get_nowait():
-                self._broker.release(delivery)
+                self._consumer.release(delivery)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._waiting, function, *arguments)
@@ -122,7 +124,7 @@ class Worker:
             try:
                 await self._handle(delivery)
             except asyncio.CancelledError:
-                self._broker.release(delivery)
+                self._consumer.release(delivery)
                 raise
 
     async def _handle(self, delivery: Delivery) -> None:
@@ -173,10 +175,10 @@ class Worker:
         delay = self._plan.retry_delays[message.attempt - 1]
         again = replace(message, attempt=message.attempt + 1)
         try:
-            await self._in_thread(self._broker.publish, [again], delay)
+            await self._in_thread(self._publisher.publish, [again], delay)
         except BrokerClosedError:
             return
-        self._broker.ack(delivery)
+        self._consumer.ack(delivery)
 
 
 def _first(failures: ExceptionGroup[Exception]) -> Exception:

@@ -55,10 +55,10 @@ def test_what_is_acked_does_not_come_again(broker: InProcessBroker) -> None:
 def test_what_is_released_comes_again_and_says_so(broker: InProcessBroker) -> None:
     broker.publish(_messages(0, 1))
     first = _receive(broker, 2)[0]
-    assert not first.redelivered
+    assert first.earlier == 0
     broker.release(first)
     again = _receive(broker, 1)[0]
-    assert (again.message, again.redelivered) == (first.message, True)
+    assert (again.message, again.earlier) == (first.message, 1)
 
 
 def test_an_ack_after_a_release_does_nothing(broker: InProcessBroker) -> None:

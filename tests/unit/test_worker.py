@@ -78,7 +78,7 @@ def _run(
     """Run a worker until the store is full."""
     with ThreadPoolExecutor(2) as cpu, ThreadPoolExecutor(1) as thread:
         plan = Plan(model_id=3, top=2, concurrency=4, retry_delays=retry_delays)
-        worker = Worker(broker, store, fetcher, cast(Classifier, _Classifier()), cpu, plan)
+        worker = Worker(broker, broker, store, fetcher, cast(Classifier, _Classifier()), cpu, plan)
         running = thread.submit(lambda: asyncio.run(worker.run()))
         running.add_done_callback(lambda _: store.full.set())
         assert store.full.wait(_PATIENCE)
@@ -232,4 +232,4 @@ def test_what_takes_too_long_when_stopped_is_handed_back(monkeypatch: pytest.Mon
     _run(broker, store, Slow(lambda *_: b"fine"))
     assert _unacked(broker) == 0
     (delivery,) = broker.receive(10, 0)
-    assert (delivery.message.ref, delivery.redelivered) == ("slow", True)
+    assert (delivery.message.ref, delivery.earlier) == ("slow", 1)
