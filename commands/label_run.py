@@ -6,12 +6,14 @@ machines. What the user sees is read back from the store, which alone knows what
 
 import asyncio
 import threading
+from collections import deque
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from commands.parts import cores
 from commands.progress import Progress, done, show_progress
+from producer.publish import publish_all
 from producer.references import Sources, read_sources
-from producer.submit import Survey, publish_pending, record
+from producer.submit import Survey, record
 from results_api.exports import RowWriter
 from results_api.rows import OrderedRows
 from shared.broker import InProcessBroker
@@ -24,8 +26,8 @@ from worker.worker import Plan, Worker
 _RETRY_DELAYS = (1.0, 5.0, 15.0)
 #: Seconds between two looks at the store.
 _TICK = 0.2
-#: Looks between two foldings of the progress rows.
-_FOLD_EVERY = 50
+#: Looks between two times of putting the progress and the duplicates in order.
+_TIDY_EVERY = 50
 
 
 class LabelRun:
@@ -68,10 +70,12 @@ class LabelRun:
                 self._broker.close()
 
     def _record(self, sources: Sources) -> None:
-        record(self._store, self.job, read_sources(sources), self._found, self._stop)
+        if not self.job.sealed:
+            entries = read_sources(sources)
+            deque(record(self._store, self.job, entries, self._stop, self._found.digest), maxlen=0)
 
     def _publish(self) -> None:
-        publish_pending(self._store, self._broker, self.job.id, self._stop)
+        publish_all(self._store, self._broker, self.job.id, self._stop)
 
     def _follow(self, tasks: list[Future[None]], writer: RowWriter, progress: Progress) -> list[Tally]:
         """Look again and again, until every item has a result and every row is written."""
@@ -80,8 +84,9 @@ class LabelRun:
         while not self._is_over(tasks, progress):
             _write_ready(rows, writer, progress)
             looks += 1
-            if looks % _FOLD_EVERY == 0:
+            if looks % _TIDY_EVERY == 0:
                 self._store.fold(self.job.id)
+                self._store.settle_duplicates(self.job.id)
         _write_ready(rows, writer, progress)
         self._store.complete(self.job.id)
         return self._store.tallies(self.job.id)

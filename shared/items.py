@@ -22,7 +22,10 @@ class JobState(StrEnum):
 
     SUBMITTING = "submitting"
     RUNNING = "running"
+    PAUSED = "paused"
     COMPLETED = "completed"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class Result:
     code: Code | None = None
     detail: str = ""
     evidence: Evidence = Evidence()
+    #: Whether the labels are those of another item with the same bytes, or the same reference.
+    reused: bool = False
 
 
 def now() -> datetime:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, inspect, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from shared.errors import Code, ResourceError, UsageError
 from shared.store import sqlite
@@ -57,6 +57,8 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except (DataError, IntegrityError) as error:
+            raise ResourceError(Code.DATABASE_REFUSED, f"{self.name}: {_cause(error)}") from error
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise ResourceError(Code.DATABASE_UNAVAILABLE, f"{self.name}: {_cause(error)}") from error
 

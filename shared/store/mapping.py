@@ -1,5 +1,6 @@
 """Between rows of the tables and the types of the pipeline."""
 
+import hashlib
 from dataclasses import asdict
 from typing import Any
 
@@ -16,9 +17,14 @@ def item_from(row: RowMapping) -> Item:
     return Item(row["job_id"], row["index"], row["ref"], row["custom_id"])
 
 
-def item_values(item: Item) -> dict[str, object]:
-    """Return the columns of an item."""
-    return asdict(item)
+def item_values(item: Item, original: int | None) -> dict[str, object]:
+    """Return the columns of an item; ``original`` is the first item with the same reference, if another."""
+    return asdict(item) | {"ref_hash": ref_hash(item.ref), "original": original}
+
+
+def ref_hash(ref: str) -> int:
+    """Return 64 bits of a reference's digest, as a signed number."""
+    return int.from_bytes(hashlib.blake2b(ref.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def code_from(text: str | None) -> Code | None:
@@ -42,6 +48,7 @@ def result_from(row: RowMapping) -> Result:
         code=code_from(row["code"]),
         detail=row["detail"],
         evidence=Evidence(**evidence),
+        reused=row["reused"],
     )
 
 
@@ -63,5 +70,6 @@ def result_values(result: Result) -> dict[str, Any]:
         "attempts": result.attempts,
         "finished_at": result.finished_at,
         "sha256": bytes.fromhex(sha256) if sha256 else None,
+        "reused": result.reused,
         **evidence,
     }

@@ -8,8 +8,10 @@ from sqlalchemy import (
     JSON,
     REAL,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -19,10 +21,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 #: The newest migration in ``migrations/versions``.
-REVISION = "0001"
+REVISION = "0002"
 
 metadata = MetaData()
 
@@ -46,11 +49,25 @@ jobs = Table(
     Column("id", _Id, primary_key=True),
     #: Names what was asked for; the same key finds the same job until it was delivered.
     Column("key", Text, unique=True),
+    Column("name", Text),
     Column("state", Text, nullable=False),
+    #: Why it is paused.
+    Column("reason", Text, nullable=False, server_default=""),
+    #: Whether all items are recorded.
+    Column("sealed", Boolean, nullable=False, server_default=false()),
     Column("model_id", ForeignKey("models.id"), nullable=False),
     Column("submitted", BigInteger, nullable=False),
+    #: Digest of the references recorded so far, to know them again.
+    Column("digest", Text, nullable=False, server_default=""),
+    #: The watermark: every item below this index was confirmed by the broker, or had its result.
+    Column("published", BigInteger, nullable=False, server_default="0"),
+    Column("max_failure_rate", REAL),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("finished_at", DateTime(timezone=True)),
+    #: Which dispatcher tends the job, and until when, in seconds since 1970 by the database's clock.
+    Column("holder", Text),
+    Column("held_until", Double),
+    Index("jobs_by_state", "state"),
     sqlite_autoincrement=True,
 )
 
@@ -61,7 +78,20 @@ items = Table(
     Column("index", BigInteger, primary_key=True),
     Column("ref", Text, nullable=False),
     Column("custom_id", Text),
+    #: 64 bits of the reference's digest, to find earlier items with the same one.
+    Column("ref_hash", BigInteger, nullable=False, server_default="0"),
+    #: Index of the first item with the same reference, whose result this one takes.
+    Column("original", BigInteger),
     sqlite_with_rowid=False,
+)
+Index("items_by_ref", items.c.job_id, items.c.ref_hash)
+_IS_DUPLICATE = items.c.original.is_not(None)
+Index(
+    "items_by_original",
+    items.c.job_id,
+    items.c.original,
+    postgresql_where=_IS_DUPLICATE,
+    sqlite_where=_IS_DUPLICATE,
 )
 
 results = Table(
@@ -88,7 +118,17 @@ results = Table(
     Column("fetch_ms", REAL),
     Column("label_ms", REAL),
     Column("finished_at", DateTime(timezone=True), nullable=False),
+    #: Whether the labels are those of another item with the same bytes.
+    Column("reused", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
+)
+_IS_OWN = results.c.reused.is_(False)
+Index(
+    "results_by_content",
+    results.c.sha256,
+    results.c.model_id,
+    postgresql_where=_IS_OWN,
+    sqlite_where=_IS_OWN,
 )
 
 #: How many results of a kind were added; folded now and then into one row a kind.
@@ -101,6 +141,16 @@ progress = Table(
     Column("code", Text),
     Column("count", BigInteger, nullable=False),
     Index("progress_by_job", "job_id"),
+)
+
+#: Items whose worker may have died of them: how often each was tried alone since.
+suspects = Table(
+    "suspects",
+    metadata,
+    Column("job_id", _Id, primary_key=True, autoincrement=False),
+    Column("index", BigInteger, primary_key=True, autoincrement=False),
+    Column("trials", SmallInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 #: Alembic's own: which migration the tables stand at.

@@ -125,7 +125,7 @@ def test_what_postgres_committed_survives_its_death(server: PostgresServer, stor
         store.job(item.job_id)
     assert caught.value.code is Code.DATABASE_UNAVAILABLE
     server.start()
-    assert store.pending(item.job_id, -1, 10) == [item]
+    assert store.pending(item.job_id, 0, 10) == [item]
 
 
 @pytest.mark.usefixtures("impatient")
@@ -136,7 +136,7 @@ def test_a_postgres_that_hangs_is_given_up(server: PostgresServer, store: Store)
         store.job(item.job_id)
     assert caught.value.code is Code.DATABASE_UNAVAILABLE
     server.unpause()
-    assert store.pending(item.job_id, -1, 10) == [item]
+    assert store.pending(item.job_id, 0, 10) == [item]
 
 
 @pytest.mark.usefixtures("impatient")
@@ -149,4 +149,4 @@ def test_what_a_hanging_postgres_leaves_unanswered_is_not_committed(
         server.pause()
         connection.execute(delete(items))
     server.unpause()
-    assert store.pending(item.job_id, -1, 10) == [item]
+    assert store.pending(item.job_id, 0, 10) == [item]

@@ -1,11 +1,13 @@
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from producer.entries import Entry, Malformed, Reference
-from producer.submit import publish_pending, record, survey
+from producer.publish import publish_all
+from producer.submit import record, survey
 from shared.broker import InProcessBroker
 from shared.errors import Code, ResourceError
 from shared.items import ItemState, JobState, Result, now
@@ -34,7 +36,7 @@ def _failed(job: Job, index: int) -> Result:
 
 
 def _record(store: Store, job: Job, entries: list[Entry], stop: threading.Event | None = None) -> None:
-    record(store, job, entries, survey(entries), stop or threading.Event())
+    deque(record(store, job, entries, stop or threading.Event(), survey(entries).digest), maxlen=0)
 
 
 def test_a_survey_counts_and_tells_lists_apart() -> None:
@@ -47,7 +49,7 @@ def test_a_survey_counts_and_tells_lists_apart() -> None:
 
 def test_items_are_recorded_in_order_and_the_job_is_sealed(store: Store, job: Job) -> None:
     _record(store, job, [*_entries(2), Malformed("l.txt", 3, "why"), Reference("last.jpg")])
-    assert [(item.index, item.ref) for item in store.pending(job.id, -1, 10)] == [
+    assert [(item.index, item.ref) for item in store.pending(job.id, 0, 10)] == [
         (0, "0.jpg"),
         (1, "1.jpg"),
         (2, "last.jpg"),
@@ -65,10 +67,10 @@ def test_recording_goes_on_where_it_was_interrupted(store: Store, job: Job) -> N
                 stop.set()
             yield entry
 
-    record(store, job, stopping(), survey(entries), stop)
+    deque(record(store, job, stopping(), stop), maxlen=0)
     assert (store.job(job.id).submitted, store.job(job.id).state) == (1000, JobState.SUBMITTING)
     _record(store, store.job(job.id), entries)
-    assert [item.ref for item in store.pending(job.id, -1, 9999)] == [f"{i}.jpg" for i in range(2500)]
+    assert [item.ref for item in store.pending(job.id, 0, 9999)] == [f"{i}.jpg" for i in range(2500)]
     assert store.job(job.id).state is JobState.RUNNING
 
 
@@ -78,9 +80,28 @@ def test_a_sealed_job_is_left_as_it_is(store: Store, job: Job) -> None:
     assert store.job(job.id).submitted == 3
 
 
+@pytest.mark.parametrize("count", [2, 4])
+def test_a_sealed_job_does_not_take_another_list(store: Store, job: Job, count: int) -> None:
+    _record(store, job, _entries(3))
+    with pytest.raises(ResourceError) as caught:
+        _record(store, store.job(job.id), _entries(count))
+    assert caught.value.code is Code.SOURCE_CHANGED
+    assert store.job(job.id).submitted == 3
+
+
+def test_a_half_recorded_job_does_not_go_on_with_another_list(store: Store, job: Job) -> None:
+    next(steps := record(store, job, _entries(1500), threading.Event()))
+    next(steps)
+    others = [Reference(f"other{index}.jpg") for index in range(1500)]
+    with pytest.raises(ResourceError) as caught:
+        _record(store, store.job(job.id), others)
+    assert caught.value.code is Code.SOURCE_CHANGED
+    assert store.job(job.id).submitted == 1000
+
+
 def test_a_list_that_shrank_meanwhile_is_noticed(store: Store, job: Job) -> None:
     with pytest.raises(ResourceError) as caught:
-        record(store, job, _entries(2), survey(_entries(3)), threading.Event())
+        deque(record(store, job, _entries(2), threading.Event(), survey(_entries(3)).digest), maxlen=0)
     assert caught.value.code is Code.SOURCE_CHANGED
     assert store.job(job.id).state is JobState.SUBMITTING
 
@@ -88,7 +109,7 @@ def test_a_list_that_shrank_meanwhile_is_noticed(store: Store, job: Job) -> None
 def test_a_list_that_changed_but_not_in_length_is_noticed(store: Store, job: Job) -> None:
     changed = [*_entries(2), Reference("other.jpg")]
     with pytest.raises(ResourceError) as caught:
-        record(store, job, changed, survey(_entries(3)), threading.Event())
+        deque(record(store, job, changed, threading.Event(), survey(_entries(3)).digest), maxlen=0)
     assert caught.value.code is Code.SOURCE_CHANGED
 
 
@@ -96,7 +117,7 @@ def test_only_items_without_a_result_are_published(store: Store, job: Job) -> No
     _record(store, job, _entries(4))
     store.save([_failed(job, 1)])
     broker = InProcessBroker()
-    publish_pending(store, broker, job.id, threading.Event())
+    publish_all(store, broker, job.id, threading.Event())
     deliveries = broker.receive(10, 0)
     assert [(delivery.message.index, delivery.message.ref) for delivery in deliveries] == [
         (0, "0.jpg"),
@@ -107,7 +128,7 @@ def test_only_items_without_a_result_are_published(store: Store, job: Job) -> No
 
 def test_publishing_keeps_up_with_recording(store: Store, job: Job) -> None:
     broker = InProcessBroker(capacity=10_000)
-    publisher = threading.Thread(target=publish_pending, args=(store, broker, job.id, threading.Event()))
+    publisher = threading.Thread(target=publish_all, args=(store, broker, job.id, threading.Event()))
     publisher.start()
     _record(store, job, _entries(2500))
     publisher.join(10)
@@ -118,7 +139,7 @@ def test_publishing_keeps_up_with_recording(store: Store, job: Job) -> None:
 def test_publishing_ends_when_the_broker_is_closed(store: Store, job: Job) -> None:
     _record(store, job, _entries(100))
     broker = InProcessBroker(capacity=1)
-    publisher = threading.Thread(target=publish_pending, args=(store, broker, job.id, threading.Event()))
+    publisher = threading.Thread(target=publish_all, args=(store, broker, job.id, threading.Event()))
     publisher.start()
     broker.close()
     publisher.join(10)

@@ -1,0 +1,90 @@
+"""Keep the broker supplied: so many messages may wait there; what more there is waits in the store."""
+
+import logging
+import threading
+import uuid
+from collections.abc import Sequence
+from typing import Protocol
+
+from producer.publish import PAGE, PublishStore, publish_next
+from shared.broker import BrokerClosedError, Publisher
+from shared.errors import ResourceError
+from shared.store.store import Job
+
+_log = logging.getLogger("smartsight.dispatcher")
+
+#: How long a job stays ours when we are not heard of, in seconds.
+_LEASE = 30.0
+#: Pause when there is nothing to publish, in seconds.
+_IDLE = 0.5
+#: Pause after the store failed, in seconds.
+_STORE_AWAY = 5.0
+
+
+class DispatchStore(PublishStore, Protocol):
+    """What a dispatcher needs of the store."""
+
+    def tended_jobs(self) -> Sequence[Job]:
+        """See ``Store``."""
+        ...
+
+    def lease(self, job_id: int, holder: str, seconds: float) -> bool:
+        """See ``Store``."""
+        ...
+
+    def mark_published(self, job_id: int, holder: str, start: int, stop: int) -> None:
+        """See ``Store``."""
+        ...
+
+    def end_leases(self, holder: str) -> None:
+        """See ``Store``."""
+        ...
+
+
+class Dispatcher:
+    """Publishes the items of jobs, those of several jobs by turns; each job has one dispatcher at a time."""
+
+    def __init__(self, store: DispatchStore, publisher: Publisher, queue_length: int) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._queue_length = queue_length
+        self._holder = uuid.uuid4().hex
+
+    def run(self, stop: threading.Event) -> None:
+        """Publish what there is of all jobs until told to stop."""
+        while not stop.is_set():
+            try:
+                published = self.publish(self._store.tended_jobs())
+            except BrokerClosedError:
+                break
+            except ResourceError as error:
+                _log.warning("nothing is published for now: %s", error)
+                stop.wait(_STORE_AWAY)
+            else:
+                stop.wait(0 if published else _IDLE)
+
+    def publish(self, jobs: Sequence[Job]) -> int:
+        """Publish the next items of these jobs, as far as there is room for them; return how many."""
+        waiting = [job for job in jobs if self._has_more(job)]
+        room = self.room() if waiting else 0
+        share = min(PAGE, room // max(1, len(waiting)))
+        return sum(self._publish(job, share) for job in waiting if share)
+
+    def room(self) -> int:
+        """Return how many messages more may wait in the broker now; none where it cannot be asked."""
+        depth = self._publisher.depth()
+        return 0 if depth is None else max(0, self._queue_length - depth)
+
+    def close(self) -> None:
+        """Leave all jobs to other dispatchers."""
+        self._store.end_leases(self._holder)
+
+    def _has_more(self, job: Job) -> bool:
+        return job.is_running and job.published < job.submitted
+
+    def _publish(self, job: Job, limit: int) -> int:
+        if not self._store.lease(job.id, self._holder, _LEASE):
+            return 0
+        stop = publish_next(self._store, self._publisher, job, job.published, limit)
+        self._store.mark_published(job.id, self._holder, job.published, stop)
+        return stop - job.published

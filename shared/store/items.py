@@ -1,0 +1,94 @@
+"""Items: the references of a job, each published once however often it occurs."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, case, select, update
+
+from shared.errors import Code, UsageError
+from shared.items import Item, JobState
+from shared.store.database import Database
+from shared.store.mapping import item_from, item_values, ref_hash
+from shared.store.results import copy_to_duplicates
+from shared.store.schema import items, jobs, results
+from shared.store.statements import insert_many_new
+
+_TAKING = (JobState.SUBMITTING, JobState.PAUSED)
+_SAME_ITEM = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.index)
+
+
+class Items:
+    """The statements on items."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_items(self, new: Sequence[Item], digest: str = "") -> None:
+        """Record the next items of a job, by index; what is there already stays as it is.
+
+        ``digest`` stands for all references of the job up to the last of these. An item with the same
+        reference as an earlier one takes its result, now or later. Raises ``UsageError(job_not_ready)``
+        if the job takes no more items.
+        """
+        with self._database.write() as connection:
+            if not _extend(connection, new[0].job_id, new[-1].index + 1, digest):
+                return
+            originals = _originals(connection, new)
+            rows = [item_values(item, originals.get(item.index)) for item in new]
+            insert_many_new(connection, items, rows, "job_id", "index")
+            if originals:
+                copy_to_duplicates(connection, new[0].job_id, items.c.index.in_(originals))
+
+    def pending(self, job_id: int, start: int, stop: int) -> list[Item]:
+        """Return the items with indexes from ``start`` to below ``stop`` that are to be labelled still.
+
+        Those with the same reference as an earlier item are not: they take its result.
+        """
+        query = (
+            select(items.c.job_id, items.c.index, items.c.ref, items.c.custom_id)
+            .outerjoin(results, _SAME_ITEM & results.c.index.between(start, stop - 1))
+            .where(items.c.job_id == job_id, items.c.index.between(start, stop - 1))
+            .where(results.c.index.is_(None), items.c.original.is_(None))
+            .order_by(items.c.index)
+        )
+        with self._database.read() as connection:
+            return [item_from(row) for row in connection.execute(query).mappings()]
+
+
+def _extend(connection: Connection, job_id: int, submitted: int, digest: str) -> bool:
+    """Count new items, first of all: two submissions of one job must take turns.
+
+    Returns whether any are missing: of two submissions, one may have sealed the job.
+    """
+    later = jobs.c.submitted < submitted
+    change = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(_TAKING), jobs.c.sealed.is_(False))
+    change = change.values(
+        submitted=case((later, submitted), else_=jobs.c.submitted),
+        digest=case((later, digest), else_=jobs.c.digest),
+    )
+    if connection.execute(change).rowcount == 1:
+        return True
+    if connection.execute(select(jobs.c.submitted).where(jobs.c.id == job_id)).scalar_one() < submitted:
+        raise UsageError(Code.JOB_NOT_READY, f"job {job_id} takes no more images: it was ended meanwhile")
+    return False
+
+
+def _originals(connection: Connection, new: Sequence[Item]) -> dict[int, int]:
+    """Return, by index, the first item with the same reference, for those that are not the first."""
+    firsts: dict[str, int] = {}
+    for item in new:
+        firsts.setdefault(item.ref, item.index)
+    firsts |= _recorded(connection, new[0].job_id, new[0].index, list(firsts))
+    return {item.index: firsts[item.ref] for item in new if firsts[item.ref] != item.index}
+
+
+def _recorded(connection: Connection, job_id: int, before: int, refs: list[str]) -> dict[str, int]:
+    """Return the index of each of these references among the earlier items, where it is there."""
+    hashes = [ref_hash(ref) for ref in refs]
+    query = select(items.c.ref, items.c.index).where(
+        items.c.job_id == job_id,
+        items.c.ref_hash.in_(hashes),
+        items.c.index < before,
+        items.c.original.is_(None),
+    )
+    wanted = set(refs)
+    return {ref: index for ref, index in connection.execute(query) if ref in wanted}

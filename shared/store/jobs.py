@@ -1,0 +1,191 @@
+"""Jobs: what was asked for, how far it is, and who tends it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, case, or_, select, update
+
+from shared.errors import Code, UsageError
+from shared.items import JobState, now
+from shared.store.database import Database
+from shared.store.schema import jobs, models
+from shared.store.statements import clock, done_of, insert_new
+
+#: States in which workers label what they receive.
+RUNNING = (JobState.SUBMITTING, JobState.RUNNING)
+#: States in which a dispatcher has work with a job.
+TENDED = (*RUNNING, JobState.CANCELLING)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One submission.
+
+    ``submitted`` counts the items recorded so far: all of them when the job is ``sealed``. ``published``
+    is the watermark: every item below it was handed to the broker, or had its result.
+    """
+
+    id: int
+    name: str | None
+    state: JobState
+    reason: str
+    sealed: bool
+    model_id: int
+    submitted: int
+    digest: str
+    published: int
+    max_failure_rate: float | None
+    created_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether workers label what they receive of it."""
+        return self.state in RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedModel:
+    """A model as results name it: its labels are (wordnet_id, name), by class id."""
+
+    id: int
+    name: str
+    version: str
+    labels: Sequence[Sequence[str]]
+
+
+class Jobs:
+    """The statements on jobs, and on the models that they use."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record_model(self, name: str, version: str, labels: Sequence[tuple[str, str]]) -> RecordedModel:
+        """Return this model as recorded, now or before."""
+        values = {"name": name, "version": version, "labels": [list(label) for label in labels]}
+        with self._database.write() as connection:
+            connection.execute(insert_new(connection, models, "name", "version"), values)
+            same = (models.c.name == name) & (models.c.version == version)
+            return RecordedModel(*connection.execute(select(models).where(same)).one())
+
+    def model(self, model_id: int) -> RecordedModel:
+        """Return a recorded model."""
+        with self._database.read() as connection:
+            return RecordedModel(*connection.execute(select(models).where(models.c.id == model_id)).one())
+
+    def open_job(
+        self, key: str, model_id: int, name: str | None = None, max_failure_rate: float | None = None
+    ) -> Job:
+        """Return the job of this key as it stands, or a new one."""
+        values = {
+            "key": key,
+            "name": name,
+            "state": JobState.SUBMITTING,
+            "model_id": model_id,
+            "submitted": 0,
+            "max_failure_rate": max_failure_rate,
+            "created_at": now(),
+        }
+        with self._database.write() as connection:
+            connection.execute(insert_new(connection, jobs, "key"), values)
+            return _job(connection.execute(_JOB.where(jobs.c.key == key)).mappings().one())
+
+    def job(self, job_id: int) -> Job:
+        """Return a job as it stands, or raise ``UsageError(job_unknown)``."""
+        with self._database.read() as connection:
+            row = connection.execute(_JOB.where(jobs.c.id == job_id)).mappings().one_or_none()
+        if row is None:
+            raise UsageError(Code.JOB_UNKNOWN, f"job {job_id}")
+        return _job(row)
+
+    def newest_jobs(self, before: int | None, limit: int) -> list[Job]:
+        """Return the newest jobs first, of those older than the job ``before``."""
+        query = _JOB if before is None else _JOB.where(jobs.c.id < before)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(limit)).mappings()
+            return [_job(row) for row in rows]
+
+    def tended_jobs(self) -> list[Job]:
+        """Return the jobs that have something to publish, to count or to cancel, oldest first."""
+        with self._database.read() as connection:
+            query = _JOB.where(jobs.c.state.in_(TENDED)).order_by(jobs.c.id)
+            return [_job(row) for row in connection.execute(query).mappings()]
+
+    def lease(self, job_id: int, holder: str, seconds: float) -> bool:
+        """Take a job, or hold it longer, so that nobody else tends it; tell whether it is ours."""
+        with self._database.write() as connection:
+            time = clock(connection)
+            free = or_(jobs.c.holder.is_(None), jobs.c.holder == holder, jobs.c.held_until < time)
+            change = _set_job(job_id, holder=holder, held_until=time + seconds).where(free)
+            return connection.execute(change).rowcount == 1
+
+    def end_leases(self, holder: str) -> None:
+        """Give all jobs back that this holder tends."""
+        with self._database.write() as connection:
+            change = update(jobs).where(jobs.c.holder == holder)
+            connection.execute(change.values(holder=None, held_until=None))
+
+    def mark_published(self, job_id: int, holder: str, start: int, stop: int) -> None:
+        """Move the watermark of a job that this holder tends, if it still stands at ``start``."""
+        mine = (jobs.c.holder == holder) & (jobs.c.published == start)
+        self._change(job_id, mine, published=stop)
+
+    def publish_again(self, job_id: int) -> None:
+        """Put the watermark back to the beginning: what has no result is published once more."""
+        self._change(job_id, jobs.c.published > 0, published=0)
+
+    def seal(self, job_id: int) -> None:
+        """Say that all items of a job are recorded."""
+        state = case((jobs.c.state == JobState.SUBMITTING, JobState.RUNNING), else_=jobs.c.state)
+        self._change(job_id, jobs.c.sealed.is_(False), sealed=True, state=state)
+
+    def complete(self, job_id: int) -> bool:
+        """End a job whose items all have their results; tell whether it ended now."""
+        ending = jobs.c.state.in_((JobState.RUNNING, JobState.CANCELLING))
+        all_done = jobs.c.sealed & (done_of(job_id) >= jobs.c.submitted)
+        state = case((jobs.c.state == JobState.RUNNING, JobState.COMPLETED), else_=JobState.CANCELLED)
+        return self._change(job_id, ending & all_done, state=state, finished_at=now())
+
+    def pause(self, job_id: int, reason: str) -> bool:
+        """Stop labelling a job until it is resumed; tell whether it ran."""
+        return self._change(job_id, jobs.c.state.in_(RUNNING), state=JobState.PAUSED, reason=reason)
+
+    def resume(self, job_id: int, max_failure_rate: float | None) -> bool:
+        """Go on with a paused job, under this failure budget or none; tell whether it was paused."""
+        state = case((jobs.c.sealed, JobState.RUNNING), else_=JobState.SUBMITTING)
+        change = {"state": state, "reason": "", "max_failure_rate": max_failure_rate, "published": 0}
+        return self._change(job_id, jobs.c.state == JobState.PAUSED, **change)
+
+    def cancel(self, job_id: int) -> bool:
+        """Stop a job for good; tell whether it was not over. What has no result is cancelled afterwards."""
+        open_ = jobs.c.state.in_((*RUNNING, JobState.PAUSED))
+        return self._change(job_id, open_, state=JobState.CANCELLING, sealed=True, reason="")
+
+    def reopen(self, job_id: int) -> bool:
+        """Run a sealed job again, for what has no result any more; tell whether it can."""
+        states = (JobState.RUNNING, JobState.PAUSED, JobState.COMPLETED)
+        can = jobs.c.sealed & jobs.c.state.in_(states)
+        change = {"state": JobState.RUNNING, "reason": "", "published": 0, "finished_at": None}
+        return self._change(job_id, can, **change)
+
+    def release_key(self, job_id: int) -> None:
+        """Say that a job was delivered: the next one with its key is a new one."""
+        with self._database.write() as connection:
+            connection.execute(_set_job(job_id, key=None))
+
+    def _change(self, job_id: int, condition: Any, **values: object) -> bool:
+        with self._database.write() as connection:
+            return connection.execute(_set_job(job_id, **values).where(condition)).rowcount == 1
+
+
+_JOB = select(*(jobs.c[name] for name in Job.__dataclass_fields__))
+
+
+def _set_job(job_id: int, **values: object) -> Any:
+    return update(jobs).where(jobs.c.id == job_id).values(**values)
+
+
+def _job(row: RowMapping) -> Job:
+    return Job(**{**row, "state": JobState(row["state"])})

@@ -1,0 +1,170 @@
+"""Results: one an item, for good, counted as they come."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, delete, func, literal, null, select, true
+
+from shared.errors import Code
+from shared.items import Item, ItemState, Result, now
+from shared.store.database import Database
+from shared.store.mapping import code_from, item_from, result_from, result_values
+from shared.store.schema import items, jobs, progress, results, suspects
+from shared.store.statements import add_counts, add_progress, insert_new
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many items of a job ended in this state with this code."""
+
+    state: ItemState
+    code: Code | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An item and its result."""
+
+    item: Item
+    result: Result
+
+
+_SAME_ITEM = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.index)
+_COUNTED = (results.c.job_id, results.c.state, results.c.code)
+
+
+class Results:
+    """The statements on results and on their numbers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, new: Iterable[Result]) -> None:
+        """Store results and count them, in one transaction; an item that has a result keeps it.
+
+        Other items of the job with the same reference get the same result.
+        """
+        by_key = {(result.job_id, result.index): result for result in new}
+        with self._database.write() as connection:
+            statement = insert_new(connection, results, "job_id", "index")
+            statement = statement.returning(results.c.job_id, results.c.index)
+            # In the order of keys: two workers that hold the same items must not wait for each other.
+            values = [result_values(by_key[key]) for key in sorted(by_key)]
+            added = [by_key[row[0], row[1]] for row in connection.execute(statement, values)]
+            add_progress(connection, ((result.job_id, result.state, result.code) for result in added))
+            for job_id in sorted({result.job_id for result in added}):
+                indexes = [result.index for result in added if result.job_id == job_id]
+                copy_to_duplicates(connection, job_id, items.c.original.in_(indexes))
+
+    def tallies(self, job_id: int) -> list[Tally]:
+        """Return how many items ended in which way so far."""
+        total = func.sum(progress.c.count)
+        query = select(progress.c.state, progress.c.code, total).where(progress.c.job_id == job_id)
+        query = query.group_by(progress.c.state, progress.c.code).having(total > 0)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [Tally(ItemState(state), code_from(code), int(count)) for state, code, count in rows]
+
+    def fold(self, job_id: int) -> None:
+        """Put the progress of a job together into one row a kind, so that reading it stays cheap."""
+        removal = delete(progress).where(progress.c.job_id == job_id).returning(progress)
+        with self._database.write() as connection:
+            counts: Counter[tuple[int, str, str | None]] = Counter()
+            for row in connection.execute(removal).mappings():
+                counts[row["job_id"], row["state"], row["code"]] += row["count"]
+            add_counts(connection, {key: count for key, count in counts.items() if count})
+
+    def outcomes(self, job_id: int, after: int, limit: int) -> list[Outcome]:
+        """Return the next items that have a result, by index."""
+        query = (
+            select(results, items.c.ref, items.c.custom_id)
+            .join(items, _SAME_ITEM)
+            .where(results.c.job_id == job_id, results.c.index > after)
+            .order_by(results.c.index)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings()
+            return [Outcome(item_from(row), result_from(row)) for row in rows]
+
+    def labelled(self, model_id: int, digests: Collection[str]) -> dict[str, Result]:
+        """Return, by the SHA-256 of its bytes, an image's result under a model, where there is one."""
+        query = select(results).where(
+            results.c.sha256.in_([bytes.fromhex(digest) for digest in digests]),
+            results.c.model_id == model_id,
+            results.c.reused.is_(False),
+            results.c.state == ItemState.SUCCEEDED,
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings()
+            return {row["sha256"].hex(): result_from(row) for row in rows}
+
+    def settle_duplicates(self, job_id: int) -> None:
+        """Give the items that share an earlier one's reference its result, where that was missed.
+
+        An item recorded in the very moment in which the earlier one's result is stored can miss it.
+        """
+        with self._database.write() as connection:
+            copy_to_duplicates(connection, job_id, true())
+
+    def cancel_pending(self, job_id: int, start: int, stop: int) -> None:
+        """Give those items of a range of indexes that have no result the state ``cancelled``."""
+        row = {
+            **dict.fromkeys((column.name for column in results.c), null()),
+            "job_id": items.c.job_id,
+            "index": items.c.index,
+            "state": literal(ItemState.CANCELLED.value),
+            "detail": literal(""),
+            "model_id": jobs.c.model_id,
+            "class_ids": literal((), results.c.class_ids.type),
+            "scores": literal((), results.c.scores.type),
+            "attempts": literal(0),
+            "finished_at": literal(now()),
+            "reused": literal(False),
+        }
+        source = (
+            select(*row.values())
+            .join(jobs, jobs.c.id == items.c.job_id)
+            .outerjoin(results, _SAME_ITEM & results.c.index.between(start, stop - 1))
+            .where(items.c.job_id == job_id, items.c.index.between(start, stop - 1))
+            .where(results.c.index.is_(None))
+        )
+        with self._database.write() as connection:
+            _insert_from(connection, list(row), source)
+
+    def forget_failed(self, job_id: int, codes: Collection[Code], start: int, stop: int) -> int:
+        """Remove the failed results of a range of indexes that have one of these codes; return how many."""
+        span = results.c.index.between(start, stop - 1)
+        removal = delete(results).where(
+            results.c.job_id == job_id, span, results.c.code.in_(codes), results.c.state == ItemState.FAILED
+        )
+        with self._database.write() as connection:
+            counts = Counter(tuple(row) for row in connection.execute(removal.returning(*_COUNTED)))
+            add_counts(connection, {key: -count for key, count in counts.items()})
+            of_range = (suspects.c.job_id == job_id) & suspects.c.index.between(start, stop - 1)
+            connection.execute(delete(suspects).where(of_range))
+            return counts.total()
+
+
+def copy_to_duplicates(connection: Connection, job_id: int, which: ColumnElement[bool]) -> None:
+    """Store the results of original items for those items with the same reference that have none."""
+    row: dict[str, Any] = {column.name: column for column in results.c}
+    row |= {"index": items.c.index, "reused": literal(True)}
+    original = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.original)
+    source = (
+        select(*row.values())
+        .join(items, original)
+        .where(items.c.job_id == job_id, items.c.original.is_not(None), which)
+        .order_by(items.c.index)
+    )
+    _insert_from(connection, list(row), source)
+
+
+def _insert_from(connection: Connection, columns: list[str], source: Any) -> None:
+    """Store results that a query gives, and count those that are new."""
+    statement = insert_new(connection, results, "job_id", "index").from_select(columns, source)
+    rows = connection.execute(statement.returning(*_COUNTED)).all()
+    add_progress(connection, (tuple(row) for row in rows))

@@ -1,0 +1,60 @@
+"""What several statements share: inserting what is new, and counting it."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from sqlalchemy import ARRAY, ColumnElement, Connection, Table, bindparam, func, insert, literal, select
+
+from shared.store.schema import progress
+
+
+def insert_new(connection: Connection, table: Table, *key: str) -> Any:
+    """Return an INSERT that leaves a row alone that is there already."""
+    # The other database's module would bring all its drivers along.
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    return dialect.insert(table).on_conflict_do_nothing(index_elements=key)
+
+
+def insert_many_new(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *key: str
+) -> None:
+    """Insert rows that have the same columns, leaving alone those that are there already."""
+    statement = insert_new(connection, table, *key)
+    if connection.dialect.name == "postgresql":
+        # An array a column: a third of the time that a list of parameters a row takes.
+        arrays = [func.unnest(bindparam(name, type_=ARRAY(table.c[name].type))) for name in rows[0]]
+        values = {name: [row[name] for row in rows] for name in rows[0]}
+        connection.execute(statement.from_select(list(values), select(*arrays)), values)
+    else:
+        connection.execute(statement, rows)
+
+
+def add_progress(connection: Connection, outcomes: Iterable[tuple[int, str, str | None]]) -> None:
+    """Count results by job, state and code."""
+    add_counts(connection, Counter(outcomes))
+
+
+def add_counts(connection: Connection, counts: Mapping[tuple[int, str, str | None], int]) -> None:
+    """Add to, or take from, the numbers of results by job, state and code."""
+    rows = [
+        {"job_id": job_id, "state": state, "code": code, "count": count}
+        for (job_id, state, code), count in counts.items()
+    ]
+    if rows:
+        connection.execute(insert(progress), rows)
+
+
+def done_of(job_id: int) -> Any:
+    """Return a subquery that gives how many items of a job have a result."""
+    total = func.coalesce(func.sum(progress.c.count), 0)
+    return select(total).where(progress.c.job_id == job_id).scalar_subquery()
+
+
+def clock(connection: Connection) -> ColumnElement[Any]:
+    """Return the time in seconds since 1970: the server's, where several machines use one database."""
+    if connection.dialect.name == "postgresql":
+        return func.extract("epoch", func.clock_timestamp())
+    return literal(time.time())
