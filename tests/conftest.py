@@ -10,7 +10,7 @@ from PIL import Image
 
 from shared.classifier.catalogue import Catalogue
 from shared.classifier.model import Model
-from tests.servers.finding import database_server
+from tests.servers.finding import broker_server, database_server
 
 _TEST_DATA = Path(os.environ.get("SMARTSIGHT_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -50,6 +50,13 @@ def new_postgres_database() -> Iterator[Callable[[], str]]:
     """What makes an empty database on a real PostgreSQL and returns its URL."""
     with database_server() as make:
         yield make
+
+
+@pytest.fixture(scope="session")
+def broker_url() -> Iterator[str]:
+    """The URL of a real RabbitMQ."""
+    with broker_server() as url:
+        yield url
 
 
 @pytest.fixture

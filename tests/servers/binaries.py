@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,13 +11,16 @@ import pytest
 
 _POSTGRES = Path("/usr/lib/postgresql")
 _POLICY = Path("/usr/sbin/policy-rc.d")
-_PACKAGES = ("postgresql",)
+_RABBIT = ("/usr/lib/rabbitmq/bin", "/usr/sbin")
+_PACKAGES = ("postgresql", "rabbitmq-server")
 _PATIENCE = 600
 
-WAYS = """The tests need PostgreSQL. Any one of these gives them one:
-- name a server that runs: SMARTSIGHT_TEST_DATABASE_URL=postgresql+psycopg://USER:PASSWORD@HOST/NAME;
-  the tests make databases of their own on it, and drop them
-- install it, with nothing to start: sudo apt-get install postgresql (as root the tests do so themselves)"""
+WAYS = """The tests need PostgreSQL and RabbitMQ. Any one of these gives them both:
+- name servers that run: SMARTSIGHT_TEST_DATABASE_URL=postgresql+psycopg://USER:PASSWORD@HOST/NAME and
+  SMARTSIGHT_TEST_BROKER_URL=amqp://USER:PASSWORD@HOST/; the tests make databases and queues of their
+  own there, and remove them. Tests that kill servers need programs to start all the same
+- install them, with nothing to start: sudo apt-get install postgresql rabbitmq-server (as root the tests
+  do so themselves)"""
 
 
 class MissingProgramError(RuntimeError):
@@ -27,15 +30,23 @@ class MissingProgramError(RuntimeError):
 def postgres_program(name: str) -> Path:
     """Return a program of the newest PostgreSQL here; Debian has them on no search path."""
     folders = sorted(_POSTGRES.glob("[0-9]*/bin"), key=lambda folder: float(folder.parent.name), reverse=True)
-    path = os.pathsep.join([*map(str, folders), os.environ["PATH"]])
-    found = shutil.which(name, path=path)
+    return _program(name, map(str, folders))
+
+
+def rabbitmq_program(name: str) -> Path:
+    """Return a program of RabbitMQ: where Debian has it is not on everybody's search path."""
+    return _program(name, _RABBIT)
+
+
+def _program(name: str, folders: Iterable[str]) -> Path:
+    found = shutil.which(name, path=os.pathsep.join([*folders, os.environ["PATH"]]))
     if not found:
         raise MissingProgramError(name)
     return Path(found)
 
 
 def ensure_local_binaries() -> None:
-    """Install PostgreSQL if it is missing, or fail with the ways to get it."""
+    """Install what is missing of PostgreSQL and RabbitMQ, or fail with the ways to get it."""
     if _are_here():
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
@@ -54,6 +65,7 @@ def ensure_local_binaries() -> None:
 def _are_here() -> bool:
     try:
         postgres_program("initdb")
+        rabbitmq_program("rabbitmqctl")
     except MissingProgramError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""The PostgreSQL that tests get: the one they were given, else one of their own."""
+"""The PostgreSQL and RabbitMQ that tests get: those they were given, else some of their own."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,14 +7,16 @@ from contextlib import closing, contextmanager
 from tests.servers.binaries import ensure_local_binaries
 from tests.servers.databases import fresh_databases
 from tests.servers.postgres import PostgresServer
+from tests.servers.rabbit import RabbitServer
 
-_GIVEN = "SMARTSIGHT_TEST_DATABASE_URL"
+_DATABASE = "SMARTSIGHT_TEST_DATABASE_URL"
+_BROKER = "SMARTSIGHT_TEST_BROKER_URL"
 
 
 @contextmanager
 def database_server() -> Iterator[Callable[[], str]]:
     """Yield what makes an empty database and returns its URL."""
-    given = os.environ.get(_GIVEN)
+    given = os.environ.get(_DATABASE)
     if given:
         with fresh_databases(given) as make:
             yield make
@@ -24,3 +26,16 @@ def database_server() -> Iterator[Callable[[], str]]:
         server.start()
         with fresh_databases(server.url) as make:
             yield make
+
+
+@contextmanager
+def broker_server() -> Iterator[str]:
+    """Yield the URL of a RabbitMQ."""
+    given = os.environ.get(_BROKER)
+    if given:
+        yield given
+        return
+    ensure_local_binaries()
+    with closing(RabbitServer()) as server:
+        server.start()
+        yield server.url

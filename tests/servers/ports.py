@@ -27,3 +27,13 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def speaks_amqp(host: str, port: int) -> bool:
+    """Tell whether a broker answers here."""
+    try:
+        with socket.create_connection((host, port), timeout=2) as connection:
+            connection.sendall(b"AMQP\x00\x00\x09\x01")
+            return connection.recv(1) == b"\x01"  # the beginning of its first frame
+    except OSError:
+        return False

@@ -24,6 +24,7 @@ _HOMES = {
     "tensorflow": ("shared.classifier",),
     "keras": ("shared.classifier",),
     "aiohttp": ("worker.fetch_web",),
+    "pika": ("shared.rabbitmq",),
     "tqdm": ("commands.progress",),
 }
 
@@ -111,11 +112,13 @@ def test_functions_and_modules_are_short(name: str) -> None:
 
 def test_importing_everything_is_light() -> None:
     """No heavy library is loaded before it is needed."""
-    light = [name for name in _TREES if "migrations" not in name and name != "producer.parquet"]
+    laden = ("producer.parquet", "shared.rabbitmq", "shared.store.migrations", "shared.store.postgres")
+    light = [name for name in _TREES if not name.startswith(laden)]
     code = (
         "import importlib, sys\n"
         f"for name in {light!r}: importlib.import_module(name)\n"
         "heavy = {'tensorflow', 'keras', 'ai_edge_litert', 'aiohttp', 'pyarrow', 'alembic', 'tqdm'}\n"
+        "heavy |= {'pika', 'psycopg', 'prometheus_client'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=_ROOT, check=True)

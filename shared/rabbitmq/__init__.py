@@ -1,0 +1,1 @@
+"""The broker that is a server: RabbitMQ, spoken to with pika."""
