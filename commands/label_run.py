@@ -24,6 +24,8 @@ from worker.worker import Plan, Worker
 
 #: Shorter than a fleet of workers would wait: somebody sits in front of this one.
 _RETRY_DELAYS = (1.0, 5.0, 15.0)
+#: How long what is in hand may take when the command is interrupted, in seconds.
+_GRACE = 3.0
 #: Seconds between two looks at the store.
 _TICK = 0.2
 #: Looks between two times of putting the progress and the duplicates in order.
@@ -55,9 +57,11 @@ class LabelRun:
         When interrupted, or when a part fails, what is in hand is finished and stored first.
         """
         progress = show_progress(self._found.references, self.done_before)
-        plan = Plan(self._model.id, self._top, concurrency, _RETRY_DELAYS)
+        plan = Plan(self._top, concurrency, _RETRY_DELAYS, _GRACE, patient=False)
         with ThreadPoolExecutor(cores()) as cpu, ThreadPoolExecutor(3) as threads:
-            worker = Worker(self._broker, self._broker, self._store, fetcher, self._classifier, cpu, plan)
+            worker = Worker(
+                self._broker, self._broker, self._store, fetcher, lambda _: self._classifier, cpu, plan
+            )
             try:
                 recording = threads.submit(self._record, sources)
                 publishing = threads.submit(self._publish)

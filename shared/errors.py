@@ -108,11 +108,21 @@ class SmartSightError(Exception):
 
 
 class ItemError(SmartSightError):
-    """One item gets no label; ``http_status`` is the host's answer where there was one."""
+    """One item gets no label.
 
-    def __init__(self, code: Code, detail: str = "", http_status: int | None = None) -> None:
+    ``http_status`` is the host's answer where there was one, ``retry_after`` how many seconds it asks for.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        detail: str = "",
+        http_status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(code, detail)
         self.http_status = http_status
+        self.retry_after = retry_after
 
 
 class UsageError(SmartSightError):

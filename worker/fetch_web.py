@@ -4,8 +4,10 @@ This is the plain fetcher for references that the user typed. It does not keep s
 the inside of a network.
 """
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ItemError, printable
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 _CONNECT_TIMEOUT = 5.0
 _MAX_REDIRECTS = 3
+#: More digits of Retry-After say no more than "long".
+_MAX_DIGITS = 9
 _HEADERS = {"User-Agent": "SmartSight", "Accept": "image/*", "Accept-Encoding": "identity"}
 _CODES_BY_STATUS = {
     401: Code.HTTP_401,
@@ -40,7 +44,8 @@ class WebFetcher:
             raise ItemError(Code.URL_NOT_ALLOWED, ref.partition("://")[0])
         async with _translated(), self._get(ref) as answer:
             if answer.status != 200:
-                raise ItemError(code_of_status(answer.status), f"HTTP {answer.status}", answer.status)
+                wait = retry_after(answer.headers.get("Retry-After", ""), time.time())
+                raise ItemError(code_of_status(answer.status), f"HTTP {answer.status}", answer.status, wait)
             content = await self._read(answer)
             return Fetched(lambda: content, printable(str(answer.url)), answer.status)
 
@@ -83,6 +88,19 @@ def code_of_status(status: int) -> Code:
     if 400 <= status < 500:
         return Code.HTTP_4XX
     return Code.HTTP_5XX if status >= 500 else Code.HTTP_UNEXPECTED
+
+
+def retry_after(header: str, now: float) -> float | None:
+    """Return how many seconds a host asks us to wait, from its Retry-After header, at this time.
+
+    RFC 9110, section 10.2.3: a number of seconds, or a date.
+    """
+    if header.isascii() and header.isdigit():
+        return float(header[:_MAX_DIGITS])
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
 
 
 @asynccontextmanager

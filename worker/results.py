@@ -1,6 +1,6 @@
 """Make the result of an item out of what was found, or of why nothing was."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from shared.classifier.classifier import Classification
 from shared.errors import ItemError
@@ -10,14 +10,45 @@ from shared.items import Evidence, ItemState, Message, Result, now
 _DECIMALS = 6
 
 
-def succeeded(message: Message, model_id: int, found: Classification, evidence: Evidence) -> Result:
-    """Return the result of an item that got its labels."""
-    picture = found.picture
-    seen = replace(evidence, width=picture.width, height=picture.height, format=picture.format)
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What was found in an image: its best classes and their scores, best first, and what it is."""
+
+    class_ids: tuple[int, ...]
+    scores: tuple[float, ...]
+    width: int | None
+    height: int | None
+    format: str | None
+
+    @classmethod
+    def of(cls, found: Classification) -> "Labels":
+        """Return the labels of a fresh classification."""
+        picture = found.picture
+        return cls(
+            tuple(prediction.class_id for prediction in found.predictions),
+            tuple(round(prediction.score, _DECIMALS) for prediction in found.predictions),
+            picture.width,
+            picture.height,
+            picture.format,
+        )
+
+    @classmethod
+    def of_result(cls, result: Result) -> "Labels":
+        """Return the labels of a stored result."""
+        seen = result.evidence
+        return cls(result.class_ids, result.scores, seen.width, seen.height, seen.format)
+
+
+def succeeded(
+    message: Message, model_id: int, labels: Labels, top: int, evidence: Evidence, reused: bool
+) -> Result:
+    """Return the result of an item that got its labels, the ``top`` best of them."""
+    seen = replace(evidence, width=labels.width, height=labels.height, format=labels.format)
     return replace(
         _result(message, model_id, ItemState.SUCCEEDED, seen),
-        class_ids=tuple(prediction.class_id for prediction in found.predictions),
-        scores=tuple(round(prediction.score, _DECIMALS) for prediction in found.predictions),
+        class_ids=labels.class_ids[:top],
+        scores=labels.scores[:top],
+        reused=reused,
     )
 
 

@@ -1,12 +1,19 @@
 """Store results in batches, and ack a delivery only when its result is committed."""
 
 import asyncio
+import logging
+import time
 from collections.abc import Iterable
-from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Protocol
 
 from shared.broker import Consumer, Delivery
-from shared.items import Result
+from shared.errors import Code, ResourceError
+from shared.items import Evidence, ItemState, Result
+from worker.observing import Observer
+from worker.patience import Patience
+
+_log = logging.getLogger("smartsight.worker")
 
 #: Results committed together at most.
 _BATCH = 256
@@ -15,7 +22,7 @@ _LINGER = 0.1
 
 
 class ResultStore(Protocol):
-    """What a worker needs of the store."""
+    """What saving needs of the store."""
 
     def save(self, new: Iterable[Result]) -> None:
         """See ``Store``."""
@@ -25,10 +32,13 @@ class ResultStore(Protocol):
 class Saver:
     """Takes results from many tasks and commits them in few transactions."""
 
-    def __init__(self, store: ResultStore, broker: Consumer, threads: Executor) -> None:
+    def __init__(
+        self, store: ResultStore, consumer: Consumer, patience: Patience, observer: Observer
+    ) -> None:
         self._store = store
-        self._threads = threads
-        self._broker = broker
+        self._consumer = consumer
+        self._patience = patience
+        self._observer = observer
         self._inbox: asyncio.Queue[tuple[Delivery, Result] | None] = asyncio.Queue(4 * _BATCH)
         self._finished = False
 
@@ -44,13 +54,33 @@ class Saver:
         """Store what comes until ``finish``; raise ``ResourceError`` if the store cannot be used."""
         while not self._finished:
             if batch := await self._next_batch():
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._threads, self._commit, batch)
+                started = time.monotonic()
+                await self._save([result for _, result in batch])
+                self._observer.took("save", time.monotonic() - started)
+                for delivery, result in batch:
+                    self._consumer.ack(delivery)
+                    self._observer.ended(result)
 
-    def _commit(self, batch: list[tuple[Delivery, Result]]) -> None:
-        self._store.save(result for _, result in batch)
-        for delivery, _ in batch:
-            self._broker.ack(delivery)
+    async def _save(self, results: list[Result]) -> None:
+        try:
+            await self._patience.call(self._store.save, results)
+        except ResourceError as error:
+            if error.code is not Code.DATABASE_REFUSED:
+                raise
+            # One bad result must not keep the others from the store, nor come back for ever.
+            for result in results:
+                await self._save_alone(result)
+
+    async def _save_alone(self, result: Result) -> None:
+        try:
+            await self._patience.call(self._store.save, [result])
+        except ResourceError as error:
+            if error.code is not Code.DATABASE_REFUSED:
+                raise
+            _log.error("job %s, item %s: the result is refused: %s", result.job_id, result.index, error)
+            bare = replace(result, state=ItemState.FAILED, code=Code.INTERNAL_ERROR, class_ids=(), scores=())
+            bare = replace(bare, detail="the database refused the result", evidence=Evidence())
+            await self._patience.call(self._store.save, [bare])
 
     async def _next_batch(self) -> list[tuple[Delivery, Result]]:
         """Return what comes within the linger time of the first."""

@@ -1,22 +1,25 @@
-"""The worker: what becomes of a delivery, from receipt to ack."""
+"""The worker: receive deliveries, handle many at a time, and stop in good order."""
 
 import asyncio
-import hashlib
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-from shared.broker import BrokerClosedError, Consumer, Delivery, Publisher
+from shared.broker import Consumer, Delivery, Publisher
 from shared.classifier.classifier import Classifier
-from shared.errors import Code, ItemError
-from shared.items import Evidence, Message, Result
-from worker.fetch import Fetched, Fetcher
-from worker.results import failed, succeeded
+from shared.errors import ResourceError
+from shared.store.store import RecordedModel
+from worker.fetch import Fetcher
+from worker.handling import Handling
+from worker.observing import NoObserver, Observer
+from worker.orders import JobStore, Orders
+from worker.patience import Patience
+from worker.reuse import KnownImages, LabelStore
 from worker.saving import ResultStore, Saver
+from worker.suspects import Suspects, TrialStore
 
 T = TypeVar("T")
 
@@ -24,66 +27,87 @@ _log = logging.getLogger("smartsight.worker")
 
 #: How long one look at an empty queue takes, in seconds.
 _RECEIVE_WAIT = 0.2
-#: One waits to be told to stop, one for the broker's deliveries, one for the store; one publishes retries.
-_WAITING_THREADS = 4
-#: How long what is in hand may take when the worker is told to stop, in seconds; the rest is handed back.
-_GRACE = 3.0
+#: One waits to be told to stop, one for the broker's deliveries; the others for store and broker.
+_WAITING_THREADS = 6
+
+
+class WorkerStore(ResultStore, JobStore, LabelStore, TrialStore, Protocol):
+    """What a worker needs of the store."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a worker works: which model, how many classes to keep, how much at a time, when to try again."""
+    """How a worker works: how many classes to keep, how much at a time, when to try again."""
 
-    model_id: int
     top: int
     #: Items fetched at the same time.
     concurrency: int
     #: Seconds before the second, third, ... attempt; after the last one a transient failure is final.
     retry_delays: Sequence[float]
+    #: How long what is in hand may take when the worker is told to stop, in seconds.
+    grace: float
+    #: Whether to wait while the store is away, rather than to fail.
+    patient: bool
 
 
 class Worker:
-    """Labels what the broker delivers.
-
-    ``threads`` runs what needs a core: decode and predict. Each delivery goes through ``_handle``, from
-    its top to its bottom.
-    """
+    """Labels what the broker delivers; ``cores`` runs what needs a core, such as decoding."""
 
     def __init__(
         self,
         consumer: Consumer,
         publisher: Publisher,
-        store: ResultStore,
+        store: WorkerStore,
         fetcher: Fetcher,
-        classifier: Classifier,
-        threads: Executor,
+        open_model: Callable[[RecordedModel], Classifier],
+        cores: Executor,
         plan: Plan,
+        observer: Observer | None = None,
     ) -> None:
         self._consumer = consumer
-        self._publisher = publisher
         self._fetcher = fetcher
-        self._classifier = classifier
-        self._threads = threads
         self._plan = plan
+        self._stopping = threading.Event()
         # Of their own: in asyncio's, slow look-ups of host names would hold up the store.
         self._waiting = ThreadPoolExecutor(_WAITING_THREADS)
-        self._saver = Saver(store, consumer, self._waiting)
         self._inbox: asyncio.Queue[Delivery | None] = asyncio.Queue(plan.concurrency)
-        self._stopping = threading.Event()
+        patience = Patience(self._waiting, self._stopping, plan.patient)
+        observer = observer or NoObserver()
+        self._saver = Saver(store, consumer, patience, observer)
+        self._handling = Handling(
+            consumer=consumer,
+            publisher=publisher,
+            fetcher=fetcher,
+            orders=Orders(store, patience, open_model),
+            known=KnownImages(store, patience),
+            suspects=Suspects(store, patience),
+            saver=self._saver,
+            patience=patience,
+            observer=observer,
+            cores=cores,
+            top=plan.top,
+            retry_delays=plan.retry_delays,
+        )
 
     def stop(self) -> None:
         """Take nothing more from the broker; ``run`` ends when what is in hand is stored or handed back."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Work until told to stop; raise ``ResourceError`` if the store fails: nothing is acked then."""
+        """Work until told to stop; raise ``ResourceError`` if the store fails: nothing is acked then.
+
+        A patient worker waits for its store instead, and when told to stop meanwhile hands back what it has.
+        """
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._saver.run())
                 await self._run_handlers()
                 await self._saver.finish()
         except ExceptionGroup as failures:
-            raise _first(failures) from failures
+            failure = _first(failures)
+            if not (self._plan.patient and self._stopping.is_set() and isinstance(failure, ResourceError)):
+                raise failure from failures
+            _log.warning("stopped without the store: what was in hand goes back to the queue: %s", failure)
         finally:
             self._stopping.set()
             self._waiting.shutdown(wait=False)
@@ -95,13 +119,14 @@ class Worker:
             handlers = [group.create_task(self._handle_all()) for _ in range(self._plan.concurrency)]
             receiving = group.create_task(self._receive())
             await self._in_thread(self._stopping.wait)
+            await self._in_thread(self._consumer.stop)
             while not receiving.done():
                 self._release_inbox()
                 await asyncio.wait([receiving], timeout=_RECEIVE_WAIT)
             self._release_inbox()
             for _ in handlers:
                 self._inbox.put_nowait(None)
-            _finished, late = await asyncio.wait(handlers, timeout=_GRACE)
+            _finished, late = await asyncio.wait(handlers, timeout=self._plan.grace)
             for handler in late:
                 handler.cancel()
 
@@ -122,63 +147,10 @@ class Worker:
     async def _handle_all(self) -> None:
         while delivery := await self._inbox.get():
             try:
-                await self._handle(delivery)
+                await self._handling.handle(delivery)
             except asyncio.CancelledError:
                 self._consumer.release(delivery)
                 raise
-
-    async def _handle(self, delivery: Delivery) -> None:
-        message = delivery.message
-        try:
-            result = await self._label(message)
-        except ItemError as error:
-            if error.code.transient and message.attempt <= len(self._plan.retry_delays):
-                await self._retry(delivery)
-                return
-            result = failed(message, self._plan.model_id, error, Evidence(http_status=error.http_status))
-        await self._saver.save(delivery, result)
-
-    async def _label(self, message: Message) -> Result:
-        try:
-            started = time.monotonic()
-            fetched = await self._fetcher.fetch(message.ref)
-            fetch_ms = _milliseconds_since(started)
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._classify, message, fetched, fetch_ms)
-        except ItemError:
-            raise
-        except Exception as error:  # a defect of ours costs one item, with a report, and not the job
-            _log.exception("job %s, item %s: unexpected failure", message.job_id, message.index)
-            raise ItemError(Code.INTERNAL_ERROR, type(error).__name__) from error
-
-    def _classify(self, message: Message, fetched: Fetched, fetch_ms: float) -> Result:
-        started = time.monotonic()
-        content = fetched.read()
-        evidence = Evidence(
-            bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
-            final_url=fetched.final_url,
-            http_status=fetched.http_status,
-            fetch_ms=fetch_ms,
-        )
-        try:
-            found = self._classifier.classify(content, self._plan.top)
-        except ItemError as error:
-            if error.code.transient:
-                raise
-            return failed(message, self._plan.model_id, error, evidence)
-        evidence = replace(evidence, label_ms=_milliseconds_since(started))
-        return succeeded(message, self._plan.model_id, found, evidence)
-
-    async def _retry(self, delivery: Delivery) -> None:
-        message = delivery.message
-        delay = self._plan.retry_delays[message.attempt - 1]
-        again = replace(message, attempt=message.attempt + 1)
-        try:
-            await self._in_thread(self._publisher.publish, [again], delay)
-        except BrokerClosedError:
-            return
-        self._consumer.ack(delivery)
 
 
 def _first(failures: ExceptionGroup[Exception]) -> Exception:
@@ -187,7 +159,3 @@ def _first(failures: ExceptionGroup[Exception]) -> Exception:
     while isinstance(failure, ExceptionGroup):
         failure = failure.exceptions[0]
     return failure
-
-
-def _milliseconds_since(started: float) -> float:
-    return round((time.monotonic() - started) * 1000, 3)

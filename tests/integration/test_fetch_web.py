@@ -9,7 +9,7 @@ from aiohttp import web
 
 from shared.errors import Code, ItemError
 from worker.fetch import Fetched, FileFetcher, SchemeFetcher
-from worker.fetch_web import WebFetcher, code_of_status
+from worker.fetch_web import WebFetcher, code_of_status, retry_after
 
 _LIMIT = 1000
 _TIMEOUT = 0.5
@@ -171,3 +171,20 @@ def test_the_file_fetcher_does_not_touch_the_disk_before_it_is_asked_to_read() -
     fetched = asyncio.run(FileFetcher(_LIMIT).fetch("missing.jpg"))
     with pytest.raises(ItemError):
         fetched.read()
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120.0),
+        ("0", 0.0),
+        ("9" * 400, 999_999_999.0),
+        ("Thu, 01 Jan 1970 00:01:30 GMT", 30.0),
+        ("Thu, 01 Jan 1970 00:00:30 GMT", 0.0),
+        ("soon", None),
+        ("-5", None),
+        ("", None),
+    ],
+)
+def test_how_long_a_host_asks_us_to_wait(header: str, seconds: float | None) -> None:
+    assert retry_after(header, now=60.0) == seconds

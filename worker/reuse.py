@@ -1,0 +1,89 @@
+"""Label the same bytes once: what is known of them is taken from the store, or from whoever is at it."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection
+from typing import Protocol
+
+from shared.items import Result
+from worker.patience import Patience
+from worker.results import Labels
+
+#: Model and SHA-256 of an image's bytes.
+Key = tuple[int, str]
+
+#: How many images' labels are remembered, beside what the store knows: it learns of them a moment later.
+_REMEMBERED = 1000
+
+
+class LabelStore(Protocol):
+    """What reuse needs of the store."""
+
+    def labelled(self, model_id: int, digests: Collection[str]) -> dict[str, Result]:
+        """See ``Store``."""
+        ...
+
+
+class KnownImages:
+    """Finds labels by an image's bytes; look-ups that come together are one query."""
+
+    def __init__(self, store: LabelStore, patience: Patience) -> None:
+        self._store = store
+        self._patience = patience
+        self._recent: OrderedDict[Key, asyncio.Future[Labels | None]] = OrderedDict()
+        self._asked: dict[Key, asyncio.Future[Labels | None]] = {}
+        self._asking: asyncio.Task[None] | None = None
+
+    async def labels(
+        self, key: Key, enough: int, classify: Callable[[], Awaitable[Labels]]
+    ) -> tuple[Labels, bool]:
+        """Return the labels of an image, at least ``enough`` of them, and whether they were known.
+
+        Raises what ``classify`` raises.
+        """
+        recent = self._recent.get(key)
+        if recent is not None:
+            known = await asyncio.shield(recent)
+            if known:
+                return known, True
+        future: asyncio.Future[Labels | None] = asyncio.get_running_loop().create_future()
+        self._remember(key, future)
+        labels: Labels | None = None
+        try:
+            known = await self._find(key)
+            reused = known is not None and len(known.class_ids) >= enough
+            labels = known if known is not None and reused else await classify()
+            return labels, reused
+        finally:
+            # None tells whoever waits to see for themselves.
+            future.set_result(labels)
+            if labels is None and self._recent.get(key) is future:
+                del self._recent[key]
+
+    def _remember(self, key: Key, future: "asyncio.Future[Labels | None]") -> None:
+        self._recent[key] = future
+        if len(self._recent) > _REMEMBERED:
+            self._recent.popitem(last=False)
+
+    async def _find(self, key: Key) -> Labels | None:
+        asked = self._asked.setdefault(key, asyncio.get_running_loop().create_future())
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        return await asyncio.shield(asked)
+
+    async def _ask(self) -> None:
+        """Look up what is asked, and what is asked meanwhile, until nothing is."""
+        while self._asked:
+            asked, self._asked = self._asked, {}
+            try:
+                for model_id in {model_id for model_id, _ in asked}:
+                    digests = [digest for model, digest in asked if model == model_id]
+                    found = await self._patience.call(self._store.labelled, model_id, digests)
+                    for digest in digests:
+                        result = found.get(digest)
+                        labels = None if result is None else Labels.of_result(result)
+                        asked[model_id, digest].set_result(labels)
+            except Exception as error:
+                for future in asked.values():
+                    if not future.done():
+                        future.set_exception(error)

@@ -1,0 +1,92 @@
+"""Keep apart what may kill a worker: who came back is tried alone, and a known killer not at all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from shared.broker import Delivery
+from shared.errors import Code, ItemError
+from shared.items import Message
+from worker.patience import Patience
+
+#: Workers that an item may kill when it is alone; before, it killed one among others.
+_TRIALS = 2
+
+
+class TrialStore(Protocol):
+    """What trials need of the store."""
+
+    def begin_trial(self, message: Message, limit: int) -> bool:
+        """See ``Store``."""
+        ...
+
+    def end_trial(self, message: Message) -> None:
+        """See ``Store``."""
+        ...
+
+
+class Gate:
+    """Lets many through together, or one alone."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._taken = False
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        """Be inside with others."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._taken)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            await self._tell()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Be inside alone."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._taken)
+            self._taken = True
+        try:
+            async with self._changed:
+                await self._changed.wait_for(lambda: not self._inside)
+            yield
+        finally:
+            self._taken = False
+            await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+class Suspects:
+    """Decides in whose company an item is decoded and classified."""
+
+    def __init__(self, store: TrialStore, patience: Patience) -> None:
+        self._store = store
+        self._patience = patience
+        self._gate = Gate()
+
+    @asynccontextmanager
+    async def guarded(self, delivery: Delivery) -> AsyncIterator[None]:
+        """Enter the dangerous part: together with others, or alone if the delivery is not the first.
+
+        Raises ``ItemError(worker_crashed)`` if the item has killed enough workers.
+        """
+        if not delivery.earlier:
+            async with self._gate.together():
+                yield
+            return
+        async with self._gate.alone():
+            if not await self._patience.call(self._store.begin_trial, delivery.message, _TRIALS):
+                raise ItemError(Code.WORKER_CRASHED, f"{_TRIALS + 1} workers died of it")
+            try:
+                yield
+            finally:
+                await self._patience.call(self._store.end_trial, delivery.message)
