@@ -2,26 +2,20 @@
 
 import hashlib
 import os
-import shutil
-import sys
-import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 from commands.label_run import LabelRun
 from commands.lines import Lines
 from commands.messages import say
 from commands.parts import cores, make_fetcher, open_store
 from commands.progress import done
+from commands.sources import open_sources, reporting, what_was_looked_for
 from commands.summary import all_succeeded, summary
-from producer.entries import Columns, Entry, Malformed
-from producer.lists import STDIN
-from producer.references import IMAGE_ENDINGS, Sources, read_sources
+from producer.references import Sources, read_sources
 from producer.submit import Survey, survey
 from results_api.exports import RowWriter, check_output, open_output
 from shared.classifier.catalogue import open_classifier
@@ -30,9 +24,6 @@ from shared.errors import Code, ResourceError, UsageError
 from shared.settings import Settings
 from shared.store.store import Tally
 
-#: Malformed lines that are shown on a terminal; the others are only counted.
-_MALFORMED_ON_TERMINAL = 20
-
 
 def run(options: Namespace, settings: Settings) -> int:
     """Return 0 if every image was labelled, else 1."""
@@ -40,18 +31,11 @@ def run(options: Namespace, settings: Settings) -> int:
     if options.output:
         check_output(options.output)
         _protect_inputs(options, settings)
-    with _sources(options) as sources:
-        found = survey(_reporting(read_sources(sources)))
+    with open_sources(options) as sources:
+        found = survey(reporting(read_sources(sources)))
         if not found.references:
-            raise ResourceError(Code.NOTHING_TO_LABEL, _what_was_looked_for(options.sources))
+            raise ResourceError(Code.NOTHING_TO_LABEL, what_was_looked_for(options.sources))
         return _label(options, settings, sources, found)
-
-
-def _what_was_looked_for(sources: list[str]) -> str:
-    names = ", ".join(sources)
-    if any(Path(source).is_dir() for source in sources):
-        return f"{names}; of a folder, files are taken that end in {', '.join(IMAGE_ENDINGS)}"
-    return names
 
 
 def _protect_inputs(options: Namespace, settings: Settings) -> None:
@@ -108,37 +92,3 @@ def _working_folder() -> str:
 
 def _writer(output: str | None) -> AbstractContextManager[RowWriter]:
     return open_output(output) if output else nullcontext(Lines())
-
-
-@contextmanager
-def _sources(options: Namespace) -> Iterator[Sources]:
-    """Give the sources, which are read twice: standard input is copied to a file that vanishes."""
-    columns = Columns(options.column, options.id_column)
-    if STDIN in options.sources:
-        with _spooled_stdin() as spool:
-            yield Sources(options.sources, columns, spool)
-    else:
-        yield Sources(options.sources, columns)
-
-
-def _spooled_stdin() -> IO[bytes]:
-    try:
-        spool = tempfile.TemporaryFile()  # noqa: SIM115  # closed by whom it is returned to
-        shutil.copyfileobj(sys.stdin.buffer, spool)
-    except OSError as error:
-        detail = f"standard input, kept in {tempfile.gettempdir()}: {error.strerror}"
-        raise ResourceError(Code.SOURCE_UNREADABLE, detail) from error
-    return spool
-
-
-def _reporting(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Pass entries on, naming the malformed ones: all of them in a log, the first ones on a terminal."""
-    shown = 0
-    for entry in entries:
-        if isinstance(entry, Malformed):
-            shown += 1
-            if shown <= _MALFORMED_ON_TERMINAL or not sys.stderr.isatty():
-                say(f"left out: {entry}")
-            elif shown == _MALFORMED_ON_TERMINAL + 1:
-                say("left out: more; 2>FILE keeps them all")
-        yield entry

@@ -17,8 +17,8 @@ _PLAIN_INTERVAL = 10.0
 class Progress(Protocol):
     """Shows counts as they change."""
 
-    def update(self, tallies: Sequence[Tally]) -> None:
-        """Show these counts."""
+    def update(self, tallies: Sequence[Tally], total: int | None = None) -> None:
+        """Show these counts, and a total that has grown meanwhile."""
         ...
 
     def aside(self) -> AbstractContextManager[None]:
@@ -58,8 +58,9 @@ class Bar:
 
         self._bar = tqdm(total=total, initial=done_before, unit=" images", dynamic_ncols=True, leave=False)
 
-    def update(self, tallies: Sequence[Tally]) -> None:
+    def update(self, tallies: Sequence[Tally], total: int | None = None) -> None:
         """See ``Progress``."""
+        self._bar.total = total or self._bar.total
         counts = {str(state): count for state, count in counts_by_state(tallies).items()}
         self._bar.set_postfix(counts, refresh=False)
         self._bar.update(done(tallies) - self._bar.n)
@@ -83,8 +84,9 @@ class PlainLines:
         self._done_before = done_before
         self._started = self._shown = time.monotonic()
 
-    def update(self, tallies: Sequence[Tally]) -> None:
+    def update(self, tallies: Sequence[Tally], total: int | None = None) -> None:
         """See ``Progress``."""
+        self._total = total or self._total
         if time.monotonic() - self._shown >= _PLAIN_INTERVAL:
             self._shown = time.monotonic()
             say(self.line(tallies, self._shown - self._started))
@@ -103,3 +105,34 @@ class PlainLines:
 
     def close(self) -> None:
         """See ``Progress``."""
+
+
+class Counting:
+    """Shows a number that grows, nobody knows how far."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._started = self._shown = time.monotonic()
+        self._first: int | None = None
+        self._interval = 0.2 if sys.stderr.isatty() else _PLAIN_INTERVAL
+
+    def __enter__(self) -> "Counting":
+        return self
+
+    def update(self, count: int) -> None:
+        """Show a number, if it is time for that."""
+        if self._first is None:
+            self._first = count
+        now = time.monotonic()
+        if now - self._shown >= self._interval:
+            self._shown = now
+            rate = (count - self._first) / (now - self._started)
+            line = f"{count} {self._what}, {rate:.0f}/s"
+            if sys.stderr.isatty():
+                print(f"\r{line} ", end="", file=sys.stderr, flush=True)
+            else:
+                say(line)
+
+    def __exit__(self, *_: object) -> None:
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)

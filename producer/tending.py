@@ -3,12 +3,12 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from shared.broker import Publisher
-from shared.errors import ResourceError
+from shared.errors import Code, ResourceError
 from shared.items import ItemState, JobState
 from shared.store.store import Job, Tally
 
@@ -18,8 +18,8 @@ _log = logging.getLogger("smartsight.dispatcher")
 _INTERVAL = 1.0
 #: How many outcomes a failure rate is judged by at least.
 _ENOUGH = 50
-#: Items cancelled in one transaction.
-_CANCELLED_AT_ONCE = 10_000
+#: Items cancelled, or taken back, in one transaction.
+_AT_ONCE = 10_000
 #: Seconds without progress after which duplicates of done items are looked for, doubled each time.
 _SETTLE_AFTER = 1.0
 #: What the broker still holds is given this many times longer before it is published again.
@@ -141,9 +141,23 @@ class CancelStore(Protocol):
 
 def cancel_rest(store: CancelStore, job: Job) -> None:
     """Give every item of a job that has no result the state ``cancelled``, and end the job."""
-    for start in range(0, job.submitted, _CANCELLED_AT_ONCE):
-        store.cancel_pending(job.id, start, start + _CANCELLED_AT_ONCE)
+    for start in range(0, job.submitted, _AT_ONCE):
+        store.cancel_pending(job.id, start, start + _AT_ONCE)
     store.complete(job.id)
+
+
+class RetryStore(Protocol):
+    """What trying again needs of the store."""
+
+    def forget_failed(self, job_id: int, codes: Collection[Code], start: int, stop: int) -> int:
+        """See ``Store``."""
+        ...
+
+
+def forget_failed(store: RetryStore, job: Job, codes: Collection[Code]) -> int:
+    """Take back the failures of a job that have one of these codes; return how many."""
+    starts = range(0, job.submitted, _AT_ONCE)
+    return sum(store.forget_failed(job.id, codes, start, start + _AT_ONCE) for start in starts)
 
 
 def over_budget(job: Job, tallies: Sequence[Tally]) -> str:

@@ -182,6 +182,7 @@ def _parquet_schema(pyarrow: Any) -> Any:
     prediction = pyarrow.struct([("class", text), ("wordnet_id", text), ("score", pyarrow.float64())])
     types = dict.fromkeys(COLUMNS, text)
     types |= dict.fromkeys(("index", "width", "height", "bytes"), number)
+    types["reused"] = pyarrow.bool_()
     types["predictions"] = pyarrow.list_(prediction)
     return pyarrow.schema(list(types.items()))
 

@@ -1,6 +1,6 @@
 """A result as its reader sees it: one row an item, with class names instead of numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ COLUMNS = (
     "height",
     "bytes",
     "sha256",
+    "reused",
 )
 #: Keys are ``COLUMNS``; ``predictions`` is a list of {class, wordnet_id, score}, best first.
 Row = dict[str, Any]
@@ -56,6 +57,14 @@ class OrderedRows:
         return [row_of(outcome, self.model) for outcome in ready]
 
 
+def all_rows(store: OutcomeStore, job_id: int, model: RecordedModel) -> Iterator[list[Row]]:
+    """Yield the rows of those items that have a result, in the order of the items, page by page."""
+    after = -1
+    while page := store.outcomes(job_id, after, _PAGE):
+        yield [row_of(outcome, model) for outcome in page]
+        after = page[-1].item.index
+
+
 def row_of(outcome: Outcome, model: RecordedModel) -> Row:
     """Return the row of an item."""
     item, result = outcome.item, outcome.result
@@ -72,6 +81,7 @@ def row_of(outcome: Outcome, model: RecordedModel) -> Row:
         "height": result.evidence.height,
         "bytes": result.evidence.bytes,
         "sha256": result.evidence.sha256,
+        "reused": result.reused,
     }
 
 

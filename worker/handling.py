@@ -17,6 +17,7 @@ from worker.fetch import Fetched, Fetcher
 from worker.observing import Observer
 from worker.orders import Orders
 from worker.patience import Patience
+from worker.pulse import Pulse
 from worker.results import Labels, failed, succeeded
 from worker.reuse import KnownImages
 from worker.saving import Saver
@@ -44,6 +45,7 @@ class Handling:
     saver: Saver
     patience: Patience
     observer: Observer
+    pulse: Pulse
     cores: Executor
     top: int
     retry_delays: Sequence[float]
@@ -121,7 +123,11 @@ class Handling:
         self.publisher.publish([message], delay)
 
     async def _on_a_core(self, function: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self.cores, function, *arguments)
+        def work() -> T:
+            with self.pulse.busy():
+                return function(*arguments)
+
+        return await asyncio.get_running_loop().run_in_executor(self.cores, work)
 
     def _took(self, stage: str, started: float) -> float:
         seconds = time.monotonic() - started

@@ -17,6 +17,7 @@ from worker.handling import Handling
 from worker.observing import NoObserver, Observer
 from worker.orders import JobStore, Orders
 from worker.patience import Patience
+from worker.pulse import Pulse
 from worker.reuse import KnownImages, LabelStore
 from worker.saving import ResultStore, Saver
 from worker.suspects import Suspects, TrialStore
@@ -63,6 +64,7 @@ class Worker:
         cores: Executor,
         plan: Plan,
         observer: Observer | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         self._consumer = consumer
         self._fetcher = fetcher
@@ -84,6 +86,7 @@ class Worker:
             saver=self._saver,
             patience=patience,
             observer=observer,
+            pulse=pulse or Pulse(),
             cores=cores,
             top=plan.top,
             retry_delays=plan.retry_delays,

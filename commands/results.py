@@ -1,0 +1,27 @@
+"""`smartsight results ID`: the results that a job has so far."""
+
+from argparse import Namespace
+from contextlib import nullcontext
+
+from commands.lines import Lines
+from commands.messages import say
+from commands.parts import open_store
+from commands.progress import done
+from results_api.exports import check_output, open_output
+from results_api.rows import all_rows
+from shared.settings import Settings
+
+
+def run(options: Namespace, settings: Settings) -> int:
+    """Write the results in the order of the references; those that are missing yet are left out."""
+    if options.output:
+        check_output(options.output)
+    with open_store(settings) as store:
+        job = store.job(options.job)
+        with open_output(options.output) if options.output else nullcontext(Lines()) as writer:
+            for rows in all_rows(store, job.id, store.model(job.model_id)):
+                writer.write(rows)
+        missing = job.submitted - done(store.tallies(job.id))
+    if missing > 0:
+        say(f"Job {job.id} is {job.state}: {missing} of {job.submitted} images have no result yet.")
+    return 0

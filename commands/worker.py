@@ -1,0 +1,189 @@
+"""`smartsight worker`: label what is submitted, with as many processes as there are cores."""
+
+import asyncio
+import os
+import sys
+import threading
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+
+from commands.messages import say
+from commands.parts import cores, open_store
+from commands.servers import check_broker, open_consumer, open_publisher, patiently
+from producer.dispatch import Dispatcher
+from producer.tending import Tender
+from shared.broker import Consumer, InProcessBroker, Publisher
+from shared.classifier.catalogue import open_classifier
+from shared.classifier.classifier import Classifier
+from shared.settings import Settings
+from shared.store.store import RecordedModel, Store
+from worker.dead_letters import read_dead_letters
+from worker.fetch_web import WebFetcher
+from worker.pulse import Pulse, beat, signs, trouble
+from worker.supervisor import Supervisor
+from worker.worker import Plan, Worker
+
+#: Classes kept of each image.
+_TOP = 5
+#: How long what is in hand may take when the worker is told to stop, in seconds: longer than a fetch.
+_GRACE = 25.0
+#: How much longer a process may take that waits for what is in hand.
+_FAREWELL = 15.0
+_DEAD_LETTERS_AT_ONCE = 100
+
+#: Something that runs until it is told to stop.
+Part = Callable[[threading.Event], None]
+
+
+def run(options: Namespace, settings: Settings) -> int:
+    """Work until interrupted, and return 0 then; with ``--check`` return 0 if a worker here is well."""
+    if options.check:
+        return _check(options.check, settings)
+    stop = threading.Event()
+    with ExitStack() as stack:
+        stack.callback(stop.set)
+        try:
+            if options.as_child:
+                _run_child(options, settings, stop)
+            elif settings.broker_url:
+                _run_fleet(options, settings, stop)
+            else:
+                _run_alone(options, settings, stop)
+        except KeyboardInterrupt:
+            return 0  # that is how a worker ends
+    return 0
+
+
+def _check(what: str, settings: Settings) -> int:
+    wrong = trouble(signs(settings.run_dir), what == "ready")
+    if wrong:
+        say(f"smartsight: {wrong}")
+    return 1 if wrong else 0
+
+
+def _run_fleet(options: Namespace, settings: Settings, stop: threading.Event) -> None:
+    """Keep processes that label, and do in this one what a job needs done once."""
+    command = [sys.executable, "-m", "smartsight", "worker", "--as-child"]
+    command += ["--concurrency", str(options.concurrency or settings.concurrency)]
+    patiently(lambda: check_broker(settings), stop)
+    with (
+        _store(settings, stop) as store,
+        open_publisher(settings) as publisher,
+        open_consumer(settings, _DEAD_LETTERS_AT_ONCE, dead=True) as dead,
+    ):
+        supervisor = Supervisor(command, options.processes or cores(), settings.run_dir)
+        parts = _shared_parts(store, publisher, settings)
+        parts += [lambda stop: read_dead_letters(store, dead, stop), supervisor.run]
+        try:
+            _run_parts(parts, publisher.close, stop)
+        finally:
+            supervisor.drain(_GRACE + _FAREWELL)
+
+
+def _run_child(options: Namespace, settings: Settings, stop: threading.Event) -> None:
+    """Label in this process, with one core, until our parent ends or says so."""
+    threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
+    classifier = open_classifier(settings, settings.model, "auto", threads=1)
+    with (
+        _store(settings, stop) as store,
+        open_publisher(settings) as publisher,
+        open_consumer(settings, 2 * options.concurrency) as consumer,
+    ):
+        worker = _Labelling(store, consumer, publisher, classifier, settings, options.concurrency, 1)
+        worker.run(stop, lambda: consumer.is_open and publisher.is_open)
+
+
+def _run_alone(options: Namespace, settings: Settings, stop: threading.Event) -> None:
+    """Do everything in this process: there is no broker, so that the queue is in memory."""
+    count = options.processes or cores()
+    concurrency = options.concurrency or settings.concurrency
+    classifier = open_classifier(settings, settings.model, "auto", threads=count)
+    broker = InProcessBroker()
+    with _store(settings, stop) as store:
+        for job in store.tended_jobs():
+            store.publish_again(job.id)  # what an earlier process held in memory is gone
+        labelling = _Labelling(store, broker, broker, classifier, settings, concurrency, count)
+        parts = _shared_parts(store, broker, settings)
+        parts.append(lambda stop: labelling.run(stop, lambda: True))
+        _run_parts(parts, broker.close, stop)
+
+
+def _shared_parts(store: Store, publisher: Publisher, settings: Settings) -> list[Part]:
+    """Return what is done once for all processes of a worker."""
+    dispatcher = Dispatcher(store, publisher, settings.queue_length)
+    tender = Tender(store, publisher, settings.sweep_after)
+    return [dispatcher.run, tender.run]
+
+
+class _Labelling:
+    """A worker in a thread of this process."""
+
+    def __init__(
+        self,
+        store: Store,
+        consumer: Consumer,
+        publisher: Publisher,
+        classifier: Classifier,
+        settings: Settings,
+        concurrency: int,
+        threads: int,
+    ) -> None:
+        self._settings = settings
+        self._classifier = classifier
+        self._threads = threads
+        self._pulse = Pulse()
+        self._cores = ThreadPoolExecutor(threads)
+        fetcher = WebFetcher(settings.max_bytes, settings.fetch_timeout)
+        plan = Plan(_TOP, concurrency, settings.retry_delays, _GRACE, patient=True)
+        self._worker = Worker(
+            consumer, publisher, store, fetcher, self._open_model, self._cores, plan, pulse=self._pulse
+        )
+
+    def run(self, stop: threading.Event, is_ready: Callable[[], bool]) -> None:
+        """Label until told to stop."""
+        with ThreadPoolExecutor(2) as threads:
+            ended = threading.Event()
+            threads.submit(beat, self._settings.run_dir, self._pulse, is_ready, ended)
+            working = threads.submit(lambda: asyncio.run(self._worker.run()))
+            working.add_done_callback(lambda _: ended.set())
+            try:
+                while not working.done() and not stop.is_set():
+                    wait([working], timeout=0.2)
+            finally:
+                self._worker.stop()
+            working.result()
+
+    def _open_model(self, recorded: RecordedModel) -> Classifier:
+        ours = self._classifier.model
+        if (ours.name, ours.version) == (recorded.name, recorded.version):
+            return self._classifier
+        return open_classifier(self._settings, recorded.name, "auto", self._threads)
+
+
+def _run_parts(parts: Sequence[Part], close: Callable[[], None], stop: threading.Event) -> None:
+    """Run parts in threads until one of them ends, or we are interrupted; raise what one raises."""
+    with ThreadPoolExecutor(len(parts)) as threads:
+        running = [threads.submit(part, stop) for part in parts]
+        try:
+            while not wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
+                pass
+        finally:
+            stop.set()
+            close()
+        for ended in running:
+            ended.result()
+
+
+@contextmanager
+def _store(settings: Settings, stop: threading.Event) -> Iterator[Store]:
+    with ExitStack() as stack:
+        yield patiently(lambda: stack.enter_context(open_store(settings)), stop)
+
+
+def _stop_with_parent(stop: threading.Event) -> None:
+    """Wait for the end of standard input: it is the parent's."""
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    stop.set()

@@ -1,0 +1,155 @@
+"""A whole SmartSight on servers: commands and workers as real processes, and what must hold in the end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import make_url
+
+from tests.servers.processes import children_of, is_alive, send
+from tests.servers.waiting import wait_until
+
+_ROOT = Path(__file__).parents[2]
+PATIENCE = 120.0
+#: Short, so that a test sees every attempt.
+_QUICK = {
+    "SMARTSIGHT_RETRY_DELAYS": "0.5,1,2",
+    "SMARTSIGHT_SWEEP_AFTER": "10",
+    "SMARTSIGHT_FETCH_TIMEOUT": "5",
+}
+
+
+class Fleet:
+    """Runs `smartsight` on these servers, in a folder of its own."""
+
+    def __init__(
+        self, database: str, broker: str, folder: Path, cache: Path, settings: Mapping[str, str] = {}
+    ) -> None:
+        self.database = database
+        self.folder = folder
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self._log = (folder / "workers.log").open("ab")
+        self._environment = {
+            **os.environ,
+            **_QUICK,
+            "PYTHONPATH": str(_ROOT),
+            "SMARTSIGHT_DATABASE_URL": database,
+            "SMARTSIGHT_BROKER_URL": broker,
+            "SMARTSIGHT_CACHE_DIR": str(cache),
+            "SMARTSIGHT_DATA_DIR": str(folder / "data"),
+            **settings,
+        }
+
+    def start(self, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
+        """Start a command."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "smartsight", *arguments],
+            cwd=self.folder,
+            env=self._environment | settings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, status: int = 0, **settings: str) -> tuple[str, str]:
+        """Run a command to its end and return what it printed and what it said."""
+        with self.start(*arguments, **settings) as process:
+            output, words = process.communicate(timeout=PATIENCE)
+        assert process.returncode == status, f"{arguments}: {process.returncode}\n{output}\n{words}"
+        return output, words
+
+    def write_list(self, urls: Sequence[str], name: str = "list.txt") -> str:
+        (self.folder / name).write_text("".join(f"{url}\n" for url in urls))
+        return name
+
+    def submit(self, urls: Sequence[str], *options: str) -> int:
+        """Submit URLs and return the job's number."""
+        return int(self.run("submit", self.write_list(urls), *options)[0])
+
+    def start_worker(self, processes: int = 1, **settings: str) -> "subprocess.Popen[bytes]":
+        run_dir = self.folder / f"run{len(self.workers)}"
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "smartsight", "worker", "--processes", str(processes)],
+            cwd=self.folder,
+            env=self._environment | {"SMARTSIGHT_RUN_DIR": str(run_dir)} | settings,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+        )
+        self.workers.append(worker)
+        return worker
+
+    def kill_child(self, worker: "subprocess.Popen[bytes]") -> None:
+        """Kill the processes that label for this worker."""
+        send(signal.SIGKILL, children_of(worker.pid))
+
+    def query(self, statement: str, *values: object) -> list[Any]:
+        url = make_url(self.database).set(drivername="postgresql", query={})
+        with psycopg.connect(url.render_as_string(hide_password=False)) as connection:
+            return connection.execute(statement, values).fetchall()
+
+    def state(self, job: int) -> str:
+        return str(self.query("SELECT state FROM jobs WHERE id = %s", job)[0][0])
+
+    def done(self, job: int) -> int:
+        return int(self.query("SELECT count(*) FROM results WHERE job_id = %s", job)[0][0])
+
+    def wait_for(self, job: int, state: str = "completed", patience: float = PATIENCE) -> None:
+        def reached() -> bool:
+            with suppress(psycopg.OperationalError):
+                return self.state(job) == state
+            return False
+
+        try:
+            wait_until(reached, patience, f"job {job} to be {state}")
+        except TimeoutError as error:
+            raise AssertionError(f"{error}\n{self.situation(job)}") from error
+
+    def situation(self, job: int) -> str:
+        rows = self.query("SELECT state, submitted, published, reason FROM jobs WHERE id = %s", job)
+        return f"{rows}, {self.done(job)} done\n{self.words()[-6000:]}"
+
+    def words(self) -> str:
+        """Return what the workers said."""
+        return (self.folder / "workers.log").read_text()
+
+    def rows(self, job: int) -> list[dict[str, Any]]:
+        output, _ = self.run("results", str(job), "--output", "-")
+        return [json.loads(line) for line in output.splitlines()]
+
+    def check_invariants(self, job: int) -> None:
+        """Every item has one result, and all numbers agree."""
+        submitted, finished = self.query("SELECT submitted, finished_at FROM jobs WHERE id = %s", job)[0]
+        indexes = self.query("SELECT index FROM results WHERE job_id = %s ORDER BY index", job)
+        assert [index for (index,) in indexes] == list(range(submitted))
+        rows = dict(self.query("SELECT state, count(*) FROM results WHERE job_id = %s GROUP BY 1", job))
+        counted = self.query("SELECT state, sum(count) FROM progress WHERE job_id = %s GROUP BY 1", job)
+        assert rows == {state: int(count) for state, count in counted if count}
+        assert finished is not None
+
+    def close(self) -> None:
+        """Kill what is left, and check that the workers leave nobody behind."""
+        families = [[worker.pid, *children_of(worker.pid)] for worker in self.workers]
+        for worker in self.workers:
+            worker.kill()
+            worker.wait()
+        everybody = [pid for family in families for pid in family]
+        try:
+            wait_until(lambda: not any(map(is_alive, everybody)), 60, "the children to notice")
+        finally:
+            send(signal.SIGKILL, everybody)
+            self._log.close()
+
+
+def stop(worker: "subprocess.Popen[bytes]", patience: float = 60) -> int:
+    """Ask a worker to stop and return its exit status."""
+    worker.terminate()
+    return worker.wait(patience)

@@ -1,0 +1,62 @@
+"""Give those items a result whose messages the broker gave up: no job waits for them for ever."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+from shared.broker import Consumer, Delivery
+from shared.errors import Code, ItemError, ResourceError, UsageError
+from shared.items import Evidence, Result
+from shared.store.store import Job
+from worker.results import failed
+from worker.saving import ResultStore
+
+_log = logging.getLogger("smartsight.worker")
+
+_AT_ONCE = 100
+_RECEIVE_WAIT = 0.5
+#: Pause after the store failed, in seconds.
+_STORE_AWAY = 5.0
+
+
+class DeadLetterStore(ResultStore, Protocol):
+    """What reading dead letters needs of the store."""
+
+    def job(self, job_id: int) -> Job:
+        """See ``Store``."""
+        ...
+
+
+def read_dead_letters(store: DeadLetterStore, consumer: Consumer, stop: threading.Event) -> None:
+    """Store a failure for every dead message, and ack it then, until told to stop."""
+    while not stop.is_set():
+        deliveries = consumer.receive(_AT_ONCE, _RECEIVE_WAIT)
+        while deliveries and not stop.is_set():
+            try:
+                _bury(store, deliveries)
+            except ResourceError as error:
+                _log.warning("dead letters wait for the store: %s", error)
+                stop.wait(_STORE_AWAY)
+                continue
+            for delivery in deliveries:
+                consumer.ack(delivery)
+            break
+
+
+def _bury(store: DeadLetterStore, deliveries: Sequence[Delivery]) -> None:
+    results = [result for delivery in deliveries if (result := _result(store, delivery))]
+    if results:
+        store.save(results)
+
+
+def _result(store: DeadLetterStore, delivery: Delivery) -> Result | None:
+    message = delivery.message
+    try:
+        job = store.job(message.job_id)
+    except UsageError:
+        _log.warning("a dead letter of job %s, which the store does not know, is dropped", message.job_id)
+        return None
+    _log.error("job %s, item %s: the broker gave it up", message.job_id, message.index)
+    error = ItemError(Code.WORKER_CRASHED, "the broker delivered it too often, and gave it up")
+    return failed(message, job.model_id, error, Evidence())

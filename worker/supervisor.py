@@ -1,0 +1,93 @@
+"""Keep the processes of a worker running: an image that kills one costs that one alone."""
+
+import logging
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from worker.pulse import STALE, signs
+
+_log = logging.getLogger("smartsight.worker")
+
+#: Seconds between two looks.
+_TICK = 0.1
+#: Pauses before a process that died is started again, the first and the longest, in seconds.
+_FIRST_PAUSE, _LAST_PAUSE = 0.5, 30.0
+#: A process that lived so long, in seconds, did not die of its beginning.
+_SETTLED = 60.0
+
+
+@dataclass
+class _Slot:
+    process: "subprocess.Popen[bytes] | None" = None
+    started: float = 0.0
+    start_at: float = 0.0
+    pause: float = field(default=_FIRST_PAUSE)
+
+
+class Supervisor:
+    """Runs a command so many times; a process that ends is started again, one that is stuck is killed.
+
+    Each process has a pipe from us as its standard input: when it ends, so have we.
+    """
+
+    def __init__(self, command: Sequence[str], count: int, run_dir: Path) -> None:
+        self._command = command
+        self._run_dir = run_dir
+        self._slots = [_Slot() for _ in range(count)]
+
+    def run(self, stop: threading.Event) -> None:
+        """Keep the processes running until told to stop."""
+        while not stop.wait(_TICK):
+            for slot in self._slots:
+                self._look_after(slot)
+            self._kill_stuck()
+
+    def drain(self, grace: float) -> None:
+        """Ask all processes to finish what they have in hand; kill those that take too long, in seconds."""
+        processes = [slot.process for slot in self._slots if slot.process]
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + grace
+        for process in processes:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _log.warning("process %s takes too long to stop and is killed", process.pid)
+                process.kill()
+                process.wait()
+
+    def _look_after(self, slot: _Slot) -> None:
+        if slot.process is None:
+            if time.monotonic() >= slot.start_at:
+                slot.started = time.monotonic()
+                slot.process = self._start()
+        elif slot.process.poll() is not None:
+            self._bury(slot, slot.process)
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        # A session of its own: a terminal's Ctrl-C is for us, and we tell our children.
+        return subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)
+
+    def _bury(self, slot: _Slot, process: "subprocess.Popen[bytes]") -> None:
+        status = process.returncode
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        _log.error("process %s %s; another one takes its place", process.pid, how)
+        if process.stdin:
+            process.stdin.close()
+        if time.monotonic() - slot.started > _SETTLED:
+            slot.pause = _FIRST_PAUSE
+        slot.process = None
+        slot.start_at = time.monotonic() + slot.pause
+        slot.pause = min(2 * slot.pause, _LAST_PAUSE)
+
+    def _kill_stuck(self) -> None:
+        ours = {slot.process.pid: slot.process for slot in self._slots if slot.process}
+        for sign in signs(self._run_dir):
+            if sign.age > STALE and sign.pid in ours:
+                _log.error("process %s gives no sign of life and is killed", sign.pid)
+                ours[sign.pid].kill()
