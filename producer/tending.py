@@ -98,9 +98,8 @@ class Tender:
         if job.state is JobState.CANCELLING:
             cancel_rest(self._store, job)
         tallies = self._store.tallies(job.id)
-        watch = self._watches[job.id]
         done = sum(tally.count for tally in tallies)
-        if done != watch.done:
+        if done != self._watches[job.id].done:
             self._watches[job.id] = _Watch(done, time.monotonic())
             self._store.fold(job.id)
         if reason := over_budget(job, tallies):
@@ -109,7 +108,7 @@ class Tender:
         elif job.sealed and done >= job.submitted:
             self._store.complete(job.id)
         elif job.sealed and job.published >= job.submitted:
-            self._wake(job, watch)
+            self._wake(job, self._watches[job.id])
 
     def _wake(self, job: Job, watch: _Watch) -> None:
         """Look for what keeps a job from its end, the longer it stands still the further."""

@@ -1,0 +1,157 @@
+"""Tending between a real store on SQLite and a queue in memory."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete
+
+from producer.dispatch import Dispatcher
+from producer.tending import Tender
+from shared.broker import InProcessBroker
+from shared.errors import Code
+from shared.items import Item, ItemState, JobState, Result, now
+from shared.store.database import Database
+from shared.store.schema import results
+from shared.store.store import Job, Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Database(f"sqlite:///{tmp_path / 'test.db'}")) as database:
+        yield Store(database)
+
+
+def _job(store: Store, count: int, key: str = "key", max_failure_rate: float | None = None) -> Job:
+    model = store.record_model("lite0", "1", [])
+    job = store.open_job(key, model.id, max_failure_rate=max_failure_rate)
+    store.add_items([Item(job.id, index, f"{key}{index}") for index in range(count)])
+    store.seal(job.id)
+    return store.job(job.id)
+
+
+def _result(job: Job, index: int, code: Code | None = None) -> Result:
+    state = ItemState.FAILED if code else ItemState.SUCCEEDED
+    return Result(job.id, index, state, now(), 1, job.model_id, code=code)
+
+
+def _look(store: Store, tender: Tender, times: int = 1) -> None:
+    for _ in range(times):
+        tender.look_after(store.tended_jobs())
+
+
+def _publish_all(store: Store, broker: InProcessBroker, queue_length: int = 10_000) -> Dispatcher:
+    dispatcher = Dispatcher(store, broker, queue_length)
+    while dispatcher.publish(store.tended_jobs()):
+        pass
+    return dispatcher
+
+
+def test_jobs_are_published_by_turns_as_far_as_there_is_room(store: Store) -> None:
+    jobs = [_job(store, 30, key) for key in ("a", "b")]
+    broker = InProcessBroker()
+    dispatcher = _publish_all(store, broker, queue_length=20)
+    received = broker.receive(100, 0)
+    assert [delivery.message.job_id for delivery in received].count(jobs[0].id) == 10
+    assert len(received) == 20
+    while dispatcher.publish(store.tended_jobs()):
+        received += broker.receive(100, 0)
+    keys = [(delivery.message.job_id, delivery.message.index) for delivery in received]
+    assert sorted(keys) == [(job.id, index) for job in jobs for index in range(30)]
+
+
+def test_a_job_has_one_dispatcher_at_a_time(store: Store) -> None:
+    _job(store, 30)
+    broker = InProcessBroker()
+    first = _publish_all(store, broker, queue_length=10)
+    other = Dispatcher(store, broker, 1000)
+    assert other.publish(store.tended_jobs()) == 0
+    first.close()
+    assert other.publish(store.tended_jobs()) == 20
+
+
+def test_a_job_whose_items_are_all_done_is_completed(store: Store) -> None:
+    job, tender = _job(store, 2), Tender(store, InProcessBroker(), 60)
+    store.save([_result(job, 0)])
+    _look(store, tender)
+    assert store.job(job.id).state is JobState.RUNNING
+    store.save([_result(job, 1, Code.HTTP_404)])
+    _look(store, tender)
+    assert store.job(job.id).state is JobState.COMPLETED
+
+
+def test_a_cancelled_job_is_brought_to_its_end(store: Store) -> None:
+    job, tender = _job(store, 5), Tender(store, InProcessBroker(), 60)
+    store.save([_result(job, 0)])
+    store.cancel(job.id)
+    _look(store, tender)
+    assert store.job(job.id).state is JobState.CANCELLED
+
+
+@pytest.mark.parametrize(("failures", "state"), [(10, JobState.RUNNING), (11, JobState.PAUSED)])
+def test_a_job_over_its_failure_budget_pauses_and_says_why(
+    store: Store, failures: int, state: JobState
+) -> None:
+    job, tender = _job(store, 100, max_failure_rate=0.2), Tender(store, InProcessBroker(), 60)
+    codes = [Code.HTTP_403] * failures + [None] * (50 - failures)
+    store.save([_result(job, index, code) for index, code in enumerate(codes)])
+    _look(store, tender)
+    assert store.job(job.id).state is state
+    if state is JobState.PAUSED:
+        expected = "11 of 50 images failed (22%, 20% are allowed), 11 of them with http_403"
+        assert store.job(job.id).reason == expected
+
+
+def test_few_outcomes_do_not_decide(store: Store) -> None:
+    job, tender = _job(store, 100, max_failure_rate=0.2), Tender(store, InProcessBroker(), 60)
+    store.save([_result(job, index, Code.HTTP_403) for index in range(49)])
+    _look(store, tender)
+    assert store.job(job.id).state is JobState.RUNNING
+
+
+def test_what_was_lost_is_published_again_but_not_at_once(store: Store) -> None:
+    job, broker = _job(store, 3), InProcessBroker()
+    tender = Tender(store, broker, sweep_after=0.2)
+    _publish_all(store, broker).close()
+    lost = broker.receive(10, 0)
+    store.save([_result(job, 0)])
+    _look(store, tender, times=2)
+    assert store.job(job.id).published == 3, "published again before its time"
+    time.sleep(0.25)
+    _look(store, tender)
+    assert store.job(job.id).published == 0
+    _publish_all(store, broker)
+    assert [delivery.message.index for delivery in broker.receive(10, 0)] == [1, 2]
+    assert len(lost) == 3
+
+
+def test_what_the_broker_still_holds_is_given_longer(store: Store) -> None:
+    job, broker = _job(store, 3), InProcessBroker()
+    tender = Tender(store, broker, sweep_after=0.1)
+    _publish_all(store, broker)
+    _look(store, tender)
+    time.sleep(0.15)
+    _look(store, tender)
+    assert store.job(job.id).published == 3
+    time.sleep(0.3)
+    _look(store, tender)
+    assert store.job(job.id).published == 0
+
+
+def test_duplicates_that_missed_their_result_do_not_hold_a_job_up(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer.tending._SETTLE_AFTER", 0.0)
+    job, broker = _job(store, 1), InProcessBroker()
+    other = store.open_job("twins", job.model_id)
+    store.add_items([Item(other.id, 0, "a"), Item(other.id, 1, "a")])
+    store.seal(other.id)
+    store.save([_result(other, 0)])
+    with store._database.write() as connection:
+        connection.execute(delete(results).where(results.c.job_id == other.id, results.c.index == 1))
+    store.settle_duplicates(other.id)
+    _publish_all(store, broker)
+    _look(store, Tender(store, broker, 60), times=3)
+    assert store.job(other.id).state is JobState.COMPLETED
