@@ -1,0 +1,75 @@
+"""Faults for a process that is started with this folder on its path: it dies where a test says.
+
+SMARTSIGHT_TEST_FAULT names the fault; each death takes one file out of SMARTSIGHT_TEST_LIVES, and where none
+is left there are no more deaths. Poisoned pictures kill at any time, and leave a file there each time.
+"""
+
+import os
+import signal
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_LIVES = Path(os.environ.get("SMARTSIGHT_TEST_LIVES", "nowhere"))
+
+
+def _die() -> None:
+    for life in _LIVES.glob("life*"):
+        try:
+            life.unlink()
+        except FileNotFoundError:
+            continue  # another process took it
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _before(owner: Any, name: str) -> None:
+    original: Callable[..., Any] = getattr(owner, name)
+
+    def dying(*arguments: Any, **options: Any) -> Any:
+        _die()
+        return original(*arguments, **options)
+
+    setattr(owner, name, dying)
+
+
+def _after(owner: Any, name: str) -> None:
+    original: Callable[..., Any] = getattr(owner, name)
+
+    def dying(*arguments: Any, **options: Any) -> Any:
+        result = original(*arguments, **options)
+        _die()
+        return result
+
+    setattr(owner, name, dying)
+
+
+def _poison() -> None:
+    from shared.classifier import classifier
+
+    original = classifier.decode
+
+    def deadly(data: bytes, *arguments: Any) -> Any:
+        if b"deadly poison" in data:
+            (_LIVES / f"death{uuid.uuid4().hex}").touch()
+            os.abort()
+        return original(data, *arguments)
+
+    classifier.decode = deadly
+
+
+def _install(fault: str) -> None:
+    if fault == "poison":
+        _poison()
+        return
+    place, _, name = fault.partition(" ")
+    from shared.store.items import Items
+    from shared.store.jobs import Jobs
+    from shared.store.results import Results
+
+    owner = next(owner for owner in (Items, Jobs, Results) if name in vars(owner))
+    {"before": _before, "after": _after}[place](owner, name)
+
+
+if os.environ.get("SMARTSIGHT_TEST_FAULT"):
+    _install(os.environ["SMARTSIGHT_TEST_FAULT"])
