@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INPUT ?= samples
 
 .DEFAULT_GOAL := help
-.PHONY: help label check test bench format docs clean
+.PHONY: help label check test soak up down bench format docs clean
 
 help: ## show this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -26,6 +26,16 @@ lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+soak: $(VENV)/.development ## kill servers and workers at random for an hour, or MINUTES=n
+	SMARTSIGHT_TEST_SOAK_MINUTES=$(or $(MINUTES),60) $(BIN)/pytest -s --timeout=0 tests/faults/test_random.py
+
+up: ## start RabbitMQ, Postgres and a worker in containers
+	@test -f .env || { echo 'Passwords first: cp .env.example .env, and fill it in'; exit 1; }
+	docker compose up --detach --build --wait
+
+down: ## stop them; what is stored stays
+	docker compose down
 
 bench: $(VENV)/.development ## measure: the figures of benchmarks/README.md
 	$(BIN)/python -m benchmarks.label

@@ -1,4 +1,7 @@
-"""The PostgreSQL and RabbitMQ that tests get: those they were given, else some of their own."""
+"""The PostgreSQL and RabbitMQ that tests get: those they were given, else containers, else programs here.
+
+Tests that kill and pause servers always start programs of their own: a container takes no such signals.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -6,6 +9,7 @@ from contextlib import closing, contextmanager
 
 from tests.servers.binaries import ensure_local_binaries
 from tests.servers.databases import fresh_databases
+from tests.servers.docker import docker_is_usable, postgres_container, rabbitmq_container
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbit import RabbitServer
 
@@ -21,6 +25,10 @@ def database_server() -> Iterator[Callable[[], str]]:
         with fresh_databases(given) as make:
             yield make
         return
+    if docker_is_usable():
+        with postgres_container() as url, fresh_databases(url) as make:
+            yield make
+        return
     ensure_local_binaries()
     with closing(PostgresServer(durable=False)) as server:
         server.start()
@@ -34,6 +42,10 @@ def broker_server() -> Iterator[str]:
     given = os.environ.get(_BROKER)
     if given:
         yield given
+        return
+    if docker_is_usable():
+        with rabbitmq_container() as url:
+            yield url
         return
     ensure_local_binaries()
     with closing(RabbitServer()) as server:

@@ -32,6 +32,12 @@ def is_alive(pid: int) -> bool:
     return bool(fields) and fields[0] not in "ZX"
 
 
+def cpu_seconds(pids: list[int]) -> float:
+    """Return the processor time that processes have used."""
+    fields = [_fields(Path(f"/proc/{pid}/stat")) for pid in pids]
+    return sum(int(field[11]) + int(field[12]) for field in fields if field) / os.sysconf("SC_CLK_TCK")
+
+
 def send(number: signal.Signals, pids: list[int]) -> None:
     """Send a signal to those of the processes that are still there."""
     for pid in pids:

@@ -1,0 +1,31 @@
+# The model is built here, with TensorFlow, which whoever only labels does not need.
+FROM python:3.13-slim AS build
+ENV PATH=/opt/venv/bin:$PATH \
+    SMARTSIGHT_CACHE_DIR=/opt/smartsight
+RUN python -m venv /opt/venv
+WORKDIR /source
+COPY constraints.txt pyproject.toml README.md smartsight.py ./
+COPY commands commands
+COPY producer producer
+COPY results_api results_api
+COPY shared shared
+COPY worker worker
+RUN pip install --no-cache-dir --constraint constraints.txt . \
+    && smartsight model build lite0 \
+    && pip uninstall --yes tensorflow keras h5py grpcio ml_dtypes libclang optree namex rich \
+    && find /opt/smartsight -name .lock -delete
+
+FROM python:3.13-slim
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    SMARTSIGHT_CACHE_DIR=/opt/smartsight \
+    SMARTSIGHT_DATA_DIR=/var/lib/smartsight \
+    SMARTSIGHT_RUN_DIR=/tmp/smartsight
+RUN useradd --system --uid 10001 --no-create-home smartsight \
+    && install --directory --owner smartsight /var/lib/smartsight
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /opt/smartsight /opt/smartsight
+USER smartsight
+WORKDIR /var/lib/smartsight
+ENTRYPOINT ["smartsight"]
+CMD ["worker"]

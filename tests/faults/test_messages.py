@@ -1,0 +1,153 @@
+"""Messages that come too often or that nobody can read, submissions cut short, and jobs that are steered."""
+
+import json
+import random
+from contextlib import closing
+from pathlib import Path
+
+import pika
+import pytest
+
+from shared.rabbitmq.topology import Topology
+from tests.servers.fleet import Fleet
+from tests.servers.pictures import PictureServer
+from tests.servers.rabbit import RabbitServer
+from tests.servers.waiting import wait_until
+
+
+def _publish(rabbit: RabbitServer, queue: str, bodies: list[bytes]) -> None:
+    with closing(pika.BlockingConnection(pika.URLParameters(rabbit.url))) as connection:
+        channel = connection.channel()
+        for body in bodies:
+            channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2))
+
+
+def test_messages_that_come_three_times_are_counted_once(
+    fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
+) -> None:
+    urls = [*pictures.urls("pictures", 80), *pictures.urls("missing", 5)]
+    job = fleet.submit(urls)
+    bodies = [
+        json.dumps({"v": 1, "job": job, "index": index, "ref": url, "attempt": 1}).encode()
+        for index, url in enumerate(urls)
+    ] * 2
+    random.Random(7).shuffle(bodies)
+    _publish(rabbit, Topology(fleet.folder.name, ()).bulk, bodies)
+    fleet.start_worker(processes=2)
+    fleet.wait_for(job)
+    fleet.check_invariants(job)
+    assert [row["code"] for row in fleet.rows(job)] == [None] * 80 + ["http_404"] * 5
+
+
+def test_what_nobody_can_read_is_set_aside_and_the_rest_goes_on(
+    fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
+) -> None:
+    job = fleet.submit(pictures.urls("pictures", 30))
+    stranger = json.dumps({"v": 1, "job": 10**9, "index": 0, "ref": "http://h/", "attempt": 1}).encode()
+    newer = json.dumps({"v": 2, "job": job, "index": 0, "ref": "http://h/", "attempt": 1}).encode()
+    topology = Topology(fleet.folder.name, ())
+    _publish(rabbit, topology.bulk, [b"{", b"\xff\xfe", newer, stranger, b"[" * 60_000])
+    fleet.start_worker()
+    fleet.wait_for(job)
+    fleet.check_invariants(job)
+
+    def set_aside() -> bool:
+        return rabbit.queue_depths()[topology.unreadable] == (4, 0)
+
+    wait_until(set_aside, 30, "four messages to be set aside")
+    assert rabbit.queue_depths()[topology.bulk] == (0, 0)
+
+
+def test_a_message_that_the_broker_gave_up_becomes_a_result(
+    fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
+) -> None:
+    job = fleet.submit(pictures.urls("pictures", 1))
+    topology = Topology(fleet.folder.name, ())
+    with closing(pika.BlockingConnection(pika.URLParameters(rabbit.url))) as connection:
+        channel = connection.channel()
+        wait_until(lambda: channel.basic_get(topology.bulk)[0], 10, "the message")
+        channel.basic_nack(0, multiple=True, requeue=False)
+    fleet.start_worker()
+    fleet.wait_for(job)
+    fleet.check_invariants(job)
+    assert fleet.rows(job)[0]["code"] == "worker_crashed"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["before add_items", "after add_items", "before mark_published", "after mark_published", "after seal"],
+)
+def test_a_submission_killed_at_any_moment_goes_on_with_its_key(
+    fault: str, fleet: Fleet, pictures: PictureServer, tmp_path: Path
+) -> None:
+    urls = [*pictures.urls("missing", 2500), *pictures.urls("missing", 500)]
+    lives = tmp_path / "lives"
+    lives.mkdir()
+    (lives / "life").touch()
+    settings = {
+        "PYTHONPATH": f"{Path(__file__).with_name('inject')}:{Path(__file__).parents[2]}",
+        "SMARTSIGHT_TEST_FAULT": fault,
+        "SMARTSIGHT_TEST_LIVES": str(lives),
+    }
+    command = ("submit", fleet.write_list(urls), "--idempotency-key", "mine")
+    fleet.run(*command, status=-9, **settings)
+    job = int(fleet.run(*command, **settings)[0])
+    assert int(fleet.run(*command)[0]) == job
+    assert fleet.query("SELECT id, submitted, sealed FROM jobs") == [(job, 3000, True)]
+    refs = [ref for (ref,) in fleet.query("SELECT ref FROM items WHERE job_id = %s ORDER BY index", job)]
+    assert refs == urls
+    fleet.start_worker()
+    fleet.wait_for(job)
+    fleet.check_invariants(job)
+
+
+def test_a_key_is_not_taken_for_another_list(fleet: Fleet, pictures: PictureServer) -> None:
+    fleet.submit(pictures.urls("missing", 3), "--idempotency-key", "mine")
+    other = fleet.write_list(pictures.urls("missing", 4), "other.txt")
+    _, words = fleet.run("submit", other, "--idempotency-key", "mine", status=2)
+    assert "key_taken" in words
+
+
+def test_a_job_is_cancelled_within_seconds_and_keeps_what_was_done(
+    fleet: Fleet, pictures: PictureServer
+) -> None:
+    job = fleet.submit([*pictures.urls("pictures", 20), *pictures.urls("slow", 500)])
+    fleet.start_worker()
+    wait_until(lambda: fleet.done(job) >= 20, 60, "some results")
+    fleet.run("cancel", str(job))
+    assert fleet.state(job) == "cancelled"
+    fleet.check_invariants(job)
+    asked = sum(pictures.asked.values())
+    other = fleet.submit(pictures.urls("pictures", 10, start=20))
+    fleet.wait_for(other, patience=20)
+    assert sum(pictures.asked.values()) - asked < 10 + 200, "the cancelled job goes on"
+    states = [row["state"] for row in fleet.rows(job)]
+    assert states.count("succeeded") >= 20
+    assert set(states) == {"succeeded", "cancelled"}
+
+
+def test_a_job_over_its_budget_pauses_is_resumed_and_its_failures_are_tried_again(
+    fleet: Fleet, pictures: PictureServer
+) -> None:
+    urls = [*pictures.urls("missing", 60), *pictures.urls("error", 3), *pictures.urls("slow", 60)]
+    job = fleet.submit(urls, "--max-failure-rate", "0.5")
+    fleet.start_worker(SMARTSIGHT_RETRY_DELAYS="0.5", SMARTSIGHT_CONCURRENCY="4")
+    fleet.wait_for(job, "paused")
+    output, _ = fleet.run("jobs", str(job))
+    assert "images failed" in output
+    assert "http_404" in output
+    fleet.run("resume", str(job))
+    fleet.wait_for(job)
+    fleet.check_invariants(job)
+    _, words = fleet.run("retry", str(job))
+    assert "3 images are tried again" in words
+    fleet.wait_for(job)
+    fleet.check_invariants(job)
+    _, words = fleet.run("retry", str(job), "--code", "http_404")
+    assert "60 images are tried again" in words
+    fleet.wait_for(job)
+    fleet.check_invariants(job)
+    assert pictures.asked["/missing/0"] == 2
+    assert pictures.asked["/slow/0"] == 1
+    _, words = fleet.run("watch", str(job), status=1)
+    assert f"Job {job} is completed." in words

@@ -1,0 +1,207 @@
+"""Servers that die, hang, fill up, forget everything, or are cut off."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pika
+import pytest
+
+from shared.rabbitmq.topology import Topology
+from tests.servers.fleet import Fleet, stop
+from tests.servers.pictures import PictureServer
+from tests.servers.postgres import PostgresServer
+from tests.servers.processes import children_of, cpu_seconds
+from tests.servers.proxy import TcpProxy
+from tests.servers.rabbit import RabbitServer
+from tests.servers.waiting import wait_until
+
+
+def _check_all_succeeded(fleet: Fleet, job: int) -> None:
+    fleet.check_invariants(job)
+    assert fleet.query("SELECT DISTINCT state FROM results WHERE job_id = %s", job) == [("succeeded",)]
+
+
+def _half_done(fleet: Fleet, pictures: PictureServer, count: int = 100, **settings: str) -> int:
+    """Return a job that is being labelled."""
+    job = fleet.submit([*pictures.urls("pictures", count), *pictures.urls("slow", 40)])
+    fleet.start_worker(**settings)
+    wait_until(lambda: fleet.done(job) >= 10, 60, "the first results")
+    return job
+
+
+def test_a_broker_that_is_restarted_loses_nothing(
+    fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
+) -> None:
+    job = _half_done(fleet, pictures)
+    rabbit.stop()
+    rabbit.start()
+    fleet.wait_for(job)
+    _check_all_succeeded(fleet, job)
+
+
+def test_a_broker_that_is_killed_while_a_job_is_submitted_loses_nothing(
+    fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
+) -> None:
+    urls = pictures.urls("pictures", 3000)
+    with fleet.start("submit", fleet.write_list(urls), "--max-failure-rate", "1") as submitting:
+        assert submitting.stdout
+        job = int(submitting.stdout.readline())
+        wait_until(lambda: fleet.query("SELECT published FROM jobs WHERE id = %s", job)[0][0], 60, "a start")
+        rabbit.kill()
+        rabbit.start()
+        _, words = submitting.communicate(timeout=60)
+    assert submitting.returncode == 0, words
+    depth = rabbit.queue_depths()[Topology(fleet.folder.name, ()).bulk][0]
+    assert 3000 <= depth <= 5000, "what was confirmed is lost, or far too much was sent twice"
+    fleet.run("cancel", str(job))
+    fleet.check_invariants(job)
+
+
+def test_a_broker_that_forgot_everything_is_filled_again(
+    fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
+) -> None:
+    job = _half_done(fleet, pictures)
+    rabbit.kill()
+    rabbit.wipe()
+    rabbit.start()
+    fleet.wait_for(job)
+    _check_all_succeeded(fleet, job)
+
+
+@pytest.mark.parametrize("fault", ["queue_delete", "queue_purge"])
+def test_a_queue_that_an_operator_removes_is_made_and_filled_again(
+    fault: str, fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
+) -> None:
+    job = _half_done(fleet, pictures, count=300)
+    with closing(pika.BlockingConnection(pika.URLParameters(rabbit.url))) as connection:
+        getattr(connection.channel(), fault)(Topology(fleet.folder.name, ()).bulk)
+    fleet.wait_for(job)
+    _check_all_succeeded(fleet, job)
+
+
+def test_a_database_that_is_killed_and_comes_back_costs_nothing(
+    fleet: Fleet, pictures: PictureServer, postgres: PostgresServer
+) -> None:
+    job = _half_done(fleet, pictures)
+    postgres.kill()
+    family = [fleet.workers[0].pid, *children_of(fleet.workers[0].pid)]
+    before = cpu_seconds(family)
+    time.sleep(4)  # the outage itself: what is looked at is what the workers do meanwhile
+    assert cpu_seconds(family) - before < 2.0, "workers spin while the database is away"
+    assert fleet.workers[0].poll() is None
+    postgres.start()
+    fleet.wait_for(job)
+    _check_all_succeeded(fleet, job)
+    assert fleet.query("SELECT max(attempts) FROM results WHERE job_id = %s", job) == [(1,)]
+
+
+def test_a_worker_can_be_stopped_while_its_database_is_away(
+    fleet: Fleet, pictures: PictureServer, postgres: PostgresServer
+) -> None:
+    job = _half_done(fleet, pictures)
+    postgres.kill()
+    status = stop(fleet.workers[0], patience=90)
+    postgres.start()
+    assert status == 0
+    fleet.start_worker()
+    fleet.wait_for(job)
+    _check_all_succeeded(fleet, job)
+
+
+@pytest.fixture
+def broker_proxy(rabbit: RabbitServer) -> Iterator[TcpProxy]:
+    with closing(TcpProxy("127.0.0.1", rabbit.port)) as proxy:
+        yield proxy
+
+
+def _through(proxy: TcpProxy) -> str:
+    return f"amqp://guest:guest@127.0.0.1:{proxy.port}/%2F?heartbeat=4"
+
+
+@pytest.mark.parametrize("fault", ["blackhole", "reset", "delay"])
+def test_a_worker_that_is_cut_off_from_its_broker_takes_up_its_work_again(
+    fault: str, fleet: Fleet, pictures: PictureServer, broker_proxy: TcpProxy
+) -> None:
+    job = _half_done(fleet, pictures, SMARTSIGHT_BROKER_URL=_through(broker_proxy))
+    if fault == "delay":
+        broker_proxy.delay(0.5)
+    else:
+        getattr(broker_proxy, fault)()
+        away = "is away"
+        wait_until(lambda: away in fleet.words(), 30, "the worker to notice")
+        broker_proxy.pass_on()
+    fleet.wait_for(job)
+    _check_all_succeeded(fleet, job)
+
+
+def test_a_worker_that_is_cut_off_from_its_database_takes_up_its_work_again(
+    fleet: Fleet, pictures: PictureServer, postgres: PostgresServer
+) -> None:
+    with closing(TcpProxy("127.0.0.1", postgres.port)) as proxy:
+        through = fleet.database.replace(f":{postgres.port}", f":{proxy.port}")
+        job = _half_done(fleet, pictures, SMARTSIGHT_DATABASE_URL=f"{through}?connect_timeout=2")
+        proxy.reset()
+        wait_until(lambda: "waiting for the store" in fleet.words(), 30, "the worker to notice")
+        proxy.pass_on()
+        fleet.wait_for(job)
+    _check_all_succeeded(fleet, job)
+
+
+def test_an_alarm_of_the_broker_holds_up_submitting_but_not_labelling(
+    fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
+) -> None:
+    job = fleet.submit(pictures.urls("pictures", 40))
+    rabbit.ctl("set_disk_free_limit", "999GB")
+    try:
+        fleet.start_worker()
+        fleet.wait_for(job)
+        late = fleet.start("submit", fleet.write_list(pictures.urls("pictures", 40, start=40), "late.txt"))
+        assert late.stdout
+        other = int(late.stdout.readline())
+        recorded = "SELECT sealed FROM jobs WHERE id = %s"
+        wait_until(lambda: fleet.query(recorded, other)[0][0], 30, "the job to be recorded")
+        assert fleet.done(other) == 0
+    finally:
+        rabbit.ctl("set_disk_free_limit", "50MB")
+    with late:
+        late.communicate(timeout=60)
+    fleet.wait_for(other)
+    for done in (job, other):
+        _check_all_succeeded(fleet, done)
+
+
+def test_a_full_queue_holds_up_publishing_and_nothing_is_lost(
+    fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
+) -> None:
+    fleet.run("submit", fleet.write_list(pictures.urls("missing", 1)))  # makes the queues
+    bulk = Topology(fleet.folder.name, ()).bulk
+    rabbit.ctl("set_policy", "full", f"^{bulk}$", '{"max-length": 50}', "--apply-to", "queues")
+    try:
+        with fleet.start("submit", fleet.write_list(pictures.urls("pictures", 200))) as submitting:
+            assert submitting.stdout
+            job = int(submitting.stdout.readline())
+            wait_until(lambda: rabbit.queue_depths()[bulk][0] >= 50, 60, "a full queue")
+            fleet.start_worker()
+            fleet.wait_for(job)
+            submitting.communicate(timeout=60)
+        assert submitting.returncode == 0
+    finally:
+        rabbit.ctl("clear_policy", "full")
+    _check_all_succeeded(fleet, job)
+
+
+def test_a_host_that_hangs_longer_than_the_broker_waits_for_acks(
+    fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer, tmp_path: Path
+) -> None:
+    rabbit.ctl("eval", "application:set_env(rabbit, consumer_timeout, 10000).")
+    try:
+        job = fleet.submit([*pictures.urls("pictures", 20), pictures.url("hang", 1)])
+        fleet.start_worker(SMARTSIGHT_FETCH_TIMEOUT="25", SMARTSIGHT_RETRY_DELAYS="0.5")
+        fleet.wait_for(job, patience=200)
+    finally:
+        rabbit.ctl("eval", "application:set_env(rabbit, consumer_timeout, 1800000).")
+    fleet.check_invariants(job)
+    codes = [row["code"] for row in fleet.rows(job)]
+    assert codes == [None] * 20 + ["fetch_timeout"]
