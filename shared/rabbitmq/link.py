@@ -37,6 +37,7 @@ class Link:
         self._connection: Any = None
         self._channel: Any = None
         self._reason = ""
+        self._ready = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rabbitmq", daemon=True)
 
@@ -48,6 +49,10 @@ class Link:
     def is_open(self) -> bool:
         """Whether there is a channel now."""
         return self._channel is not None
+
+    def wait_open(self, seconds: float) -> bool:
+        """Wait until there is a channel; tell whether there is one."""
+        return self._ready.wait(seconds)
 
     def soon(self, function: Callable[[], None]) -> None:
         """Call a function in the thread of the connection; never, if the connection is lost before."""
@@ -114,6 +119,7 @@ class Link:
 
     def _forget(self) -> None:
         self._connection = self._channel = None
+        self._ready.clear()
         self._lost()
 
     def _on_open(self, connection: Any) -> None:
@@ -125,6 +131,7 @@ class Link:
         self._channel = channel
         _log.info("connected to %s", self._name)
         self._opened(channel)
+        self._ready.set()
 
     def _on_end(self, connection: Any, error: BaseException) -> None:
         self._reason = self._reason or reason_of(error)

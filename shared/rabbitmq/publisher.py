@@ -89,8 +89,9 @@ class RabbitPublisher:
             if self._channel is not None:
                 self._channel.queue_declare(self._topology.bulk, passive=True, callback=note)
 
-        self._link.soon(ask)
-        answered.wait(_ANSWER if self._link.is_open else 0)
+        if self._link.wait_open(_ANSWER):
+            self._link.soon(ask)
+            answered.wait(_ANSWER)
         return depths[0] if depths else None
 
     def close(self) -> None:
