@@ -8,8 +8,11 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 
+from commands.logs import log_as_json
 from commands.messages import say
+from commands.metrics import Metrics, metrics_of, shown
 from commands.parts import cores, open_store
 from commands.servers import check_broker, open_consumer, open_publisher, patiently
 from producer.dispatch import Dispatcher
@@ -41,6 +44,7 @@ def run(options: Namespace, settings: Settings) -> int:
     """Work until interrupted, and return 0 then; with ``--check`` return 0 if a worker here is well."""
     if options.check:
         return _check(options.check, settings)
+    log_as_json()
     stop = threading.Event()
     with ExitStack() as stack:
         stack.callback(stop.set)
@@ -69,12 +73,13 @@ def _run_fleet(options: Namespace, settings: Settings, stop: threading.Event) ->
     command += ["--concurrency", str(options.concurrency or settings.concurrency)]
     patiently(lambda: check_broker(settings), stop)
     with (
+        shown(settings.metrics_port) as metrics,
         _store(settings, stop) as store,
         open_publisher(settings) as publisher,
         open_consumer(settings, _DEAD_LETTERS_AT_ONCE, dead=True) as dead,
     ):
         supervisor = Supervisor(command, options.processes or cores(), settings.run_dir)
-        parts = _shared_parts(store, publisher, settings)
+        parts = _shared_parts(store, publisher, settings, metrics)
         parts += [lambda stop: read_dead_letters(store, dead, stop), supervisor.run]
         try:
             _run_parts(parts, publisher.close, stop)
@@ -86,13 +91,21 @@ def _run_child(options: Namespace, settings: Settings, stop: threading.Event) ->
     """Label in this process, with one core, until our parent ends or says so."""
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
     classifier = open_classifier(settings, settings.model, "auto", threads=1)
+    metrics = metrics_of(os.environ)
     with (
         _store(settings, stop) as store,
         open_publisher(settings) as publisher,
         open_consumer(settings, 2 * options.concurrency) as consumer,
     ):
-        worker = _Labelling(store, consumer, publisher, classifier, settings, options.concurrency, 1)
-        worker.run(stop, lambda: consumer.is_open and publisher.is_open)
+        sides = _Sides(consumer, publisher, metrics)
+        worker = _Labelling(store, sides, classifier, settings, options.concurrency, 1)
+
+        def is_ready() -> bool:
+            if metrics:
+                metrics.holds(consumer.oldest_unacked())
+            return consumer.is_open and publisher.is_open
+
+        worker.run(stop, is_ready)
 
 
 def _run_alone(options: Namespace, settings: Settings, stop: threading.Event) -> None:
@@ -101,20 +114,31 @@ def _run_alone(options: Namespace, settings: Settings, stop: threading.Event) ->
     concurrency = options.concurrency or settings.concurrency
     classifier = open_classifier(settings, settings.model, "auto", threads=count)
     broker = InProcessBroker()
-    with _store(settings, stop) as store:
+    with shown(settings.metrics_port) as metrics, _store(settings, stop) as store:
         for job in store.tended_jobs():
             store.publish_again(job.id)  # what an earlier process held in memory is gone
-        labelling = _Labelling(store, broker, broker, classifier, settings, concurrency, count)
-        parts = _shared_parts(store, broker, settings)
+        sides = _Sides(broker, broker, metrics)
+        labelling = _Labelling(store, sides, classifier, settings, concurrency, count)
+        parts = _shared_parts(store, broker, settings, metrics)
         parts.append(lambda stop: labelling.run(stop, lambda: True))
         _run_parts(parts, broker.close, stop)
 
 
-def _shared_parts(store: Store, publisher: Publisher, settings: Settings) -> list[Part]:
+def _shared_parts(
+    store: Store, publisher: Publisher, settings: Settings, metrics: Metrics | None
+) -> list[Part]:
     """Return what is done once for all processes of a worker."""
     dispatcher = Dispatcher(store, publisher, settings.queue_length)
-    tender = Tender(store, publisher, settings.sweep_after)
+    tender = Tender(store, publisher, settings.sweep_after, metrics)
     return [dispatcher.run, tender.run]
+
+
+class _Sides(NamedTuple):
+    """What a worker has around it, beside the store: the two sides of the broker, and who looks on."""
+
+    consumer: Consumer
+    publisher: Publisher
+    metrics: Metrics | None
 
 
 class _Labelling:
@@ -123,8 +147,7 @@ class _Labelling:
     def __init__(
         self,
         store: Store,
-        consumer: Consumer,
-        publisher: Publisher,
+        sides: _Sides,
         classifier: Classifier,
         settings: Settings,
         concurrency: int,
@@ -138,7 +161,15 @@ class _Labelling:
         fetcher = WebFetcher(settings.max_bytes, settings.fetch_timeout)
         plan = Plan(_TOP, concurrency, settings.retry_delays, _GRACE, patient=True)
         self._worker = Worker(
-            consumer, publisher, store, fetcher, self._open_model, self._cores, plan, pulse=self._pulse
+            sides.consumer,
+            sides.publisher,
+            store,
+            fetcher,
+            self._open_model,
+            self._cores,
+            plan,
+            sides.metrics,
+            self._pulse,
         )
 
     def run(self, stop: threading.Event, is_ready: Callable[[], bool]) -> None:

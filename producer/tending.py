@@ -62,6 +62,14 @@ class TendStore(Protocol):
         ...
 
 
+class TendObserver(Protocol):
+    """Is told how much there is to do."""
+
+    def waiting(self, in_broker: int | None, in_all: int) -> None:
+        """Note how many messages the broker holds, and how many items of running jobs have no result."""
+        ...
+
+
 @dataclass
 class _Watch:
     """Since when a job has stood still, and when it is next looked into."""
@@ -74,8 +82,15 @@ class _Watch:
 class Tender:
     """Looks after all jobs. Several may do so at once: whatever one of them does, another can repeat."""
 
-    def __init__(self, store: TendStore, publisher: Publisher, sweep_after: float) -> None:
+    def __init__(
+        self,
+        store: TendStore,
+        publisher: Publisher,
+        sweep_after: float,
+        observer: TendObserver | None = None,
+    ) -> None:
         self._store = store
+        self._observer = observer
         self._publisher = publisher
         self._sweep_after = sweep_after
         self._watches: dict[int, _Watch] = {}
@@ -93,6 +108,9 @@ class Tender:
         self._watches = {job.id: self._watches.get(job.id) or _Watch(-1, 0) for job in jobs}
         for job in jobs:
             self._look_after(job)
+        if self._observer:
+            backlog = sum(job.submitted - self._watches[job.id].done for job in jobs)
+            self._observer.waiting(self._publisher.depth(), backlog)
 
     def _look_after(self, job: Job) -> None:
         if job.state is JobState.CANCELLING:

@@ -57,6 +57,6 @@ def _result(store: DeadLetterStore, delivery: Delivery) -> Result | None:
     except UsageError:
         _log.warning("a dead letter of job %s, which the store does not know, is dropped", message.job_id)
         return None
-    _log.error("job %s, item %s: the broker gave it up", message.job_id, message.index)
+    _log.error("the broker gave an item up", extra={"job": message.job_id, "item": message.index})
     error = ItemError(Code.WORKER_CRASHED, "the broker delivered it too often, and gave it up")
     return failed(message, job.model_id, error, Evidence())

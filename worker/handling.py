@@ -78,7 +78,7 @@ class Handling:
         except (ItemError, ResourceError):
             raise
         except Exception as error:  # a defect of ours costs one item, with a report, and not the job
-            _log.exception("job %s, item %s: unexpected failure", message.job_id, message.index)
+            _log.exception("unexpected failure", extra={"job": message.job_id, "item": message.index})
             raise ItemError(Code.INTERNAL_ERROR, type(error).__name__) from error
 
     async def _classify(

@@ -77,7 +77,7 @@ class Saver:
         except ResourceError as error:
             if error.code is not Code.DATABASE_REFUSED:
                 raise
-            _log.error("job %s, item %s: the result is refused: %s", result.job_id, result.index, error)
+            _log.error("the result is refused: %s", error, extra={"job": result.job_id, "item": result.index})
             bare = replace(result, state=ItemState.FAILED, code=Code.INTERNAL_ERROR, class_ids=(), scores=())
             bare = replace(bare, detail="the database refused the result", evidence=Evidence())
             await self._patience.call(self._store.save, [bare])

@@ -53,7 +53,7 @@ class PictureServer:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                kind, number = self.path.strip("/").split("/")
+                kind, number = self.path.partition("?")[0].strip("/").split("/")
                 with pictures._lock:
                     pictures.asked[self.path] += 1
                     times = pictures.asked[self.path]

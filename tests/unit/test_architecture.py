@@ -25,6 +25,8 @@ _HOMES = {
     "keras": ("shared.classifier",),
     "aiohttp": ("worker.fetch_web",),
     "pika": ("shared.rabbitmq",),
+    "prometheus_client": ("commands.metrics",),
+    "pythonjsonlogger": ("commands.logs",),
     "tqdm": ("commands.progress",),
 }
 

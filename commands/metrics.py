@@ -1,0 +1,98 @@
+"""What Prometheus can read of a worker: its processes write files in one folder, its parent sums them up.
+
+https://prometheus.github.io/client_python/multiprocess/
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from shared.errors import Code
+from shared.items import Result
+
+#: Where prometheus_client keeps its files; it looks when it is imported.
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+#: Upper bounds of the histograms, in seconds.
+_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
+
+
+class Metrics:
+    """Counts what workers and dispatchers do; see ``worker.observing`` and ``producer.tending``."""
+
+    def __init__(self) -> None:
+        from prometheus_client import Counter, Gauge, Histogram
+
+        self._items = Counter("smartsight_items", "Items with a result", ["state", "code"])
+        self._reused = Counter("smartsight_reused", "Items that took labels known before")
+        self._retries = Counter("smartsight_retries", "Items put off until later", ["code"])
+        self._stages = Histogram(
+            "smartsight_stage_seconds", "Time that a stage took", ["stage"], buckets=_BUCKETS
+        )
+        self._unacked = Gauge(
+            "smartsight_oldest_unacked_seconds",
+            "Age of the oldest delivery in hand",
+            multiprocess_mode="livemax",
+        )
+        self._queue = Gauge("smartsight_queue_depth", "Messages ready", multiprocess_mode="mostrecent")
+        self._backlog = Gauge(
+            "smartsight_backlog_items",
+            "Items of running jobs without a result",
+            multiprocess_mode="mostrecent",
+        )
+
+    def took(self, stage: str, seconds: float) -> None:
+        """See ``Observer``."""
+        self._stages.labels(stage).observe(seconds)
+
+    def ended(self, result: Result) -> None:
+        """See ``Observer``."""
+        self._items.labels(result.state, result.code or "").inc()
+        if result.reused:
+            self._reused.inc()
+
+    def put_off(self, code: Code) -> None:
+        """See ``Observer``."""
+        self._retries.labels(code).inc()
+
+    def holds(self, seconds: float) -> None:
+        """Note the age of the oldest delivery that is neither acked nor handed back."""
+        self._unacked.set(seconds)
+
+    def waiting(self, in_broker: int | None, in_all: int) -> None:
+        """See ``TendObserver``."""
+        self._backlog.set(in_all)
+        if in_broker is not None:
+            self._queue.set(in_broker)
+
+
+def metrics_of(environment: Mapping[str, str]) -> Metrics | None:
+    """Return the metrics of this process if its parent shows them."""
+    return Metrics() if environment.get(FOLDER) else None
+
+
+@contextmanager
+def shown(port: int) -> Iterator[Metrics | None]:
+    """Show the metrics of this process and its children on a port; port 0 means nowhere."""
+    if not port:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="smartsight-metrics-") as folder:
+        os.environ[FOLDER] = folder
+        from prometheus_client import CollectorRegistry, start_http_server
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        server, thread = start_http_server(port, registry=registry)
+        try:
+            yield Metrics()
+        finally:
+            _end(server, thread)
+
+
+def _end(server: Any, thread: Any) -> None:
+    server.shutdown()
+    server.server_close()
+    thread.join()
