@@ -14,7 +14,7 @@ from shared.store.store import Job
 _log = logging.getLogger("smartsight.dispatcher")
 
 #: How long a job stays ours when we are not heard of, in seconds.
-_LEASE = 30.0
+_LEASE = 10.0
 #: Pause when there is nothing to publish, in seconds.
 _IDLE = 0.5
 #: Pause after the store failed, in seconds.

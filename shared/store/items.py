@@ -13,7 +13,6 @@ from shared.store.schema import items, jobs, results
 from shared.store.statements import insert_many_new
 
 _TAKING = (JobState.SUBMITTING, JobState.PAUSED)
-_SAME_ITEM = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.index)
 
 
 class Items:
@@ -43,15 +42,16 @@ class Items:
 
         Those with the same reference as an earlier item are not: they take its result.
         """
-        query = (
-            select(items.c.job_id, items.c.index, items.c.ref, items.c.custom_id)
-            .outerjoin(results, _SAME_ITEM & results.c.index.between(start, stop - 1))
-            .where(items.c.job_id == job_id, items.c.index.between(start, stop - 1))
-            .where(results.c.index.is_(None), items.c.original.is_(None))
-            .order_by(items.c.index)
-        )
+        span = items.c.index.between(start, stop - 1)
+        recorded = select(items.c.job_id, items.c.index, items.c.ref, items.c.custom_id)
+        recorded = recorded.where(items.c.job_id == job_id, span, items.c.original.is_(None))
+        finished = select(results.c.index)
+        finished = finished.where(results.c.job_id == job_id, results.c.index.between(start, stop - 1))
+        # Two walks along an index: for a join, Postgres may compare every item with every result.
         with self._database.read() as connection:
-            return [item_from(row) for row in connection.execute(query).mappings()]
+            done = set(connection.execute(finished).scalars())
+            rows = connection.execute(recorded.order_by(items.c.index)).mappings()
+            return [item_from(row) for row in rows if row["index"] not in done]
 
 
 def _extend(connection: Connection, job_id: int, submitted: int, digest: str) -> bool:

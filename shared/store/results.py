@@ -128,9 +128,7 @@ class Results:
         source = (
             select(*row.values())
             .join(jobs, jobs.c.id == items.c.job_id)
-            .outerjoin(results, _SAME_ITEM & results.c.index.between(start, stop - 1))
             .where(items.c.job_id == job_id, items.c.index.between(start, stop - 1))
-            .where(results.c.index.is_(None))
         )
         with self._database.write() as connection:
             _insert_from(connection, list(row), source)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pika
 import pytest
@@ -192,16 +191,23 @@ def test_a_full_queue_holds_up_publishing_and_nothing_is_lost(
     _check_all_succeeded(fleet, job)
 
 
+@pytest.fixture
+def impatient_rabbit(rabbit: RabbitServer) -> Iterator[None]:
+    """A broker that takes a message back after 5 s without an ack."""
+    rabbit.ctl("eval", "application:set_env(rabbit, consumer_timeout, 5000).")
+    rabbit.ctl("eval", "application:set_env(rabbit, channel_tick_interval, 500).")
+    yield
+    rabbit.ctl("eval", "application:set_env(rabbit, consumer_timeout, 1800000).")
+    rabbit.ctl("eval", "application:set_env(rabbit, channel_tick_interval, 60000).")
+
+
+@pytest.mark.usefixtures("impatient_rabbit")
 def test_a_host_that_hangs_longer_than_the_broker_waits_for_acks(
-    fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer, tmp_path: Path
+    fleet: Fleet, pictures: PictureServer
 ) -> None:
-    rabbit.ctl("eval", "application:set_env(rabbit, consumer_timeout, 10000).")
-    try:
-        job = fleet.submit([*pictures.urls("pictures", 20), pictures.url("hang", 1)])
-        fleet.start_worker(SMARTSIGHT_FETCH_TIMEOUT="25", SMARTSIGHT_RETRY_DELAYS="0.5")
-        fleet.wait_for(job, patience=200)
-    finally:
-        rabbit.ctl("eval", "application:set_env(rabbit, consumer_timeout, 1800000).")
+    job = fleet.submit([*pictures.urls("pictures", 20), pictures.url("hang", 1)])
+    fleet.start_worker(SMARTSIGHT_FETCH_TIMEOUT="12", SMARTSIGHT_RETRY_DELAYS="0.5")
+    fleet.wait_for(job)
     fleet.check_invariants(job)
-    codes = [row["code"] for row in fleet.rows(job)]
-    assert codes == [None] * 20 + ["fetch_timeout"]
+    assert [row["code"] for row in fleet.rows(job)] == [None] * 20 + ["fetch_timeout"]
+    assert "PRECONDITION_FAILED" in fleet.words(), "the broker never lost its patience"

@@ -32,7 +32,7 @@ def _succeeds(*arguments: str) -> bool:
 def postgres_container() -> Iterator[str]:
     """Yield the URL of a PostgreSQL."""
     _without_reaper()
-    from testcontainers.postgres import PostgresContainer
+    from testcontainers.community.postgres import PostgresContainer
 
     with PostgresContainer(_POSTGRES, driver="psycopg") as container:
         yield container.get_connection_url()
@@ -42,7 +42,7 @@ def postgres_container() -> Iterator[str]:
 def rabbitmq_container() -> Iterator[str]:
     """Yield the URL of a RabbitMQ."""
     _without_reaper()
-    from testcontainers.rabbitmq import RabbitMqContainer
+    from testcontainers.community.rabbitmq import RabbitMqContainer
 
     with RabbitMqContainer(_RABBITMQ) as container:
         host, port = container.get_container_host_ip(), container.get_exposed_port(5672)

@@ -103,6 +103,10 @@ class PostgresServer:
             raise RuntimeError("it does not run")
         return self._process
 
+    @property
+    def pid(self) -> int:
+        return self._running.pid
+
     def stop(self) -> None:
         """Stop the server in good order, without waiting for its clients to leave."""
         self.unpause()

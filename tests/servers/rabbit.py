@@ -109,6 +109,10 @@ class RabbitServer:
             raise RuntimeError("it does not run")
         return self._process
 
+    @property
+    def pid(self) -> int:
+        return self._running.pid
+
     def stop(self) -> None:
         """Stop the node in good order."""
         self.unpause()
