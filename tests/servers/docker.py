@@ -3,9 +3,11 @@
 import os
 import shutil
 import subprocess
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 _POSTGRES, _RABBITMQ = "postgres:17", "rabbitmq:4-management"
 _PATIENCE = 120
@@ -31,25 +33,41 @@ def _succeeds(*arguments: str) -> bool:
 @contextmanager
 def postgres_container() -> Iterator[str]:
     """Yield the URL of a PostgreSQL."""
-    _without_reaper()
-    from testcontainers.community.postgres import PostgresContainer
+    with _prepared():
+        from testcontainers.community.postgres import PostgresContainer
 
-    with PostgresContainer(_POSTGRES, driver="psycopg") as container:
+        container = PostgresContainer(_POSTGRES, driver="psycopg").start()
+    with _stopping(container):
         yield container.get_connection_url()
 
 
 @contextmanager
 def rabbitmq_container() -> Iterator[str]:
     """Yield the URL of a RabbitMQ."""
-    _without_reaper()
-    from testcontainers.community.rabbitmq import RabbitMqContainer
+    with _prepared():
+        from testcontainers.community.rabbitmq import RabbitMqContainer
 
-    with RabbitMqContainer(_RABBITMQ) as container:
+        container = RabbitMqContainer(_RABBITMQ).start()
+    with _stopping(container):
         host, port = container.get_container_host_ip(), container.get_exposed_port(5672)
         yield f"amqp://guest:guest@{host}:{port}/%2F"
 
 
-def _without_reaper() -> None:
-    # Its image may not be there; what we start we also stop.
+@contextmanager
+def _stopping(container: Any) -> Iterator[None]:
+    """Stop a container in the end."""
+    try:
+        yield
+    finally:
+        container.stop()
+
+
+@contextmanager
+def _prepared() -> Iterator[None]:
+    # The reaper's image may not be there; what we start we also stop.
     os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
     os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
+    with warnings.catch_warnings():
+        # testcontainers uses what it has itself deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
