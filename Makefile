@@ -42,6 +42,9 @@ bench: $(VENV)/.development ## measure: the figures of benchmarks/README.md
 	$(BIN)/python -m benchmarks.classify
 	$(BIN)/python -m benchmarks.accuracy
 	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.pipeline
+	$(BIN)/python -m benchmarks.submit
+	$(BIN)/python -m benchmarks.pages
 
 format: $(VENV)/.development ## format the code and mend what can be mended
 	$(BIN)/ruff format .
