@@ -13,7 +13,7 @@ COPY worker worker
 RUN pip install --no-cache-dir --constraint constraints.txt . \
     && smartsight model build lite0 \
     && pip uninstall --yes tensorflow keras h5py grpcio ml_dtypes libclang optree namex rich \
-    && find /opt/smartsight -name .lock -delete
+    && chmod --recursive a+rX /opt/smartsight
 
 FROM python:3.13-slim
 ENV PATH=/opt/venv/bin:$PATH \

@@ -5,7 +5,7 @@ import uuid
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack
 
 from commands.messages import say
 from commands.parts import open_store
@@ -76,69 +76,61 @@ class _OnlyUrls:
 
 def _submit(store: Store, job: Job, entries: Iterable[Entry], settings: Settings) -> int:
     """Record and publish at the same time; return how many items the job has."""
-    stop, recorded = threading.Event(), 0
-    with _publishing(store, job, settings, stop) as finish, Counting("recorded") as counting:
+    recorded = 0
+    with _Publishing(store, job.id, settings) as publishing, Counting("recorded") as counting:
         try:
-            for recorded in record(store, job, entries, stop):
+            for recorded in record(store, job, entries, publishing.stop):
                 counting.update(recorded)
         except ResourceError as error:
             if error.code is Code.SOURCE_CHANGED:
                 raise UsageError(Code.KEY_TAKEN, error.detail) from error
             raise
-        finish()
+        publishing.finish()
     return recorded
 
 
-@contextmanager
-def _publishing(store: Store, job: Job, settings: Settings, stop: threading.Event) -> Iterator["_Finish"]:
-    """Publish in a thread what is recorded; yield what waits until the queue is full or all is published."""
-    if not settings.broker_url:
-        yield _Finish(None)
-        return
-    with ThreadPoolExecutor(1) as thread, open_publisher(settings) as publisher:
-        finish = _Finish(None)
-        publishing = thread.submit(_publish, store, publisher, job.id, settings, finish.recorded, stop)
-        finish.publishing = publishing
+class _Publishing:
+    """Publishes in a thread what is recorded, where there is a broker."""
+
+    def __init__(self, store: Store, job_id: int, settings: Settings) -> None:
+        self.stop = threading.Event()
+        self._store = store
+        self._job_id = job_id
+        self._settings = settings
+        self._recorded = threading.Event()
+        self._stack = ExitStack()
+        self._running: Future[None] | None = None
+
+    def __enter__(self) -> "_Publishing":
+        if self._settings.broker_url:
+            thread = self._stack.enter_context(ThreadPoolExecutor(1))
+            publisher = self._stack.enter_context(open_publisher(self._settings))
+            self._stack.callback(self.stop.set)
+            self._running = thread.submit(self._run, publisher)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def finish(self) -> None:
+        """Wait until what is recorded, which is all now, is published, too, as far as there is room."""
+        self._recorded.set()
+        if self._running:
+            self._running.result()
+
+    def _run(self, publisher: Publisher) -> None:
+        dispatcher = Dispatcher(self._store, publisher, self._settings.queue_length)
         try:
-            yield finish
+            while not self.stop.is_set():
+                all_recorded = self._recorded.is_set()
+                if not dispatcher.publish([self._store.job(self._job_id)]):
+                    if all_recorded:
+                        return
+                    self._recorded.wait(_POLL)
+        except BrokerClosedError:
+            pass  # the workers' dispatcher goes on
         finally:
-            stop.set()
-            publisher.close()
-
-
-class _Finish:
-    """Says that all is recorded, and waits until it is published, too, as far as there is room."""
-
-    def __init__(self, publishing: "Future[None] | None") -> None:
-        self.publishing = publishing
-        self.recorded = threading.Event()
-
-    def __call__(self) -> None:
-        self.recorded.set()
-        if self.publishing:
-            self.publishing.result()
-
-
-def _publish(
-    store: Store,
-    publisher: Publisher,
-    job_id: int,
-    settings: Settings,
-    recorded: threading.Event,
-    stop: threading.Event,
-) -> None:
-    dispatcher = Dispatcher(store, publisher, settings.queue_length)
-    try:
-        while not stop.is_set():
-            all_recorded = recorded.is_set()
-            if not dispatcher.publish([store.job(job_id)]):
-                if all_recorded:
-                    return
-                recorded.wait(_POLL)
-    except BrokerClosedError:
-        pass  # the workers' dispatcher goes on
-    finally:
-        dispatcher.close()
+            dispatcher.close()
 
 
 def _report(store: Store, job: Job, filtered: _OnlyUrls, recorded: int, sources: list[str]) -> int:
