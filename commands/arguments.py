@@ -127,12 +127,19 @@ def _add_job_commands(commands: Any) -> None:
             _JOB_OPTIONS[name](parser)
 
 
+def _code(text: str) -> Code:
+    try:
+        return Code(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no code; docs/errors.md has them all") from None
+
+
 def _add_codes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--code",
         nargs="+",
         default=[],
-        choices=list(Code),
+        type=_code,
         metavar="CODE",
         help="only failures with these codes; without it, all whose cause may have passed",
     )

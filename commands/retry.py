@@ -12,7 +12,7 @@ from shared.settings import Settings
 
 def run(options: Namespace, settings: Settings) -> int:
     """Take back the failures with the codes named, or with those whose cause may have passed."""
-    codes = [Code(code) for code in options.code] or [code for code in Code if code.transient]
+    codes = options.code or [code for code in Code if code.transient]
     with open_store(settings) as store:
         job = store.job(options.job)
         if not store.reopen(job.id):

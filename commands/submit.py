@@ -38,7 +38,10 @@ def run(options: Namespace, settings: Settings) -> int:
         show(str(job.id))
         say(f"Job {job.id}: recording. Stopped, it goes on with --idempotency-key {key}")
         filtered = _OnlyUrls(reporting(read_sources(sources)))
-        recorded = _submit(store, job, filtered, settings)
+        try:
+            recorded = _submit(store, job, filtered, settings)
+        finally:
+            _drop_if_empty(store, job.id)
         return _report(store, job, filtered, recorded, options.sources)
 
 
@@ -133,12 +136,18 @@ class _Publishing:
             dispatcher.close()
 
 
+def _drop_if_empty(store: Store, job_id: int) -> None:
+    """End a job of which nothing was recorded; the same key begins anew."""
+    if not store.job(job_id).submitted:
+        store.release_key(job_id)
+        store.cancel(job_id)
+        store.complete(job_id)
+
+
 def _report(store: Store, job: Job, filtered: _OnlyUrls, recorded: int, sources: list[str]) -> int:
     if filtered.malformed:
         say(f"Malformed lines left out: {filtered.malformed}.")
     if not recorded:
-        store.cancel(job.id)
-        store.complete(job.id)
         raise ResourceError(Code.NOTHING_TO_LABEL, what_was_looked_for(sources))
     waiting = recorded - store.job(job.id).published
     rest = (

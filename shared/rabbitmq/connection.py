@@ -68,11 +68,10 @@ def declare(parameters: Any, topology: Topology) -> None:
 
 def reason_of(error: BaseException) -> str:
     """Return the cause of a failed connection in words: pika wraps it, and some of its errors say nothing."""
-    wrapped = getattr(error, "exceptions", None) or getattr(error, "exception", None)
-    if isinstance(wrapped, list | tuple):
-        wrapped = wrapped[-1]
-    if isinstance(wrapped, BaseException):
-        return reason_of(wrapped)
+    wrapped = [*getattr(error, "exceptions", ()), getattr(error, "exception", None), *error.args]
+    inner = next((cause for cause in reversed(wrapped) if isinstance(cause, BaseException)), None)
+    if inner is not None:
+        return reason_of(inner)
     if isinstance(error, socket.gaierror):
         return "its host name is not known"
     text = getattr(error, "reply_text", None) or getattr(error, "strerror", None) or str(error)
