@@ -136,7 +136,7 @@ class _JsonLines:
 
 
 class _Csv:
-    """Predictions are one column, as JSON."""
+    """Predictions are one column, as JSON; so are truth values."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._text = io.TextIOWrapper(stream, "utf-8", newline="", write_through=True)
@@ -146,7 +146,7 @@ class _Csv:
     def write(self, rows: list[Row]) -> None:
         for row in rows:
             predictions = json.dumps(row["predictions"], ensure_ascii=False)
-            self._table.writerow({**row, "predictions": predictions})
+            self._table.writerow({**row, "predictions": predictions, "reused": json.dumps(row["reused"])})
 
     def finish(self) -> None:
         self._text.detach()  # else it would close the stream, which is not ours

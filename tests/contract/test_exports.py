@@ -27,6 +27,7 @@ _ROWS: list[Row] = [
         "height": 480,
         "bytes": 12345,
         "sha256": "ab" * 32,
+        "reused": True,
     },
     {
         **dict.fromkeys(COLUMNS),
@@ -37,6 +38,7 @@ _ROWS: list[Row] = [
         "message": "There is no file at this path.",
         "predictions": [],
         "model": "lite0@1",
+        "reused": False,
     },
 ]
 
@@ -50,7 +52,7 @@ def _read_csv(path: Path) -> list[Row]:
     for row in csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8"), newline="")):
         values: dict[str, Any] = {name: text or None for name, text in row.items()}
         values |= {name: int(row[name]) for name in ("index", "width", "height", "bytes") if row[name]}
-        values["predictions"] = json.loads(row["predictions"])
+        values |= {name: json.loads(row[name]) for name in ("predictions", "reused")}
         rows.append(values)
     return rows
 
