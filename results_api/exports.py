@@ -85,13 +85,26 @@ def _translated(target: str) -> Iterator[None]:
 @contextmanager
 def _open(target: str) -> Iterator[IO[bytes]]:
     if target == STDOUT:
-        yield sys.stdout.buffer
+        with _standard_output() as stream:
+            yield stream
     elif _is_special(Path(target)):
         with Path(target).open("wb") as stream:
             yield stream
     else:
         with _replacing(Path(target)) as stream:
             yield stream
+
+
+@contextmanager
+def _standard_output() -> Iterator[IO[bytes]]:
+    try:
+        yield sys.stdout.buffer
+    except BrokenPipeError:
+        raise
+    except OSError:
+        # What is still buffered would be tried once more, and complained about, when Python exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 def _is_special(path: Path) -> bool:
