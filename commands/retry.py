@@ -18,6 +18,8 @@ def run(options: Namespace, settings: Settings) -> int:
         if not store.reopen(job.id):
             raise refused(job, "only what is recorded as a whole, and not cancelled, can be tried again")
         count = forget_failed(store, job, codes)
+        store.publish_again(job.id)
+        store.seal(job.id)
         if not count:
             store.complete(job.id)
         say(f"Job {job.id}: {count} images are tried again.")

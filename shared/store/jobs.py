@@ -164,11 +164,14 @@ class Jobs:
         return self._change(job_id, open_, state=JobState.CANCELLING, sealed=True, reason="")
 
     def reopen(self, job_id: int) -> bool:
-        """Run a sealed job again, for what has no result any more; tell whether it can."""
-        states = (JobState.RUNNING, JobState.PAUSED, JobState.COMPLETED)
-        can = jobs.c.sealed & jobs.c.state.in_(states)
-        change = {"state": JobState.RUNNING, "reason": "", "published": 0, "finished_at": None}
-        return self._change(job_id, can, **change)
+        """Run a job again, for what will have no result any more; tell whether it can.
+
+        Until it is sealed once more it cannot be completed: results are taken back meanwhile.
+        """
+        whole = jobs.c.sealed & jobs.c.state.in_((JobState.RUNNING, JobState.PAUSED, JobState.COMPLETED))
+        interrupted = jobs.c.sealed.is_(False) & (jobs.c.state == JobState.RUNNING)
+        change = {"state": JobState.RUNNING, "sealed": False, "reason": "", "finished_at": None}
+        return self._change(job_id, whole | interrupted, **change)
 
     def release_key(self, job_id: int) -> None:
         """Say that a job was delivered: the next one with its key is a new one."""

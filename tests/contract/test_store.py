@@ -374,13 +374,17 @@ def test_failed_items_are_run_again_by_cause(store: Store, job: Job) -> None:
     store.seal(job.id)
     store.save([_succeeded(job, 0), _failed(job, 1, Code.HTTP_5XX), _failed(job, 2)])
     assert store.complete(job.id)
-    assert store.forget_failed(job.id, [Code.HTTP_5XX], 0, 3) == 1
-    assert store.forget_failed(job.id, [Code.HTTP_5XX], 3, 9) == 1
-    assert _count(store.tallies(job.id)) == {("succeeded", None): 1, ("failed", "empty_file"): 1}
     assert store.reopen(job.id)
     assert (store.job(job.id).state, store.job(job.id).finished_at) == (JobState.RUNNING, None)
+    assert not store.complete(job.id), "completed while its results are being taken back"
+    assert store.forget_failed(job.id, [Code.HTTP_5XX], 0, 3) == 1
+    assert store.reopen(job.id), "a retry that was interrupted cannot be repeated"
+    assert store.forget_failed(job.id, [Code.HTTP_5XX], 3, 9) == 1
+    assert _count(store.tallies(job.id)) == {("succeeded", None): 1, ("failed", "empty_file"): 1}
+    store.seal(job.id)
     assert [item.index for item in store.pending(job.id, 0, 10)] == [1]
     store.save([_succeeded(job, 1)])
+    assert store.complete(job.id)
     assert _states(store, job)[3] == ("succeeded", True)
 
 

@@ -135,15 +135,19 @@ def test_a_worker_that_is_cut_off_from_its_broker_takes_up_its_work_again(
     _check_all_succeeded(fleet, job)
 
 
+@pytest.mark.parametrize("fault", ["reset", "delay"])
 def test_a_worker_that_is_cut_off_from_its_database_takes_up_its_work_again(
-    fleet: Fleet, pictures: PictureServer, postgres: PostgresServer
+    fault: str, fleet: Fleet, pictures: PictureServer, postgres: PostgresServer
 ) -> None:
     with closing(TcpProxy("127.0.0.1", postgres.port)) as proxy:
         through = fleet.database.replace(f":{postgres.port}", f":{proxy.port}")
         job = _half_done(fleet, pictures, SMARTSIGHT_DATABASE_URL=f"{through}?connect_timeout=2")
-        proxy.reset()
-        wait_until(lambda: "waiting for the store" in fleet.words(), 30, "the worker to notice")
-        proxy.pass_on()
+        if fault == "delay":
+            proxy.delay(0.2)
+        else:
+            proxy.reset()
+            wait_until(lambda: "waiting for the store" in fleet.words(), 30, "the worker to notice")
+            proxy.pass_on()
         fleet.wait_for(job)
     _check_all_succeeded(fleet, job)
 

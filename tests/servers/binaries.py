@@ -1,8 +1,10 @@
 """Where the servers' programs are on this machine, and how they get there."""
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,8 +49,20 @@ def _program(name: str, folders: Iterable[str]) -> Path:
 
 def ensure_local_binaries() -> None:
     """Install what is missing of PostgreSQL and RabbitMQ, or fail with the ways to get it."""
-    if _are_here():
-        return
+    with _one_at_a_time():
+        if not _are_here():
+            _install()
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Wait for other processes of the same test run: apt-get refuses to run twice at once."""
+    with Path(tempfile.gettempdir(), f"smartsight-tests-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _install() -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         pytest.fail(WAYS, pytrace=False)
     print("installing", *_PACKAGES)
