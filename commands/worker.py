@@ -1,6 +1,7 @@
 """`smartsight worker`: label what is submitted, with as many processes as there are cores."""
 
 import asyncio
+import logging
 import os
 import sys
 import threading
@@ -27,6 +28,8 @@ from worker.fetch_web import WebFetcher
 from worker.pulse import Pulse, beat, signs, trouble
 from worker.supervisor import Supervisor
 from worker.worker import Plan, Worker
+
+_log = logging.getLogger("smartsight.worker")
 
 #: Classes kept of each image.
 _TOP = 5
@@ -78,7 +81,9 @@ def _run_fleet(options: Namespace, settings: Settings, stop: threading.Event) ->
         open_publisher(settings) as publisher,
         open_consumer(settings, _DEAD_LETTERS_AT_ONCE, dead=True) as dead,
     ):
-        supervisor = Supervisor(command, options.processes or cores(), settings.run_dir)
+        count = options.processes or cores()
+        _log.info("working for %s, with processes: %s", store.name, count)
+        supervisor = Supervisor(command, count, settings.run_dir)
         parts = _shared_parts(store, publisher, settings, metrics)
         parts += [lambda stop: read_dead_letters(store, dead, stop), supervisor.run]
         try:
@@ -117,6 +122,7 @@ def _run_alone(options: Namespace, settings: Settings, stop: threading.Event) ->
     with shown(settings.metrics_port) as metrics, _store(settings, stop) as store:
         for job in store.tended_jobs():
             store.publish_again(job.id)  # what an earlier process held in memory is gone
+        _log.info("working for %s, alone: no broker is set", store.name)
         sides = _Sides(broker, broker, metrics)
         labelling = _Labelling(store, sides, classifier, settings, concurrency, count)
         parts = _shared_parts(store, broker, settings, metrics)

@@ -19,7 +19,8 @@ from tests.servers.waiting import wait_until
 
 def _check_all_succeeded(fleet: Fleet, job: int) -> None:
     fleet.check_invariants(job)
-    assert fleet.query("SELECT DISTINCT state FROM results WHERE job_id = %s", job) == [("succeeded",)]
+    ends = fleet.query("SELECT DISTINCT state, code, detail FROM results WHERE job_id = %s", job)
+    assert ends == [("succeeded", None, "")]
 
 
 def _half_done(fleet: Fleet, pictures: PictureServer, count: int = 100, **settings: str) -> int:
@@ -80,17 +81,18 @@ def test_a_queue_that_an_operator_removes_is_made_and_filled_again(
     _check_all_succeeded(fleet, job)
 
 
-def test_a_database_that_is_killed_and_comes_back_costs_nothing(
-    fleet: Fleet, pictures: PictureServer, postgres: PostgresServer
+@pytest.mark.parametrize(("fault", "mend"), [("kill", "start"), ("pause", "unpause")])
+def test_a_database_that_is_away_for_a_while_costs_nothing(
+    fault: str, mend: str, fleet: Fleet, pictures: PictureServer, postgres: PostgresServer
 ) -> None:
     job = _half_done(fleet, pictures)
-    postgres.kill()
+    getattr(postgres, fault)()
     family = [fleet.workers[0].pid, *children_of(fleet.workers[0].pid)]
     before = cpu_seconds(family)
     time.sleep(4)  # the outage itself: what is looked at is what the workers do meanwhile
     assert cpu_seconds(family) - before < 2.0, "workers spin while the database is away"
     assert fleet.workers[0].poll() is None
-    postgres.start()
+    getattr(postgres, mend)()
     fleet.wait_for(job)
     _check_all_succeeded(fleet, job)
     assert fleet.query("SELECT max(attempts) FROM results WHERE job_id = %s", job) == [(1,)]

@@ -38,7 +38,8 @@ def inject(tmp_path: Path) -> Inject:
 
 def _check_all_succeeded(fleet: Fleet, job: int) -> None:
     fleet.check_invariants(job)
-    assert fleet.query("SELECT DISTINCT state FROM results WHERE job_id = %s", job) == [("succeeded",)]
+    ends = fleet.query("SELECT DISTINCT state, code, detail FROM results WHERE job_id = %s", job)
+    assert ends == [("succeeded", None, "")]
 
 
 def _queues_are_empty(rabbit: RabbitServer, fleet: Fleet) -> None:
