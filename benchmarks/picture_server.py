@@ -26,6 +26,7 @@ def serve(paths: list[Path]) -> None:
         def log_message(self, *_: object) -> None:
             pass
 
+    ThreadingHTTPServer.request_queue_size = 512
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     print(server.server_address[1], flush=True)
     server.serve_forever()

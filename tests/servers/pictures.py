@@ -11,6 +11,12 @@ _SLOW = 0.5
 _HANG = 3600
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    #: A whole fleet calls at once; the default, 5, turns callers away.
+    request_queue_size = 512
+
+
 class PictureServer:
     """Serves ``/pictures/NUMBER`` and the like, and counts what it was asked for.
 
@@ -26,8 +32,7 @@ class PictureServer:
         self.asked: Counter[str] = Counter()
         self.hangs = _HANG
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 
