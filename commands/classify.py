@@ -11,7 +11,7 @@ from shared.classifier.catalogue import open_classifier
 from shared.classifier.classifier import Classifier, Prediction
 from shared.errors import ItemError
 from shared.settings import Settings
-from worker.fetch import FileFetcher
+from worker.fetching.fetcher import FileFetcher
 
 
 def run(options: Namespace, settings: Settings) -> int:

@@ -19,7 +19,7 @@ from results_api.rows import OrderedRows
 from shared.broker import InProcessBroker
 from shared.classifier.classifier import Classifier
 from shared.store.store import Store, Tally
-from worker.fetch import Fetcher
+from worker.fetching.fetcher import Fetcher
 from worker.worker import Plan, Worker
 
 #: Shorter than a fleet of workers would wait: somebody sits in front of this one.

@@ -10,7 +10,7 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     from shared.store.store import Store
-    from worker.fetch import SchemeFetcher
+    from worker.fetching.fetcher import SchemeFetcher
 
 
 def cores() -> int:
@@ -39,8 +39,8 @@ def open_store(settings: Settings) -> Iterator["Store"]:
 
 def make_fetcher(settings: Settings) -> "SchemeFetcher":
     """Return what fetches URLs and reads paths."""
-    from worker.fetch import FileFetcher, SchemeFetcher
-    from worker.fetch_web import WebFetcher
+    from worker.fetching.fetcher import FileFetcher, SchemeFetcher
+    from worker.fetching.web import WebFetcher
 
     web = WebFetcher(settings.max_bytes, settings.fetch_timeout)
     return SchemeFetcher(web, FileFetcher(settings.max_bytes))

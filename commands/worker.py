@@ -24,7 +24,7 @@ from shared.classifier.classifier import Classifier
 from shared.settings import Settings
 from shared.store.store import RecordedModel, Store
 from worker.dead_letters import read_dead_letters
-from worker.fetch_web import WebFetcher
+from worker.fetching.web import WebFetcher
 from worker.pulse import Pulse, beat, signs, trouble
 from worker.supervisor import Supervisor
 from worker.worker import Plan, Worker

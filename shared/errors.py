@@ -32,7 +32,7 @@ class Code(StrEnum):
     # Finding and fetching an image
     FILE_NOT_FOUND = "file_not_found", "There is no file at this path."
     FILE_UNREADABLE = "file_unreadable", "The file is there but cannot be read."
-    URL_NOT_ALLOWED = "url_not_allowed", "Only well-formed http and https URLs are fetched."
+    URL_NOT_ALLOWED = "url_not_allowed", "Only http and https URLs of public hosts are fetched."
     DNS_FAILED = "dns_failed", "The host name could not be resolved.", True
     CONNECT_FAILED = "connect_failed", "The host did not accept a connection.", True
     CONNECT_TIMEOUT = "connect_timeout", "The host did not answer in time.", True
@@ -48,6 +48,13 @@ class Code(StrEnum):
     HTTP_4XX = "http_4xx", "The host says that the request is wrong (HTTP 4xx)."
     HTTP_5XX = "http_5xx", "The host has an internal problem (HTTP 5xx).", True
     HTTP_UNEXPECTED = "http_unexpected", "The host answered with a status that carries no image."
+    HOST_DOWN = "host_down", "The host failed again and again, and was given up for a while.", True
+
+    # Leaving it out on purpose: the item is skipped, not failed
+    ROBOTS_DISALLOWED = "robots_disallowed", "The host's robots.txt asks robots not to fetch this URL."
+    OPTED_OUT = "opted_out", "The answer's X-Robots-Tag asks not to use this image."
+    HOST_BLOCKED = "host_blocked", "The host was blocked by `smartsight hosts block`."
+    PLACEHOLDER = "placeholder", "Many URLs of the host lead to these same bytes: a stand-in, not the image."
 
     # Decoding it
     TOO_MANY_BYTES = "too_many_bytes", "The file is larger than the byte limit."
@@ -58,6 +65,9 @@ class Code(StrEnum):
     IMAGE_TRUNCATED = "image_truncated", "The image breaks off before its end."
     IMAGE_CORRUPT = "image_corrupt", "The image is damaged and cannot be decoded."
     OUT_OF_MEMORY = "out_of_memory", "There was not enough memory to decode the image.", True
+    DECODER_CRASHED = "decoder_crashed", "The process that decoded the image died of it."
+    DECODER_TIMEOUT = "decoder_timeout", "Decoding the image took too long."
+    DECODER_OUT_OF_MEMORY = "decoder_out_of_memory", "Decoding the image takes more memory than is allowed."
 
     # Processing it
     WORKER_CRASHED = "worker_crashed", "The process that worked on the image died, again and again."
@@ -95,6 +105,10 @@ class Code(StrEnum):
     OUTPUT_UNWRITABLE = "output_unwritable", "The output cannot be written."
 
 
+#: Codes of items that were left out on purpose.
+SKIPPED = (Code.ROBOTS_DISALLOWED, Code.OPTED_OUT, Code.HOST_BLOCKED, Code.PLACEHOLDER)
+
+
 class SmartSightError(Exception):
     """A failure with a code; ``detail`` says what exactly, and where, in printable characters."""
 
@@ -110,7 +124,8 @@ class SmartSightError(Exception):
 class ItemError(SmartSightError):
     """One item gets no label.
 
-    ``http_status`` is the host's answer where there was one, ``retry_after`` how many seconds it asks for.
+    ``http_status`` and ``final_url`` are the host's answer where there was one, ``retry_after`` how many
+    seconds it asks for.
     """
 
     def __init__(
@@ -119,10 +134,12 @@ class ItemError(SmartSightError):
         detail: str = "",
         http_status: int | None = None,
         retry_after: float | None = None,
+        final_url: str | None = None,
     ) -> None:
         super().__init__(code, detail)
         self.http_status = http_status
         self.retry_after = retry_after
+        self.final_url = final_url
 
 
 class UsageError(SmartSightError):

@@ -57,6 +57,7 @@ class Evidence:
     format: str | None = None
     bytes: int | None = None
     sha256: str | None = None
+    host: str | None = None
     final_url: str | None = None
     http_status: int | None = None
     fetch_ms: float | None = None

@@ -13,7 +13,7 @@ from shared.broker import BrokerClosedError, Consumer, Delivery, Publisher
 from shared.classifier.classifier import Classification, Classifier
 from shared.errors import Code, ItemError, ResourceError
 from shared.items import Evidence, Message, Result
-from worker.fetch import Fetched, Fetcher
+from worker.fetching.fetcher import Fetched, Fetcher
 from worker.observing import Observer
 from worker.orders import Orders
 from worker.patience import Patience

@@ -12,7 +12,7 @@ from shared.broker import Consumer, Delivery, Publisher
 from shared.classifier.classifier import Classifier
 from shared.errors import ResourceError
 from shared.store.store import RecordedModel
-from worker.fetch import Fetcher
+from worker.fetching.fetcher import Fetcher
 from worker.handling import Handling
 from worker.observing import NoObserver, Observer
 from worker.orders import JobStore, Orders

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from shared.errors import Code, ItemError
-from worker.fetch import Fetcher, FileFetcher
-from worker.fetch_web import WebFetcher
+from worker.fetching.fetcher import Fetcher, FileFetcher
+from worker.fetching.web import WebFetcher
 
 _LIMIT = 1000
 

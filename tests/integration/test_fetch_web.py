@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 
 from shared.errors import Code, ItemError
-from worker.fetch import Fetched, FileFetcher, SchemeFetcher
-from worker.fetch_web import WebFetcher, code_of_status, retry_after
+from worker.fetching.fetcher import Fetched, FileFetcher, SchemeFetcher
+from worker.fetching.web import WebFetcher, code_of_status, retry_after
 
 _LIMIT = 1000
 _TIMEOUT = 0.5

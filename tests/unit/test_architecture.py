@@ -23,7 +23,7 @@ _HOMES = {
     "ai_edge_litert": ("shared.classifier",),
     "tensorflow": ("shared.classifier",),
     "keras": ("shared.classifier",),
-    "aiohttp": ("worker.fetch_web",),
+    "aiohttp": ("worker.fetching.web",),
     "pika": ("shared.rabbitmq",),
     "prometheus_client": ("commands.metrics",),
     "pythonjsonlogger": ("commands.logs",),

@@ -22,7 +22,7 @@ from shared.images import Picture
 from shared.items import ItemState, JobState, Message, Result
 from shared.store.store import Job, RecordedModel
 from tests.servers.waiting import wait_until
-from worker.fetch import Fetched, FileFetcher
+from worker.fetching.fetcher import Fetched, FileFetcher
 from worker.worker import Plan, Worker
 
 _PATIENCE = 10.0

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ItemError, printable
-from worker.fetch import Fetched
+from worker.fetching.fetcher import Fetched
 
 if TYPE_CHECKING:
     import aiohttp
