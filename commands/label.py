@@ -11,7 +11,7 @@ from pathlib import Path
 from commands.label_run import LabelRun
 from commands.lines import Lines
 from commands.messages import say
-from commands.parts import cores, make_fetcher, open_store
+from commands.parts import cores, open_store
 from commands.progress import done
 from commands.sources import open_sources, reporting, what_was_looked_for
 from commands.summary import all_succeeded, summary
@@ -67,7 +67,7 @@ def _finish(job_run: LabelRun, sources: Sources, settings: Settings, output: str
     started = time.monotonic()
     try:
         with _writer(output) as writer:
-            tallies = job_run.run(sources, make_fetcher(settings), settings.concurrency, writer)
+            tallies = job_run.run(sources, settings, writer)
     except KeyboardInterrupt:
         say(f"Stopped: {job_run.progress_now()}. The same command goes on.")
         raise

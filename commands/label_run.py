@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
-from commands.parts import cores
+from commands.parts import cores, make_sources, manners_of
 from commands.progress import Progress, done, show_progress
 from producer.publish import publish_all
 from producer.references import Sources, read_sources
@@ -18,8 +18,8 @@ from results_api.exports import RowWriter
 from results_api.rows import OrderedRows
 from shared.broker import InProcessBroker
 from shared.classifier.classifier import Classifier
+from shared.settings import Settings
 from shared.store.store import Store, Tally
-from worker.fetching.fetcher import Fetcher
 from worker.worker import Plan, Worker
 
 #: Shorter than a fleet of workers would wait: somebody sits in front of this one.
@@ -51,16 +51,22 @@ class LabelRun:
         """Say how far the job is."""
         return f"{done(self._store.tallies(self.job.id))} of {self._found.references} images done"
 
-    def run(self, sources: Sources, fetcher: Fetcher, concurrency: int, writer: RowWriter) -> list[Tally]:
+    def run(self, sources: Sources, settings: Settings, writer: RowWriter) -> list[Tally]:
         """Finish the job, write all its rows, and return how its items ended.
 
         When interrupted, or when a part fails, what is in hand is finished and stored first.
         """
         progress = show_progress(self._found.references, self.done_before)
-        plan = Plan(self._top, concurrency, _RETRY_DELAYS, _GRACE, patient=False)
+        plan = self._plan(settings)
         with ThreadPoolExecutor(cores()) as cpu, ThreadPoolExecutor(3) as threads:
             worker = Worker(
-                self._broker, self._broker, self._store, fetcher, lambda _: self._classifier, cpu, plan
+                self._broker,
+                self._broker,
+                self._store,
+                make_sources(settings),
+                lambda _: self._classifier,
+                cpu,
+                plan,
             )
             try:
                 recording = threads.submit(self._record, sources)
@@ -72,6 +78,18 @@ class LabelRun:
                 self._stop.set()
                 worker.stop()
                 self._broker.close()
+
+    def _plan(self, settings: Settings) -> Plan:
+        return Plan(
+            self._top,
+            settings.concurrency,
+            _RETRY_DELAYS,
+            _GRACE,
+            patient=False,
+            manners=manners_of(settings, _RETRY_DELAYS),
+            longest_request=settings.fetch_timeout,
+            only_job=self.job.id,
+        )
 
     def _record(self, sources: Sources) -> None:
         if not self.job.sealed:

@@ -1,8 +1,9 @@
 """Put the parts together: which adapter stands behind which boundary."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ResourceError
@@ -10,7 +11,9 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     from shared.store.store import Store
-    from worker.fetching.fetcher import SchemeFetcher
+    from worker.fetching.web import WebFetcher
+    from worker.frontier.conduct import Manners
+    from worker.worker import Sources
 
 
 def cores() -> int:
@@ -37,10 +40,30 @@ def open_store(settings: Settings) -> Iterator["Store"]:
         database.close()
 
 
-def make_fetcher(settings: Settings) -> "SchemeFetcher":
+def make_web(settings: Settings) -> "WebFetcher":
+    """Return what fetches URLs, and nothing from inside the network."""
+    from shared.images import Limits
+    from worker.fetching.guard import Guard
+    from worker.fetching.web import WebFetcher, WebLimits
+
+    guard = Guard(settings.ports, settings.own_hosts)
+    formats = frozenset(Limits(tiff=settings.tiff).formats)
+    limits = WebLimits(settings.max_bytes, settings.fetch_timeout, formats)
+    contact = f" (+{settings.contact})" if settings.contact else ""
+    return WebFetcher(guard, limits, f"SmartSightBot/{version('smartsight')}{contact}")
+
+
+def make_sources(settings: Settings) -> "Sources":
     """Return what fetches URLs and reads paths."""
     from worker.fetching.fetcher import FileFetcher, SchemeFetcher
-    from worker.fetching.web import WebFetcher
+    from worker.worker import Sources
 
-    web = WebFetcher(settings.max_bytes, settings.fetch_timeout)
-    return SchemeFetcher(web, FileFetcher(settings.max_bytes))
+    web = make_web(settings)
+    return Sources(SchemeFetcher(web, FileFetcher(settings.max_bytes)), web)
+
+
+def manners_of(settings: Settings, ladder: Sequence[float]) -> "Manners":
+    """Return how strangers' hosts are treated; one that fails is set aside for these seconds, by turns."""
+    from worker.frontier.conduct import Manners
+
+    return Manners(settings.host_connections, settings.host_delay, ladder)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from commands.logs import log_as_json
 from commands.messages import say
 from commands.metrics import Metrics, metrics_of, shown
-from commands.parts import cores, open_store
+from commands.parts import cores, make_web, manners_of, open_store
 from commands.servers import check_broker, open_consumer, open_publisher, patiently
 from producer.dispatch import Dispatcher
 from producer.tending import Tender
@@ -24,10 +24,9 @@ from shared.classifier.classifier import Classifier
 from shared.settings import Settings
 from shared.store.store import RecordedModel, Store
 from worker.dead_letters import read_dead_letters
-from worker.fetching.web import WebFetcher
 from worker.pulse import Pulse, beat, signs, trouble
 from worker.supervisor import Supervisor
-from worker.worker import Plan, Worker
+from worker.worker import Plan, Sources, Worker
 
 _log = logging.getLogger("smartsight.worker")
 
@@ -135,7 +134,7 @@ def _shared_parts(
 ) -> list[Part]:
     """Return what is done once for all processes of a worker."""
     dispatcher = Dispatcher(store, publisher, settings.queue_length)
-    tender = Tender(store, publisher, settings.sweep_after, metrics)
+    tender = Tender(store, publisher, settings.sweep_after, settings.placeholder_urls, metrics)
     return [dispatcher.run, tender.run]
 
 
@@ -164,13 +163,21 @@ class _Labelling:
         self._threads = threads
         self._pulse = Pulse()
         self._cores = ThreadPoolExecutor(threads)
-        fetcher = WebFetcher(settings.max_bytes, settings.fetch_timeout)
-        plan = Plan(_TOP, concurrency, settings.retry_delays, _GRACE, patient=True)
+        web = make_web(settings)
+        plan = Plan(
+            _TOP,
+            concurrency,
+            settings.retry_delays,
+            _GRACE,
+            patient=True,
+            manners=manners_of(settings, settings.retry_delays),
+            longest_request=settings.fetch_timeout,
+        )
         self._worker = Worker(
             sides.consumer,
             sides.publisher,
             store,
-            fetcher,
+            Sources(web, web),
             self._open_model,
             self._cores,
             plan,

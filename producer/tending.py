@@ -53,6 +53,10 @@ class TendStore(Protocol):
         """See ``Store``."""
         ...
 
+    def set_placeholders_aside(self, job_id: int, urls: int) -> int:
+        """See ``Store``."""
+        ...
+
     def settle_duplicates(self, job_id: int) -> None:
         """See ``Store``."""
         ...
@@ -87,12 +91,14 @@ class Tender:
         store: TendStore,
         publisher: Publisher,
         sweep_after: float,
+        placeholder_urls: int,
         observer: TendObserver | None = None,
     ) -> None:
         self._store = store
         self._observer = observer
         self._publisher = publisher
         self._sweep_after = sweep_after
+        self._placeholder_urls = placeholder_urls
         self._watches: dict[int, _Watch] = {}
 
     def run(self, stop: threading.Event) -> None:
@@ -124,6 +130,7 @@ class Tender:
             self._store.pause(job.id, reason)
             _log.warning("job %s pauses: %s", job.id, reason)
         elif job.sealed and done >= job.submitted:
+            self._store.set_placeholders_aside(job.id, self._placeholder_urls)
             self._store.complete(job.id)
         elif job.sealed and job.published >= job.submitted:
             self._wake(job, self._watches[job.id])

@@ -48,6 +48,15 @@ class Code(StrEnum):
     HTTP_4XX = "http_4xx", "The host says that the request is wrong (HTTP 4xx)."
     HTTP_5XX = "http_5xx", "The host has an internal problem (HTTP 5xx).", True
     HTTP_UNEXPECTED = "http_unexpected", "The host answered with a status that carries no image."
+    ENCODING_UNSUPPORTED = (
+        "encoding_unsupported",
+        "The host packed the image (Content-Encoding), though asked not to.",
+    )
+    ROBOTS_UNAVAILABLE = (
+        "robots_unavailable",
+        "The host's robots.txt cannot be had, so nothing may be fetched.",
+        True,
+    )
     HOST_DOWN = "host_down", "The host failed again and again, and was given up for a while.", True
 
     # Leaving it out on purpose: the item is skipped, not failed

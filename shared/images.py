@@ -58,6 +58,11 @@ class Limits:
     max_pixels: int = 64_000_000
     tiff: bool = False
 
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats that are taken, as Pillow names them."""
+        return (*_FORMATS, "TIFF") if self.tiff else _FORMATS
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -117,8 +122,7 @@ def _translated(data: bytes) -> Iterator[None]:
 
 
 def _open(data: bytes, limits: Limits) -> Image.Image:
-    formats = (*_FORMATS, "TIFF") if limits.tiff else _FORMATS
-    return Image.open(BytesIO(data), formats=formats)
+    return Image.open(BytesIO(data), formats=limits.formats)
 
 
 def _unidentified(data: bytes) -> ItemError:

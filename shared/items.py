@@ -65,6 +65,15 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Validators:
+    """What an answer may be asked for with again (RFC 9110, section 8.8), and where it came from."""
+
+    final_url: str
+    etag: str | None
+    last_modified: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The outcome of an item, for good: its best classes, or the code of its failure.
 
@@ -84,6 +93,8 @@ class Result:
     evidence: Evidence = Evidence()
     #: Whether the labels are those of another item with the same bytes, or the same reference.
     reused: bool = False
+    #: The reference, and what to ask for it with the next time, where the host gave anything.
+    revisit: tuple[str, Validators] | None = None
 
 
 def now() -> datetime:

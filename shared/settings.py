@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -13,6 +14,11 @@ import platformdirs
 from shared.errors import Code, UsageError
 
 _PREFIX = "SMARTSIGHT_"
+_PORTS = range(1, 65536)
+_OWN_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s\[\]:/@]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
+
+#: A host name and a port.
+Place = tuple[str, int]
 
 
 def _cache_dir() -> Path:
@@ -61,8 +67,20 @@ class Settings:
     tiff: bool = False
     #: Images fetched at the same time.
     concurrency: int = 32
-    #: Longest time to fetch one image, in seconds.
+    #: Longest time for one request, in seconds.
     fetch_timeout: float = 20.0
+    #: A page or address by which people can reach whoever runs this robot; it is told to every host.
+    contact: str = ""
+    #: Ports that strangers' URLs may name.
+    ports: tuple[int, ...] = (80, 443)
+    #: Hosts and ports of our own, which may lie inside the network and need not be spared.
+    own_hosts: tuple[Place, ...] = ()
+    #: How many connections a stranger's host gets at a time, from all workers together.
+    host_connections: int = 2
+    #: Seconds between two requests to a stranger's host, from all workers together.
+    host_delay: float = 0.25
+    #: From how many URLs of one host the same bytes are taken for a stand-in, and not for an image.
+    placeholder_urls: int = 5
 
     @property
     def store_url(self) -> str:
@@ -87,6 +105,8 @@ def _variable(name: str) -> str:
 def _parse(name: str, kind: Any, text: str) -> Any:
     try:
         value = _PARSERS.get(kind, kind)(text)
+        if name == "contact" and not (text.isascii() and text.isprintable()):
+            raise ValueError("say a URL or a mail address")
         if kind in (int, float) and not 0 < value < math.inf:
             raise ValueError("not a number above zero")
     except ValueError as error:
@@ -109,4 +129,28 @@ def _delays(text: str) -> tuple[float, ...]:
     return delays
 
 
-_PARSERS: dict[Any, Callable[[str], Any]] = {bool: _boolean, tuple[float, ...]: _delays}
+def _ports(text: str) -> tuple[int, ...]:
+    ports = tuple(int(word) for word in text.split(","))
+    if not all(port in _PORTS for port in ports):
+        raise ValueError("say ports from 1 to 65535, with commas between them")
+    return ports
+
+
+def _places(text: str) -> tuple[Place, ...]:
+    """Return hosts and ports; a host without a port stands for both of the web."""
+    places: list[Place] = []
+    for word in text.split(","):
+        match = _OWN_HOST.fullmatch(word.strip())
+        if match is None or (match[2] and int(match[2]) not in _PORTS):
+            raise ValueError("say HOST:PORT or HOST, with commas between them")
+        host = match[1].strip("[]").lower()
+        places += [(host, int(match[2]))] if match[2] else [(host, 80), (host, 443)]
+    return tuple(places)
+
+
+_PARSERS: dict[Any, Callable[[str], Any]] = {
+    bool: _boolean,
+    tuple[float, ...]: _delays,
+    tuple[int, ...]: _ports,
+    tuple[Place, ...]: _places,
+}

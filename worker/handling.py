@@ -9,19 +9,25 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from shared.broker import BrokerClosedError, Consumer, Delivery, Publisher
+from shared.broker import BrokerClosedError, Delivery, Publisher
 from shared.classifier.classifier import Classification, Classifier
-from shared.errors import Code, ItemError, ResourceError
+from shared.errors import Code, ItemError, ResourceError, printable
+from shared.hosts import host_of
 from shared.items import Evidence, Message, Result
-from worker.fetching.fetcher import Fetched, Fetcher
+from shared.store.store import KnownAnswer
+from worker.fetching.fetcher import Fetched, NotModified, Redirected
+from worker.frontier.frontier import Frontier, PostponedError, Turn
+from worker.frontier.line import Errand
 from worker.observing import Observer
 from worker.orders import Orders
 from worker.patience import Patience
 from worker.pulse import Pulse
 from worker.results import Labels, failed, succeeded
 from worker.reuse import KnownImages
+from worker.revisiting import KnownUrls, unchanged_evidence
 from worker.saving import Saver
 from worker.suspects import Suspects
+from worker.visiting import Visitor
 
 T = TypeVar("T")
 
@@ -36,11 +42,12 @@ class Handling:
     before the second, third, ... attempt; after the last one a transient failure is final.
     """
 
-    consumer: Consumer
+    frontier: Frontier
     publisher: Publisher
-    fetcher: Fetcher
+    visitor: Visitor
     orders: Orders
     known: KnownImages
+    known_urls: KnownUrls
     suspects: Suspects
     saver: Saver
     patience: Patience
@@ -50,37 +57,69 @@ class Handling:
     top: int
     retry_delays: Sequence[float]
 
-    async def handle(self, delivery: Delivery) -> None:
-        """Bring one delivery to its end: a result that is on its way to the store, or another attempt."""
-        message = delivery.message
-        model_id = await self.orders.model_of(message)
+    async def handle(self, turn: Turn) -> None:
+        """Bring one delivery on: to a result that is on its way to the store, or back into line."""
+        delivery = turn.errand.delivery
+        model_id = await self.orders.model_of(delivery.message)
         if model_id is None:
-            self.consumer.ack(delivery)
+            self.frontier.receipts.ack(delivery)
             return
         try:
-            result = await self._label(delivery, model_id)
+            result = await self._label(turn, model_id)
+        except PostponedError:
+            self.frontier.postpone(turn.errand, turn.line.host if turn.line else "")
+            return
         except ItemError as error:
-            if error.code.transient and message.attempt <= len(self.retry_delays):
-                await self._retry(delivery, error)
+            if self._may_retry(delivery.message, error):
+                await self._retry(turn, error)
                 return
-            result = failed(message, model_id, error, Evidence(http_status=error.http_status))
-        await self.saver.save(delivery, result)
+            result = failed(delivery.message, model_id, error, _evidence_of(turn, error))
+        if result is not None:
+            await self.saver.save(delivery, result)
 
-    async def _label(self, delivery: Delivery, model_id: int) -> Result:
-        message = delivery.message
+    async def _label(self, turn: Turn, model_id: int) -> Result | None:
+        """Return the result, or None if a redirect leads on."""
+        message = turn.errand.delivery.message
         try:
             classifier = await self.orders.classifier(model_id)
-            started = time.monotonic()
-            fetched = await self.fetcher.fetch(message.ref)
-            seconds = time.monotonic() - started
-            self.observer.took("fetch", seconds)
-            content, evidence = await self._on_a_core(_read, fetched, seconds)
-            return await self._classify(delivery, model_id, classifier, content, evidence)
-        except (ItemError, ResourceError):
+            known = await self.known_urls.find(model_id, message.ref)
+            answer = await self.visitor.visit(turn, known.validators if known else None)
+            self.observer.took("fetch", turn.seconds())
+            if isinstance(answer, Redirected):
+                self.frontier.put(replace(turn.errand, url=answer.url, hops=turn.errand.hops + 1))
+                return None
+            if isinstance(answer, NotModified):
+                return self._unchanged(turn, model_id, known)
+            return await self._classify_fetched(turn, model_id, classifier, answer)
+        except (ItemError, ResourceError, PostponedError):
             raise
         except Exception as error:  # a defect of ours costs one item, with a report, and not the job
             _log.exception("unexpected failure", extra={"job": message.job_id, "item": message.index})
             raise ItemError(Code.INTERNAL_ERROR, type(error).__name__) from error
+
+    def _unchanged(self, turn: Turn, model_id: int, known: KnownAnswer | None) -> Result:
+        """Return the result of an image that is still what it was."""
+        assert known is not None, "nobody was asked whether it was modified"
+        message = turn.errand.delivery.message
+        evidence = unchanged_evidence(known, host_of(message.ref), _milliseconds(turn.seconds()))
+        labels = Labels.of_result(known.result)
+        return succeeded(message, model_id, labels, self.top, evidence, reused=True)
+
+    async def _classify_fetched(
+        self, turn: Turn, model_id: int, classifier: Classifier, fetched: Fetched
+    ) -> Result:
+        delivery, fetch_ms = turn.errand.delivery, _milliseconds(turn.seconds())
+        turn.close()  # the host is free for the next one while this one is worked on
+        content, evidence = await self._on_a_core(_read, fetched, delivery.message.ref, fetch_ms)
+        result = await self._classify(delivery, model_id, classifier, content, evidence)
+        if fetched.validators is None:
+            return result
+        return replace(result, revisit=(delivery.message.ref, fetched.validators))
+
+    def _may_retry(self, message: Message, error: ItemError) -> bool:
+        """Tell whether an attempt is left; for a host that was given up it would be one for nothing."""
+        left = message.attempt <= len(self.retry_delays)
+        return left and error.code.transient and error.code is not Code.HOST_DOWN
 
     async def _classify(
         self, delivery: Delivery, model_id: int, classifier: Classifier, content: bytes, evidence: Evidence
@@ -108,17 +147,24 @@ class Handling:
         evidence = replace(evidence, label_ms=label_ms)
         return succeeded(message, model_id, labels, self.top, evidence, reused)
 
-    async def _retry(self, delivery: Delivery, error: ItemError) -> None:
-        message = delivery.message
-        asked = max(self.retry_delays[message.attempt - 1], error.retry_after or 0)
-        again = replace(message, attempt=message.attempt + 1)
-        delay = next((delay for delay in self.retry_delays if delay >= asked), self.retry_delays[-1])
-        try:
-            await self.patience.call(self._publish, again, delay)
-        except BrokerClosedError:
-            return
+    async def _retry(self, turn: Turn, error: ItemError) -> None:
+        """Put a delivery off: into the line of its host if that wants a pause, else to the broker."""
+        delivery = turn.errand.delivery
+        again = replace(delivery.message, attempt=delivery.message.attempt + 1)
+        if turn.line is not None and (error.code is Code.RATE_LIMITED or error.http_status == 503):
+            waiting = Errand(replace(delivery, message=again), again.ref)
+            self.frontier.postpone_retry(waiting, turn.line.host)
+        else:
+            try:
+                await self.patience.call(self._publish, again, self._delay(delivery.message, error))
+            except BrokerClosedError:
+                return
+            self.frontier.receipts.ack(delivery)
         self.observer.put_off(error.code)
-        self.consumer.ack(delivery)
+
+    def _delay(self, message: Message, error: ItemError) -> float:
+        asked = max(self.retry_delays[message.attempt - 1], error.retry_after or 0)
+        return next((delay for delay in self.retry_delays if delay >= asked), self.retry_delays[-1])
 
     def _publish(self, message: Message, delay: float) -> None:
         self.publisher.publish([message], delay)
@@ -131,14 +177,25 @@ class Handling:
         return await asyncio.get_running_loop().run_in_executor(self.cores, work)
 
 
-def _read(fetched: Fetched, fetch_seconds: float) -> tuple[bytes, Evidence]:
+def _read(fetched: Fetched, ref: str, fetch_ms: float) -> tuple[bytes, Evidence]:
     content = fetched.read()
     return content, Evidence(
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
+        host=host_of(ref),
         final_url=fetched.final_url,
         http_status=fetched.http_status,
-        fetch_ms=_milliseconds(fetch_seconds),
+        fetch_ms=fetch_ms,
+    )
+
+
+def _evidence_of(turn: Turn, error: ItemError) -> Evidence:
+    """Return what is known of a request that led to no image."""
+    return Evidence(
+        host=host_of(turn.errand.delivery.message.ref),
+        final_url=printable(error.final_url) if error.final_url else None,
+        http_status=error.http_status,
+        fetch_ms=_milliseconds(turn.seconds()) or None,
     )
 
 

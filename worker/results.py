@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from shared.classifier.classifier import Classification
-from shared.errors import ItemError
+from shared.errors import SKIPPED, ItemError
 from shared.items import Evidence, ItemState, Message, Result, now
 
 #: Decimals of a stored score.
@@ -53,8 +53,9 @@ def succeeded(
 
 
 def failed(message: Message, model_id: int, error: ItemError, evidence: Evidence) -> Result:
-    """Return the result of an item that gets no label."""
-    result = _result(message, model_id, ItemState.FAILED, evidence)
+    """Return the result of an item that gets no label: it was left out on purpose, or it failed."""
+    state = ItemState.SKIPPED if error.code in SKIPPED else ItemState.FAILED
+    result = _result(message, model_id, state, evidence)
     return replace(result, code=error.code, detail=error.detail)
 
 

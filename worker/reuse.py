@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
 from shared.items import Result
+from worker.gathering import Gathered
 from worker.patience import Patience
 from worker.results import Labels
 
@@ -29,10 +30,8 @@ class KnownImages:
 
     def __init__(self, store: LabelStore, patience: Patience) -> None:
         self._store = store
-        self._patience = patience
+        self._stored = Gathered(patience, self._look_up)
         self._recent: OrderedDict[Key, asyncio.Future[Labels | None]] = OrderedDict()
-        self._asked: dict[Key, asyncio.Future[Labels | None]] = {}
-        self._asking: asyncio.Task[None] | None = None
 
     async def labels(
         self, key: Key, enough: int, classify: Callable[[], Awaitable[Labels]]
@@ -50,7 +49,7 @@ class KnownImages:
         self._remember(key, future)
         labels: Labels | None = None
         try:
-            known = await self._find(key)
+            known = await self._stored.find(key)
             reused = known is not None and len(known.class_ids) >= enough
             labels = known if known is not None and reused else await classify()
             return labels, reused
@@ -65,25 +64,10 @@ class KnownImages:
         if len(self._recent) > _REMEMBERED:
             self._recent.popitem(last=False)
 
-    async def _find(self, key: Key) -> Labels | None:
-        asked = self._asked.setdefault(key, asyncio.get_running_loop().create_future())
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask())
-        return await asyncio.shield(asked)
-
-    async def _ask(self) -> None:
-        """Look up what is asked, and what is asked meanwhile, until nothing is."""
-        while self._asked:
-            asked, self._asked = self._asked, {}
-            try:
-                for model_id in {model_id for model_id, _ in asked}:
-                    digests = [digest for model, digest in asked if model == model_id]
-                    found = await self._patience.call(self._store.labelled, model_id, digests)
-                    for digest in digests:
-                        result = found.get(digest)
-                        labels = None if result is None else Labels.of_result(result)
-                        asked[model_id, digest].set_result(labels)
-            except Exception as error:
-                for future in asked.values():
-                    if not future.done():
-                        future.set_exception(error)
+    def _look_up(self, keys: Collection[Key]) -> dict[Key, Labels]:
+        found: dict[Key, Labels] = {}
+        for model_id in {model_id for model_id, _ in keys}:
+            digests = [digest for model, digest in keys if model == model_id]
+            for digest, result in self._store.labelled(model_id, digests).items():
+                found[model_id, digest] = Labels.of_result(result)
+        return found

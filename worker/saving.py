@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Protocol
 
-from shared.broker import Consumer, Delivery
+from shared.broker import Delivery
 from shared.errors import Code, ResourceError
 from shared.items import Evidence, ItemState, Result
 from worker.observing import Observer
@@ -29,14 +29,22 @@ class ResultStore(Protocol):
         ...
 
 
+class Receipts(Protocol):
+    """What acks a delivery, wherever it came from."""
+
+    def ack(self, delivery: Delivery) -> None:
+        """See ``Consumer``."""
+        ...
+
+
 class Saver:
     """Takes results from many tasks and commits them in few transactions."""
 
     def __init__(
-        self, store: ResultStore, consumer: Consumer, patience: Patience, observer: Observer
+        self, store: ResultStore, receipts: Receipts, patience: Patience, observer: Observer
     ) -> None:
         self._store = store
-        self._consumer = consumer
+        self._receipts = receipts
         self._patience = patience
         self._observer = observer
         self._inbox: asyncio.Queue[tuple[Delivery, Result] | None] = asyncio.Queue(4 * _BATCH)
@@ -58,7 +66,7 @@ class Saver:
                 await self._save([result for _, result in batch])
                 self._observer.took("save", time.monotonic() - started)
                 for delivery, result in batch:
-                    self._consumer.ack(delivery)
+                    self._receipts.ack(delivery)
                     self._observer.ended(result)
 
     async def _save(self, results: list[Result]) -> None:

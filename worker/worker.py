@@ -5,22 +5,29 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from shared.broker import Consumer, Delivery, Publisher
+from shared.broker import Consumer, Publisher
 from shared.classifier.classifier import Classifier
 from shared.errors import ResourceError
 from shared.store.store import RecordedModel
 from worker.fetching.fetcher import Fetcher
+from worker.frontier.conduct import Manners
+from worker.frontier.frontier import Frontier, Turn
+from worker.frontier.line import Errand
+from worker.frontier.turns import FrontierPlan, HostStore
 from worker.handling import Handling
 from worker.observing import NoObserver, Observer
 from worker.orders import JobStore, Orders
 from worker.patience import Patience
 from worker.pulse import Pulse
 from worker.reuse import KnownImages, LabelStore
+from worker.revisiting import AnswerStore, KnownUrls
+from worker.robots_book import RobotsBook, RobotsStore, Web
 from worker.saving import ResultStore, Saver
 from worker.suspects import Suspects, TrialStore
+from worker.visiting import Visitor
 
 T = TypeVar("T")
 
@@ -32,7 +39,9 @@ _RECEIVE_WAIT = 0.2
 _WAITING_THREADS = 6
 
 
-class WorkerStore(ResultStore, JobStore, LabelStore, TrialStore, Protocol):
+class WorkerStore(
+    ResultStore, JobStore, LabelStore, TrialStore, HostStore, RobotsStore, AnswerStore, Protocol
+):
     """What a worker needs of the store."""
 
 
@@ -49,6 +58,28 @@ class Plan:
     grace: float
     #: Whether to wait while the store is away, rather than to fail.
     patient: bool
+    #: How strangers' hosts are treated.
+    manners: Manners = field(default_factory=lambda: Manners(2, 0.25, (15.0, 120.0, 900.0)))
+    #: How long one request may take, in seconds.
+    longest_request: float = 20.0
+    #: The only job of which items are taken that wait in the store; any, if there is none.
+    only_job: int | None = None
+
+    def frontier_plan(self) -> FrontierPlan:
+        """Return what of this concerns the deliveries that have not gone yet."""
+        return FrontierPlan(2 * self.concurrency, self.manners, self.longest_request, self.only_job)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where images come from: what fetches them, and what spares hosts and reads their rules, if any."""
+
+    fetcher: Fetcher
+    web: Web | None = None
+
+    def spared(self, url: str) -> str | None:
+        """Return the host that a URL calls, if it is to be spared."""
+        return self.web.spared(url) if self.web else None
 
 
 class Worker:
@@ -59,7 +90,7 @@ class Worker:
         consumer: Consumer,
         publisher: Publisher,
         store: WorkerStore,
-        fetcher: Fetcher,
+        sources: Sources,
         open_model: Callable[[RecordedModel], Classifier],
         cores: Executor,
         plan: Plan,
@@ -67,21 +98,24 @@ class Worker:
         pulse: Pulse | None = None,
     ) -> None:
         self._consumer = consumer
-        self._fetcher = fetcher
+        self._fetcher = sources.fetcher
         self._plan = plan
         self._stopping = threading.Event()
         # Of their own: in asyncio's, slow look-ups of host names would hold up the store.
         self._waiting = ThreadPoolExecutor(_WAITING_THREADS)
-        self._inbox: asyncio.Queue[Delivery | None] = asyncio.Queue(plan.concurrency)
+        self._slots = asyncio.Semaphore(plan.concurrency)
         patience = Patience(self._waiting, self._stopping, plan.patient)
         observer = observer or NoObserver()
-        self._saver = Saver(store, consumer, patience, observer)
+        self._frontier = Frontier(store, consumer, patience, sources.spared, plan.frontier_plan())
+        self._saver = Saver(store, self._frontier.receipts, patience, observer)
+        robots = RobotsBook(sources.web, store, patience) if sources.web else None
         self._handling = Handling(
-            consumer=consumer,
+            frontier=self._frontier,
             publisher=publisher,
-            fetcher=fetcher,
+            visitor=Visitor(sources.fetcher, robots),
             orders=Orders(store, patience, open_model),
             known=KnownImages(store, patience),
+            known_urls=KnownUrls(store, patience),
             suspects=Suspects(store, patience),
             saver=self._saver,
             patience=patience,
@@ -104,8 +138,11 @@ class Worker:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._saver.run())
+                group.create_task(self._frontier.run())
                 await self._run_handlers()
                 await self._saver.finish()
+                self._frontier.stop()
+            await self._frontier.close()
         except ExceptionGroup as failures:
             failure = _first(failures)
             if not (self._plan.patient and self._stopping.is_set() and isinstance(failure, ResourceError)):
@@ -118,42 +155,45 @@ class Worker:
 
     async def _run_handlers(self) -> None:
         """Receive and handle until told to stop; then give what is in hand some time, and return the rest."""
+        in_hand: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as group:
-            handlers = [group.create_task(self._handle_all()) for _ in range(self._plan.concurrency)]
             receiving = group.create_task(self._receive())
+            starting = group.create_task(self._start_handlers(group, in_hand))
             await self._in_thread(self._stopping.wait)
             await self._in_thread(self._consumer.stop)
-            while not receiving.done():
-                self._release_inbox()
-                await asyncio.wait([receiving], timeout=_RECEIVE_WAIT)
-            self._release_inbox()
-            for _ in handlers:
-                self._inbox.put_nowait(None)
-            _finished, late = await asyncio.wait(handlers, timeout=self._plan.grace)
-            for handler in late:
-                handler.cancel()
+            starting.cancel()
+            await asyncio.wait([receiving], timeout=2 * _RECEIVE_WAIT)
+            receiving.cancel()  # it can only wait for room now
+            if in_hand:
+                _finished, late = await asyncio.wait(in_hand, timeout=self._plan.grace)
+                for handler in late:
+                    handler.cancel()
 
     async def _receive(self) -> None:
         while not self._stopping.is_set():
-            limit = self._plan.concurrency
-            for delivery in await self._in_thread(self._consumer.receive, limit, _RECEIVE_WAIT):
-                await self._inbox.put(delivery)
+            room = await self._frontier.room()
+            for delivery in await self._in_thread(self._consumer.receive, room, _RECEIVE_WAIT):
+                self._frontier.put(Errand(delivery, delivery.message.ref))
 
-    def _release_inbox(self) -> None:
-        while not self._inbox.empty():
-            if delivery := self._inbox.get_nowait():
-                self._consumer.release(delivery)
+    async def _start_handlers(self, group: asyncio.TaskGroup, in_hand: set[asyncio.Task[None]]) -> None:
+        while True:
+            await self._slots.acquire()
+            handler = group.create_task(self._handle(await self._frontier.next()))
+            in_hand.add(handler)
+            handler.add_done_callback(in_hand.discard)
+
+    async def _handle(self, turn: Turn) -> None:
+        try:
+            await self._handling.handle(turn)
+        except asyncio.CancelledError:
+            self._frontier.receipts.release(turn.errand.delivery)
+            raise
+        finally:
+            turn.close()
+            self._slots.release()
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._waiting, function, *arguments)
-
-    async def _handle_all(self) -> None:
-        while delivery := await self._inbox.get():
-            try:
-                await self._handling.handle(delivery)
-            except asyncio.CancelledError:
-                self._consumer.release(delivery)
-                raise
 
 
 def _first(failures: ExceptionGroup[Exception]) -> Exception:

@@ -1,16 +1,18 @@
 """Items: the references of a job, each published once however often it occurs."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, case, select, update
 
 from shared.errors import Code, UsageError
+from shared.hosts import host_of
 from shared.items import Item, JobState
 from shared.store.database import Database
 from shared.store.mapping import item_from, item_values, ref_hash
 from shared.store.results import copy_to_duplicates
-from shared.store.schema import items, jobs, results
-from shared.store.statements import insert_many_new
+from shared.store.schema import items, job_hosts, jobs, results
+from shared.store.statements import insert_many_new, insert_or_add
 
 _TAKING = (JobState.SUBMITTING, JobState.PAUSED)
 
@@ -29,11 +31,13 @@ class Items:
         if the job takes no more items.
         """
         with self._database.write() as connection:
-            if not _extend(connection, new[0].job_id, new[-1].index + 1, digest):
+            before = _extend(connection, new[0].job_id, new[-1].index + 1, digest)
+            if before is None:
                 return
             originals = _originals(connection, new)
             rows = [item_values(item, originals.get(item.index)) for item in new]
             insert_many_new(connection, items, rows, "job_id", "index")
+            _count_hosts(connection, new[0].job_id, [item.ref for item in new if item.index >= before])
             if originals:
                 copy_to_duplicates(connection, new[0].job_id, items.c.index.in_(originals))
 
@@ -54,11 +58,14 @@ class Items:
             return [item_from(row) for row in rows if row["index"] not in done]
 
 
-def _extend(connection: Connection, job_id: int, submitted: int, digest: str) -> bool:
+def _extend(connection: Connection, job_id: int, submitted: int, digest: str) -> int | None:
     """Count new items, first of all: two submissions of one job must take turns.
 
-    Returns whether any are missing: of two submissions, one may have sealed the job.
+    Returns how many there were before, or None if none are missing: of two submissions, one may have sealed
+    the job.
     """
+    known = select(jobs.c.submitted).where(jobs.c.id == job_id)
+    before: int = connection.execute(known.with_for_update()).scalar_one()
     later = jobs.c.submitted < submitted
     change = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(_TAKING), jobs.c.sealed.is_(False))
     change = change.values(
@@ -66,10 +73,19 @@ def _extend(connection: Connection, job_id: int, submitted: int, digest: str) ->
         digest=case((later, digest), else_=jobs.c.digest),
     )
     if connection.execute(change).rowcount == 1:
-        return True
-    if connection.execute(select(jobs.c.submitted).where(jobs.c.id == job_id)).scalar_one() < submitted:
+        return before
+    if before < submitted:
         raise UsageError(Code.JOB_NOT_READY, f"job {job_id} takes no more images: it was ended meanwhile")
-    return False
+    return None
+
+
+def _count_hosts(connection: Connection, job_id: int, refs: Sequence[str]) -> None:
+    """Note how many items of each host there are."""
+    counts = Counter(host for ref in refs if (host := host_of(ref)))
+    rows = [{"job_id": job_id, "host": host, "items": count} for host, count in sorted(counts.items())]
+    if rows:
+        statement = insert_or_add(connection, job_hosts, ("job_id", "host"), "items")
+        connection.execute(statement, rows)
 
 
 def _originals(connection: Connection, new: Sequence[Item]) -> dict[int, int]:

@@ -5,14 +5,15 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, literal, null, select, true
+from sqlalchemy import ColumnElement, Connection, delete, func, literal, null, select, true, update
 
 from shared.errors import Code
 from shared.items import Item, ItemState, Result, now
 from shared.store.database import Database
 from shared.store.mapping import code_from, item_from, result_from, result_values
-from shared.store.schema import items, jobs, progress, results, suspects
+from shared.store.schema import items, jobs, progress, results, suspects, waiting
 from shared.store.statements import add_counts, add_progress, insert_new
+from shared.store.validators import save_validators
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Results:
             values = [result_values(by_key[key]) for key in sorted(by_key)]
             added = [by_key[row[0], row[1]] for row in connection.execute(statement, values)]
             add_progress(connection, ((result.job_id, result.state, result.code) for result in added))
+            save_validators(connection, added)
             for job_id in sorted({result.job_id for result in added}):
                 indexes = [result.index for result in added if result.job_id == job_id]
                 copy_to_duplicates(connection, job_id, items.c.original.in_(indexes))
@@ -130,21 +132,50 @@ class Results:
             .join(jobs, jobs.c.id == items.c.job_id)
             .where(items.c.job_id == job_id, items.c.index.between(start, stop - 1))
         )
+        no_more = waiting.c.index.between(start, stop - 1) & (waiting.c.job_id == job_id)
         with self._database.write() as connection:
             _insert_from(connection, list(row), source)
+            connection.execute(delete(waiting).where(no_more))
 
     def forget_failed(self, job_id: int, codes: Collection[Code], start: int, stop: int) -> int:
         """Remove the failed results of a range of indexes that have one of these codes; return how many."""
         span = results.c.index.between(start, stop - 1)
-        removal = delete(results).where(
-            results.c.job_id == job_id, span, results.c.code.in_(codes), results.c.state == ItemState.FAILED
-        )
+        removal = delete(results).where(results.c.job_id == job_id, span, results.c.code.in_(codes))
         with self._database.write() as connection:
             counts = Counter(tuple(row) for row in connection.execute(removal.returning(*_COUNTED)))
             add_counts(connection, {key: -count for key, count in counts.items()})
             of_range = (suspects.c.job_id == job_id) & suspects.c.index.between(start, stop - 1)
             connection.execute(delete(suspects).where(of_range))
             return counts.total()
+
+    def set_placeholders_aside(self, job_id: int, urls: int) -> int:
+        """Skip the images whose bytes so many different URLs of one host lead to; return how many.
+
+        Such a picture says that the real one is not there. It is known only when many URLs led to it, so
+        this is called when all results of a job are there. Doing it again changes nothing.
+        """
+        labelled = (results.c.job_id == job_id) & (results.c.state == ItemState.SUCCEEDED)
+        shared = select(results.c.host, results.c.sha256).where(labelled, results.c.host.is_not(None))
+        shared = shared.group_by(results.c.host, results.c.sha256).having(func.count() >= urls)
+        with self._database.read() as connection:
+            found = connection.execute(shared).all()
+        return sum(self._set_aside(job_id, labelled, host, sha256, urls) for host, sha256 in found)
+
+    def _set_aside(
+        self, job_id: int, labelled: ColumnElement[bool], host: str, sha256: bytes, urls: int
+    ) -> int:
+        same = labelled & (results.c.host == host) & (results.c.sha256 == sha256)
+        originals = select(func.count()).select_from(results).join(items, _SAME_ITEM)
+        originals = originals.where(same, items.c.original.is_(None))
+        nothing: dict[str, Any] = {"class_ids": (), "scores": (), "top_class": None, "top_score": None}
+        change = {"state": ItemState.SKIPPED, "code": Code.PLACEHOLDER, **nothing}
+        with self._database.write() as connection:
+            if connection.execute(originals).scalar_one() < urls:
+                return 0
+            count = connection.execute(update(results).where(same).values(change)).rowcount
+            moved = {(job_id, ItemState.SUCCEEDED, None): -count}
+            add_counts(connection, moved | {(job_id, ItemState.SKIPPED, Code.PLACEHOLDER): count})
+            return count
 
 
 def copy_to_duplicates(connection: Connection, job_id: int, which: ColumnElement[bool]) -> None:

@@ -183,6 +183,8 @@ hosts = Table(
     Column("trips", Integer, nullable=False, server_default="0"),
     Column("blocked", Boolean, nullable=False, server_default=false()),
     Column("requests", BigInteger, nullable=False, server_default="0"),
+    #: Counts what people did to it: what its holder remembers from before does not hold any more.
+    Column("generation", Integer, nullable=False, server_default="0"),
     #: Whether items wait for it in ``waiting``.
     Column("has_waiting", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
@@ -205,7 +207,7 @@ waiting = Table(
     Column("ref", Text, nullable=False),
     Column("attempt", SmallInteger, nullable=False),
     #: Where redirects have led so far, and how many there were.
-    Column("url", Text),
+    Column("url", Text, nullable=False),
     Column("hops", SmallInteger, nullable=False),
     #: Which holder has it in hand, and how many had it before and never came back.
     Column("holder", Text),

@@ -18,6 +18,22 @@ def insert_new(connection: Connection, table: Table, *key: str) -> Any:
     return dialect.insert(table).on_conflict_do_nothing(index_elements=key)
 
 
+def upsert(connection: Connection, table: Table, key: str, columns: Sequence[str]) -> Any:
+    """Return an INSERT that gives a row that is there already new values in these columns."""
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    statement = dialect.insert(table)
+    change = {name: statement.excluded[name] for name in columns}
+    return statement.on_conflict_do_update(index_elements=[key], set_=change)
+
+
+def insert_or_add(connection: Connection, table: Table, key: Sequence[str], column: str) -> Any:
+    """Return an INSERT that adds to a number if the row is there already."""
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    statement = dialect.insert(table)
+    change = {column: table.c[column] + statement.excluded[column]}
+    return statement.on_conflict_do_update(index_elements=key, set_=change)
+
+
 def insert_many_new(
     connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *key: str
 ) -> None:

@@ -1,15 +1,30 @@
 """What is known of jobs, items and results: all statements on one database."""
 
 from shared.store.database import Database
+from shared.store.hosts import Claims, Hosts, ListedHost
 from shared.store.items import Items
 from shared.store.jobs import Job, Jobs, RecordedModel
 from shared.store.results import Outcome, Results, Tally
 from shared.store.suspects import Suspects
+from shared.store.validators import KnownAnswer, KnownAnswers
+from shared.store.waiting import Demand, Taken, Waiting, WaitingItems
 
-__all__ = ["Job", "Outcome", "RecordedModel", "Store", "Tally"]
+__all__ = [
+    "Claims",
+    "Demand",
+    "Job",
+    "KnownAnswer",
+    "ListedHost",
+    "Outcome",
+    "RecordedModel",
+    "Store",
+    "Taken",
+    "Tally",
+    "Waiting",
+]
 
 
-class Store(Jobs, Items, Results, Suspects):
+class Store(Jobs, Items, Results, Suspects, Hosts, WaitingItems, KnownAnswers):
     """The statements on one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:

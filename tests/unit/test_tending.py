@@ -73,7 +73,7 @@ def test_a_job_has_one_dispatcher_at_a_time(store: Store) -> None:
 
 
 def test_a_job_whose_items_are_all_done_is_completed(store: Store) -> None:
-    job, tender = _job(store, 2), Tender(store, InProcessBroker(), 60)
+    job, tender = _job(store, 2), Tender(store, InProcessBroker(), 60, 5)
     store.save([_result(job, 0)])
     _look(store, tender)
     assert store.job(job.id).state is JobState.RUNNING
@@ -83,7 +83,7 @@ def test_a_job_whose_items_are_all_done_is_completed(store: Store) -> None:
 
 
 def test_a_cancelled_job_is_brought_to_its_end(store: Store) -> None:
-    job, tender = _job(store, 5), Tender(store, InProcessBroker(), 60)
+    job, tender = _job(store, 5), Tender(store, InProcessBroker(), 60, 5)
     store.save([_result(job, 0)])
     store.cancel(job.id)
     _look(store, tender)
@@ -94,7 +94,7 @@ def test_a_cancelled_job_is_brought_to_its_end(store: Store) -> None:
 def test_a_job_over_its_failure_budget_pauses_and_says_why(
     store: Store, failures: int, state: JobState
 ) -> None:
-    job, tender = _job(store, 100, max_failure_rate=0.2), Tender(store, InProcessBroker(), 60)
+    job, tender = _job(store, 100, max_failure_rate=0.2), Tender(store, InProcessBroker(), 60, 5)
     codes = [Code.HTTP_403] * failures + [None] * (50 - failures)
     store.save([_result(job, index, code) for index, code in enumerate(codes)])
     _look(store, tender)
@@ -105,7 +105,7 @@ def test_a_job_over_its_failure_budget_pauses_and_says_why(
 
 
 def test_few_outcomes_do_not_decide(store: Store) -> None:
-    job, tender = _job(store, 100, max_failure_rate=0.2), Tender(store, InProcessBroker(), 60)
+    job, tender = _job(store, 100, max_failure_rate=0.2), Tender(store, InProcessBroker(), 60, 5)
     store.save([_result(job, index, Code.HTTP_403) for index in range(49)])
     _look(store, tender)
     assert store.job(job.id).state is JobState.RUNNING
@@ -153,5 +153,5 @@ def test_duplicates_that_missed_their_result_do_not_hold_a_job_up(
         connection.execute(delete(results).where(results.c.job_id == other.id, results.c.index == 1))
     store.settle_duplicates(other.id)
     _publish_all(store, broker)
-    _look(store, Tender(store, broker, 60), times=3)
+    _look(store, Tender(store, broker, 60, 5), times=3)
     assert store.job(other.id).state is JobState.COMPLETED

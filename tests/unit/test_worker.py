@@ -23,7 +23,7 @@ from shared.items import ItemState, JobState, Message, Result
 from shared.store.store import Job, RecordedModel
 from tests.servers.waiting import wait_until
 from worker.fetching.fetcher import Fetched, FileFetcher
-from worker.worker import Plan, Worker
+from worker.worker import Plan, Sources, Worker, WorkerStore
 
 _PATIENCE = 10.0
 
@@ -59,6 +59,9 @@ class _Store:
     def end_trial(self, message: Message) -> None:
         self.trials[message.index] = 0
 
+    def take_waiting(self, *_: object) -> None:
+        """Nothing waits: no host has to be spared here."""
+
     def save(self, new: Iterable[Result]) -> None:
         if self._error:
             raise self._error
@@ -76,7 +79,7 @@ class _Fetcher:
         self.calls: list[str] = []
         self.closed = False
 
-    async def fetch(self, ref: str) -> Fetched:
+    async def fetch(self, ref: str, known: object = None) -> Fetched:
         self.calls.append(ref)
         content = self._answer(ref, self.calls.count(ref))
         return Fetched(lambda: content, f"http://final/{ref}", 200)
@@ -118,7 +121,9 @@ def _run(
     with ThreadPoolExecutor(2) as cpu, ThreadPoolExecutor(1) as thread:
         plan = Plan(top=2, concurrency=4, retry_delays=retry_delays, grace=grace, patient=False)
         classifier = cast(Classifier, classifier or _Classifier())
-        worker = Worker(broker, broker, store, fetcher, lambda _: classifier, cpu, plan)
+        worker = Worker(
+            broker, broker, cast(WorkerStore, store), Sources(fetcher), lambda _: classifier, cpu, plan
+        )
         running = thread.submit(lambda: asyncio.run(worker.run()))
         running.add_done_callback(lambda _: store.full.set())
         assert store.full.wait(_PATIENCE)
@@ -263,7 +268,7 @@ def test_what_takes_too_long_when_stopped_is_handed_back() -> None:
     broker, store = _published("quick", "slow"), _Store(expected=1)
 
     class Slow(_Fetcher):
-        async def fetch(self, ref: str) -> Fetched:
+        async def fetch(self, ref: str, known: object = None) -> Fetched:
             if ref == "slow":
                 await asyncio.sleep(1000)
             return await super().fetch(ref)

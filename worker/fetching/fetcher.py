@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Protocol
 
 from shared.errors import Code, ItemError
+from shared.items import Validators
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a reference led to; the URL and status of the answer where it came by HTTP.
+    """What a reference led to; where it came by HTTP, the URL, status and validators of the answer.
 
     ``read`` returns the bytes of the image file. It may touch a disk: call it off the event loop.
     """
@@ -20,13 +21,34 @@ class Fetched:
     read: Callable[[], bytes]
     final_url: str | None = None
     http_status: int | None = None
+    validators: Validators | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """The host sends us to another URL, absolute, which has passed no gate yet."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """What the validators stand for is still what the URL leads to."""
+
+    final_url: str
+
+
+Answer = Fetched | Redirected | NotModified
 
 
 class Fetcher(Protocol):
     """Fetches what a reference names."""
 
-    async def fetch(self, ref: str) -> Fetched:
-        """Return what is there; this, or its ``read``, raises ``ItemError`` with the reason if nothing is."""
+    async def fetch(self, ref: str, known: Validators | None = None) -> Answer:
+        """Ask once, and return what came; this, or its ``read``, raises ``ItemError`` if nothing did.
+
+        ``NotModified`` comes only if validators are given: the answer that they belong to is ``known``.
+        """
         ...
 
     async def close(self) -> None:
@@ -40,7 +62,7 @@ class FileFetcher:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
 
-    async def fetch(self, ref: str) -> Fetched:
+    async def fetch(self, ref: str, known: Validators | None = None) -> Fetched:
         """See ``Fetcher``. The file is opened by ``read``, so that only files at work are in memory."""
         return Fetched(partial(self.read, Path(ref)))
 
@@ -75,9 +97,9 @@ class SchemeFetcher:
         self._web = web
         self._files = files
 
-    async def fetch(self, ref: str) -> Fetched:
+    async def fetch(self, ref: str, known: Validators | None = None) -> Answer:
         """See ``Fetcher``."""
-        return await (self._web if "://" in ref else self._files).fetch(ref)
+        return await (self._web if "://" in ref else self._files).fetch(ref, known)
 
     async def close(self) -> None:
         """See ``Fetcher``."""

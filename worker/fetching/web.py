@@ -1,128 +1,222 @@
-"""Fetch images over HTTP with aiohttp: a time limit, a byte limit, few redirects, no decompression.
+"""Fetch images over HTTP with aiohttp: one request at a time, within limits, past the guard's gates.
 
-This is the plain fetcher for references that the user typed. It does not keep strangers' URLs away from
-the inside of a network.
+Nothing is believed: not the length, not the type, not the encoding. The body is looked at before it is read
+on, and never unpacked.
 """
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from email.utils import parsedate_to_datetime
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ItemError, printable
-from worker.fetching.fetcher import Fetched
+from shared.items import Validators
+from shared.signatures import announced_format
+from worker.fetching.fetcher import Answer, Fetched, NotModified, Redirected
+from worker.fetching.guard import Guard, NotAllowedError
+from worker.fetching.headers import code_of_status, opt_out, retry_after
 
 if TYPE_CHECKING:
     import aiohttp
+    from yarl import URL
 
-_CONNECT_TIMEOUT = 5.0
-_MAX_REDIRECTS = 3
-#: More digits of Retry-After say no more than "long".
-_MAX_DIGITS = 9
-_HEADERS = {"User-Agent": "SmartSight", "Accept": "image/*", "Accept-Encoding": "identity"}
-_CODES_BY_STATUS = {
-    401: Code.HTTP_401,
-    403: Code.HTTP_403,
-    404: Code.HTTP_404,
-    410: Code.HTTP_410,
-    429: Code.RATE_LIMITED,
-}
+#: How long a connection may take, and how long it may be silent, in seconds.
+_CONNECT_TIMEOUT, _STALL_TIMEOUT = 5.0, 5.0
+#: Bytes after which every format has announced itself.
+_ANNOUNCED = 32
+_REDIRECTS = (301, 302, 303, 307, 308)
+#: Longest validator that is kept, in characters.
+_MAX_VALIDATOR = 512
+
+
+@dataclass(frozen=True, slots=True)
+class WebLimits:
+    """What one request may take: bytes of the body, seconds in all, and the formats that are of use."""
+
+    max_bytes: int
+    timeout: float
+    formats: frozenset[str]
 
 
 class WebFetcher:
-    """Fetches http and https URLs. The session is opened at the first one: a run over files needs none."""
+    """Asks for http and https URLs. The session is opened at the first one: a run over files needs none."""
 
-    def __init__(self, max_bytes: int, timeout: float) -> None:
-        self._max_bytes = max_bytes
-        self._timeout = timeout
+    def __init__(self, guard: Guard, limits: WebLimits, user_agent: str) -> None:
+        self._guard = guard
+        self._limits = limits
+        self._user_agent = user_agent
+        #: What hosts call this robot in their rules.
+        self.robot = user_agent.partition("/")[0].lower()
         self._session: aiohttp.ClientSession | None = None
 
-    async def fetch(self, ref: str) -> Fetched:
+    async def fetch(self, ref: str, known: Validators | None = None) -> Answer:
         """See ``Fetcher``."""
-        if not ref.lower().startswith(("http://", "https://")):
-            raise ItemError(Code.URL_NOT_ALLOWED, ref.partition("://")[0])
-        async with _translated(), self._get(ref) as answer:
+        url = self._guard.check(ref)
+        conditions = _conditions(known) if known and known.final_url == ref else {}
+        async with self._answer(url, conditions) as answer:
+            if answer.status in _REDIRECTS:
+                return Redirected(_target(url, answer))
+            if answer.status == 304 and conditions:
+                return NotModified(ref)
             if answer.status != 200:
                 wait = retry_after(answer.headers.get("Retry-After", ""), time.time())
-                raise ItemError(code_of_status(answer.status), f"HTTP {answer.status}", answer.status, wait)
-            content = await self._read(answer)
-            return Fetched(lambda: content, printable(str(answer.url)), answer.status)
+                raise ItemError(code_of_status(answer.status), "", answer.status, wait)
+            self._check_headers(answer, url)
+            content = await self._read(answer, self._limits.max_bytes, self._check_beginning)
+            return Fetched(lambda: content, printable(str(url)), answer.status, _validators(str(url), answer))
+
+    async def fetch_text(self, url: str, max_bytes: int) -> tuple[int, bytes] | Redirected:
+        """Return status and body of any page, cut off at so many bytes."""
+        checked = self._guard.check(url)
+        async with self._answer(checked, {"Accept": "text/plain"}) as answer:
+            if answer.status in _REDIRECTS:
+                return Redirected(_target(checked, answer))
+            body = await self._read(answer, max_bytes) if answer.status == 200 else b""
+            return answer.status, body
+
+    def spared(self, url: str) -> str | None:
+        """Return the host that a URL calls, or None if it calls nobody, or a place of our own."""
+        try:
+            checked = self._guard.check(url)
+        except ItemError:
+            return None
+        return None if self._guard.is_own(checked) else (checked.raw_host or "").removesuffix(".")
 
     async def close(self) -> None:
         """See ``Fetcher``."""
         if self._session is not None:
             await self._session.close()
 
-    def _get(self, url: str) -> "AbstractAsyncContextManager[aiohttp.ClientResponse]":
-        # aiohttp counts the first request too.
-        return self._open_session().get(url, max_redirects=_MAX_REDIRECTS + 1)
+    @asynccontextmanager
+    async def _answer(self, url: "URL", headers: dict[str, str]) -> "AsyncIterator[aiohttp.ClientResponse]":
+        """Give the answer to one request, all of it within the time limit."""
+        async with (
+            _translated(str(url)),
+            asyncio.timeout(self._limits.timeout),
+            self._open_session().get(url, allow_redirects=False, headers=headers) as answer,
+        ):
+            yield answer
 
     def _open_session(self) -> "aiohttp.ClientSession":
         if self._session is None:
             import aiohttp
 
-            timeout = aiohttp.ClientTimeout(total=self._timeout, sock_connect=_CONNECT_TIMEOUT)
             self._session = aiohttp.ClientSession(
-                timeout=timeout,
-                headers=_HEADERS,
+                connector=self._guard.connector(),
+                headers={
+                    "User-Agent": self._user_agent,
+                    "Accept": "image/*",
+                    "Accept-Encoding": "identity",
+                },
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=_STALL_TIMEOUT
+                ),
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
-                connector=aiohttp.TCPConnector(limit=0),  # the worker bounds how much is in flight
+                trust_env=False,
             )
         return self._session
 
-    async def _read(self, answer: "aiohttp.ClientResponse") -> bytes:
-        content = bytearray()
+    def _check_headers(self, answer: "aiohttp.ClientResponse", url: "URL") -> None:
+        headers = answer.headers
+        if headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise ItemError(Code.ENCODING_UNSUPPORTED, headers["Content-Encoding"])
+        if (answer.content_length or 0) > self._limits.max_bytes:
+            raise self._too_many_bytes()
+        if "X-Robots-Tag" in headers and not self._guard.is_own(url):
+            directive = opt_out(headers.getall("X-Robots-Tag"), self.robot)
+            if directive:
+                raise ItemError(Code.OPTED_OUT, f"X-Robots-Tag: {directive}")
+
+    def _check_beginning(self, content: bytes) -> None:
+        """Raise ``ItemError`` for a body that begins like no image of use: an error page, say."""
+        kind = announced_format(content)
+        if kind is None and content:
+            raise ItemError(Code.NOT_AN_IMAGE)
+        # AVIF can call itself by the name of the whole family: the decoder will see.
+        if kind and kind not in self._limits.formats and kind != "HEIF":
+            raise ItemError(Code.UNSUPPORTED_FORMAT, kind)
+
+    async def _read(
+        self,
+        answer: "aiohttp.ClientResponse",
+        limit: int,
+        check: Callable[[bytes], None] | None = None,
+    ) -> bytes:
+        """Return a body. With a check, its beginning must pass, and more than the limit is a failure."""
+        chunks: list[bytes] = []
+        size = 0
         async for chunk in answer.content.iter_any():
-            content += chunk
-            if len(content) > self._max_bytes:
-                raise ItemError(Code.TOO_MANY_BYTES, f"the limit is {self._max_bytes}", answer.status)
-        return bytes(content)
+            chunks.append(chunk)
+            begun = size < _ANNOUNCED
+            size += len(chunk)
+            if check and begun and size >= _ANNOUNCED:
+                check(chunk if size == len(chunk) else b"".join(chunks))
+            if size > limit:
+                if check:
+                    raise self._too_many_bytes()
+                break
+        content = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if check and size < _ANNOUNCED:
+            check(content)
+        return content[:limit] if size > limit else content
+
+    def _too_many_bytes(self) -> ItemError:
+        return ItemError(Code.TOO_MANY_BYTES, f"the limit is {self._limits.max_bytes}")
 
 
-def code_of_status(status: int) -> Code:
-    """Return the code that stands for an HTTP status other than 200."""
-    if status in _CODES_BY_STATUS:
-        return _CODES_BY_STATUS[status]
-    if 400 <= status < 500:
-        return Code.HTTP_4XX
-    return Code.HTTP_5XX if status >= 500 else Code.HTTP_UNEXPECTED
+def _conditions(known: Validators) -> dict[str, str]:
+    headers = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
+    return {name: value for name, value in headers.items() if value}
 
 
-def retry_after(header: str, now: float) -> float | None:
-    """Return how many seconds a host asks us to wait, from its Retry-After header, at this time.
+def _validators(url: str, answer: "aiohttp.ClientResponse") -> Validators | None:
+    etag, last_modified = (_kept(answer.headers.get(name)) for name in ("ETag", "Last-Modified"))
+    return Validators(url, etag, last_modified) if etag or last_modified else None
 
-    RFC 9110, section 10.2.3: a number of seconds, or a date.
-    """
-    if header.isascii() and header.isdigit():
-        return float(header[:_MAX_DIGITS])
-    try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - now)
-    except (ValueError, OverflowError):
-        return None
+
+def _kept(value: str | None) -> str | None:
+    """Return a validator if it can be sent again letter for letter."""
+    usable = value is not None and value.isascii() and value.isprintable() and len(value) <= _MAX_VALIDATOR
+    return value if usable else None
+
+
+def _target(url: "URL", answer: "aiohttp.ClientResponse") -> str:
+    """Return where a redirect leads, made absolute but not judged: its text may be anything."""
+    from yarl import URL
+
+    location = answer.headers.get("Location", "")
+    if not location:
+        raise ItemError(Code.HTTP_UNEXPECTED, f"HTTP {answer.status} without a Location", answer.status)
+    if "://" in location.partition("?")[0]:
+        return location
+    return str(url.join(URL(location)))
 
 
 @asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    """Turn aiohttp's errors into ours."""
+async def _translated(url: str) -> AsyncIterator[None]:
+    """Turn aiohttp's errors into ours, which say no more than a stranger may know, and where it was."""
     import aiohttp
 
     try:
         yield
+    except ItemError as error:
+        error.final_url = error.final_url or url
+        raise
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        detail = getattr(error, "strerror", None) or str(error)
-        raise ItemError(_code_of_error(error), detail) from error
+        raise ItemError(_code_of_error(error), "", final_url=url) from error
 
 
 def _code_of_error(error: Exception) -> Code:
     import aiohttp
 
+    if isinstance(getattr(error, "os_error", error), NotAllowedError):
+        return Code.URL_NOT_ALLOWED
     # From the narrow types to the broad: the first that fits decides.
     codes: list[tuple[type[Exception], Code]] = [
         (aiohttp.InvalidURL, Code.URL_NOT_ALLOWED),
-        (aiohttp.NonHttpUrlClientError, Code.URL_NOT_ALLOWED),
-        (aiohttp.TooManyRedirects, Code.TOO_MANY_REDIRECTS),
         (aiohttp.ClientConnectorDNSError, Code.DNS_FAILED),
         (aiohttp.ClientSSLError, Code.TLS_FAILED),
         (aiohttp.ConnectionTimeoutError, Code.CONNECT_TIMEOUT),

@@ -38,6 +38,7 @@ def _create_hosts() -> None:
         sa.Column("trips", sa.Integer, nullable=False, server_default="0"),
         sa.Column("blocked", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("requests", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("generation", sa.Integer, nullable=False, server_default="0"),
         sa.Column("has_waiting", sa.Boolean, nullable=False, server_default=sa.false()),
         sqlite_with_rowid=False,
     )
@@ -60,7 +61,7 @@ def _create_waiting() -> None:
         sa.Column("index", sa.BigInteger, nullable=False),
         sa.Column("ref", sa.Text, nullable=False),
         sa.Column("attempt", sa.SmallInteger, nullable=False),
-        sa.Column("url", sa.Text),
+        sa.Column("url", sa.Text, nullable=False),
         sa.Column("hops", sa.SmallInteger, nullable=False),
         sa.Column("holder", sa.Text),
         sa.Column("earlier", sa.SmallInteger, nullable=False),

@@ -1,0 +1,47 @@
+"""The host of a reference: what politeness, reports and filters go by."""
+
+import re
+from dataclasses import dataclass
+
+_HOST = re.compile(r"https?://(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:@]*)", re.IGNORECASE)
+
+
+def host_of(ref: str) -> str | None:
+    """Return the host name of a URL in lower case, as name servers know it; None if it has none.
+
+    Ports and protocols make no difference: it is one and the same machine that is to be spared.
+    """
+    match = _HOST.match(ref)
+    if match is None:
+        return None
+    host = match[1].strip("[]").lower().removesuffix(".")
+    return (host if host.isascii() else _encoded(host)) or None
+
+
+def _encoded(host: str) -> str:
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:  # no name server knows it
+        return host
+
+
+@dataclass(frozen=True, slots=True)
+class HostState:
+    """What the fleet knows of a host; times are seconds since 1970 by the database's clock.
+
+    ``delay`` is the pause between two requests in seconds, 0 where the setting holds; it is set aside until
+    ``closed_until``, because of ``code``; ``failures`` and ``trips`` are those in a row.
+    """
+
+    host: str
+    delay: float = 0.0
+    next_at: float = 0.0
+    closed_until: float = 0.0
+    code: str | None = None
+    failures: int = 0
+    trips: int = 0
+    blocked: bool = False
+    requests: int = 0
+    generation: int = 0
+    holder: str | None = None
+    held_until: float = 0.0

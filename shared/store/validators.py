@@ -1,0 +1,81 @@
+"""What is known of URLs that were fetched before: how to ask for them again, and what they led to."""
+
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from shared.items import ItemState, Result, Validators
+from shared.store.database import Database
+from shared.store.mapping import result_from
+from shared.store.schema import results, validators
+from shared.store.statements import upsert
+
+_CHANGING = ("final_url", "etag", "last_modified", "sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAnswer:
+    """What a reference led to before: its validators, and a result of the same bytes under the same model."""
+
+    validators: Validators
+    result: Result
+
+
+class KnownAnswers:
+    """The statements on what is known of references."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def known_answers(self, model_id: int, refs: Collection[str]) -> dict[str, KnownAnswer]:
+        """Return, by reference, what can be asked for again and is labelled by this model already."""
+        digests = {_digest(ref): ref for ref in refs}
+        same = (
+            (results.c.sha256 == validators.c.sha256)
+            & (results.c.model_id == model_id)
+            & results.c.reused.is_(False)
+            & (results.c.state == ItemState.SUCCEEDED)
+        )
+        columns = [validators.c[name].label(f"known_{name}") for name in ("ref_digest", *_CHANGING[:3])]
+        query = select(results, *columns).join(validators, same)
+        query = query.where(validators.c.ref_digest.in_(digests))
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings()
+            return {digests[row["known_ref_digest"]]: _known(row) for row in rows}
+
+
+def save_validators(connection: Connection, new: Iterable[Result]) -> None:
+    """Store what the references of these results may be asked for with the next time."""
+    rows = {
+        _digest(result.revisit[0]): result
+        for result in new
+        if result.revisit and result.evidence.sha256 and result.state is ItemState.SUCCEEDED
+    }
+    # In the order of keys: two workers that store the same references must not wait for each other.
+    values = [_values(digest, rows[digest]) for digest in sorted(rows)]
+    if values:
+        connection.execute(upsert(connection, validators, "ref_digest", _CHANGING), values)
+
+
+def _known(row: Any) -> KnownAnswer:
+    known = Validators(row["known_final_url"], row["known_etag"], row["known_last_modified"])
+    return KnownAnswer(known, result_from(row))
+
+
+def _values(digest: bytes, result: Result) -> dict[str, Any]:
+    assert result.revisit
+    known = result.revisit[1]
+    return {
+        "ref_digest": digest,
+        "final_url": known.final_url,
+        "etag": known.etag,
+        "last_modified": known.last_modified,
+        "sha256": bytes.fromhex(result.evidence.sha256 or ""),
+    }
+
+
+def _digest(ref: str) -> bytes:
+    return hashlib.blake2b(ref.encode(), digest_size=16).digest()

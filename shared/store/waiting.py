@@ -1,0 +1,163 @@
+"""Items that wait for their turn at a host: outside the broker, so that one slow host holds up no other."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, bindparam, case, delete, exists, or_, select, update
+
+from shared.items import Message
+from shared.store.database import Database
+from shared.store.hosts import Claims, claim, free_hosts
+from shared.store.schema import hosts, waiting
+from shared.store.statements import insert_new
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An item on its way to a host: after ``hops`` redirects it is to ask for ``url``.
+
+    ``id`` is its place in the store, once it has one; ``earlier`` counts the processes that had it in hand
+    and never came back.
+    """
+
+    message: Message
+    host: str
+    url: str
+    hops: int = 0
+    id: int | None = None
+    earlier: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a process can take: so many items in all, and so many of each host that it has room for.
+
+    Of a host that it does not know yet it takes ``first``; with a job, only items of that one.
+    """
+
+    room: int
+    of_hosts: dict[str, int]
+    first: int
+    job_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Items that were taken, and how their hosts stand, which are held now."""
+
+    items: list[Waiting]
+    claims: Claims
+
+
+#: What of an item can change while it waits.
+_MOVING = ("host", "attempt", "url", "hops")
+#: Hosts that are looked at in one go, and how soon they must be due, in seconds.
+_HOSTS, _HORIZON = 100, 1.0
+
+
+class WaitingItems:
+    """The statements on items that wait for a host. A host's holder alone takes them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_waiting(self, new: Sequence[Waiting]) -> None:
+        """Let items wait; those that have a place already go back to it, changed as they may be."""
+        ordered = sorted(new, key=lambda item: (item.message.job_id, item.message.index))
+        placed = [_moved(item) for item in ordered if item.id is not None]
+        others = [_values(item) for item in ordered if item.id is None]
+        with self._database.write() as connection:
+            if others:
+                connection.execute(insert_new(connection, waiting, "job_id", "index"), others)
+            if placed:
+                change: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _MOVING}
+                back = update(waiting).where(waiting.c.id == bindparam("row"))
+                connection.execute(back.values(change | {"holder": None}), placed)
+            _mark(connection, sorted({item.host for item in new}))
+
+    def take_waiting(self, demand: Demand, holder: str, ladder: int, seconds: float) -> Taken | None:
+        """Take items of hosts that are free, or held by this holder already, and hold those hosts.
+
+        They stay stored until they are removed: whoever holds the host later finds them again. A host that
+        was set aside more often than ``ladder`` is given up: what waits for it can be told so at once.
+        Returns None if nothing waits that can be taken.
+        """
+        with self._database.read() as connection:
+            found = list(free_hosts(connection, holder, ladder, _HORIZON, _HOSTS))
+        wanted = {host: demand.of_hosts.get(host, demand.first) for host in found}
+        names = [host for host, limit in wanted.items() if limit > 0][: demand.room]
+        if not names:
+            return None
+        items: list[Waiting] = []
+        with self._database.write() as connection:
+            claims = claim(connection, names, holder, seconds)
+            for host in (name for name in names if claims.states[name].holder == holder):
+                limit = min(wanted[host], demand.room - len(items))
+                items += _take(connection, host, holder, limit, demand.job_id)
+        return Taken(items, claims)
+
+    def remove_waiting(self, ids: Collection[int]) -> None:
+        """Remove items that are done with."""
+        with self._database.write() as connection:
+            connection.execute(delete(waiting).where(waiting.c.id.in_(sorted(ids))))
+
+    def return_waiting(self, ids: Collection[int]) -> None:
+        """Hand items back untouched, for whoever takes their host next."""
+        with self._database.write() as connection:
+            back = update(waiting).where(waiting.c.id.in_(sorted(ids)))
+            connection.execute(back.values(holder=None))
+
+
+def _take(connection: Connection, host: str, holder: str, limit: int, job_id: int | None) -> list[Waiting]:
+    # Nobody else holds the host: whoever else's mark stands there has gone.
+    not_ours = or_(waiting.c.holder.is_(None), waiting.c.holder != holder)
+    query = select(waiting).where(waiting.c.host == host, not_ours)
+    if job_id is not None:
+        query = query.where(waiting.c.job_id == job_id)
+    rows = connection.execute(query.order_by(waiting.c.id).limit(limit)).mappings().all()
+    if rows:
+        mine = update(waiting).where(waiting.c.id.in_([row["id"] for row in rows]))
+        lost = case((waiting.c.holder.is_(None), 0), else_=1)
+        connection.execute(mine.values(holder=holder, earlier=waiting.c.earlier + lost))
+    else:
+        _unmark(connection, host)
+    return [_from_row(row) for row in rows]
+
+
+def _mark(connection: Connection, names: Sequence[str]) -> None:
+    """Say that items wait for these hosts: after they do, so that whoever unmarks the host sees them."""
+    connection.execute(insert_new(connection, hosts, "host"), [{"host": name} for name in names])
+    mark = update(hosts).where(hosts.c.host == bindparam("name")).values(has_waiting=True)
+    connection.execute(mark, [{"name": name} for name in names])
+
+
+def _unmark(connection: Connection, host: str) -> None:
+    is_empty = ~exists().where(waiting.c.host == host)
+    connection.execute(update(hosts).where(hosts.c.host == host, is_empty).values(has_waiting=False))
+
+
+def _values(item: Waiting) -> dict[str, Any]:
+    message = item.message
+    return {
+        "host": item.host,
+        "job_id": message.job_id,
+        "index": message.index,
+        "ref": message.ref,
+        "attempt": message.attempt,
+        "url": item.url,
+        "hops": item.hops,
+        "holder": None,
+        "earlier": 0,
+    }
+
+
+def _moved(item: Waiting) -> dict[str, Any]:
+    values = _values(item)
+    return {"row": item.id, **{f"new_{name}": values[name] for name in _MOVING}}
+
+
+def _from_row(row: RowMapping) -> Waiting:
+    message = Message(row["job_id"], row["index"], row["ref"], row["attempt"])
+    earlier = row["earlier"] + (row["holder"] is not None)
+    return Waiting(message, row["host"], row["url"], row["hops"], row["id"], earlier)

@@ -1,0 +1,61 @@
+"""What the headers of an answer say: how it failed, how long to wait, whether the image may be used."""
+
+from collections.abc import Iterable
+from email.utils import parsedate_to_datetime
+
+from shared.errors import Code
+
+#: More digits of Retry-After say no more than "long".
+_MAX_DIGITS = 9
+_CODES_BY_STATUS = {
+    401: Code.HTTP_401,
+    403: Code.HTTP_403,
+    404: Code.HTTP_404,
+    410: Code.HTTP_410,
+    429: Code.RATE_LIMITED,
+}
+#: Directives that say: not for us. "none" stands for "noindex, nofollow".
+_OPT_OUTS = frozenset(("noai", "noimageai", "noindex", "noimageindex", "none"))
+#: Directives that have a value behind a colon; any other word before a colon names a robot.
+_WITH_VALUE = frozenset(("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"))
+
+
+def code_of_status(status: int) -> Code:
+    """Return the code that stands for an HTTP status other than 200."""
+    if status in _CODES_BY_STATUS:
+        return _CODES_BY_STATUS[status]
+    if 400 <= status < 500:
+        return Code.HTTP_4XX
+    return Code.HTTP_5XX if status >= 500 else Code.HTTP_UNEXPECTED
+
+
+def retry_after(header: str, now: float) -> float | None:
+    """Return how many seconds a host asks us to wait, from its Retry-After header, at this time.
+
+    RFC 9110, section 10.2.3: a number of seconds, or a date.
+    """
+    if header.isascii() and header.isdigit():
+        return float(header[:_MAX_DIGITS])
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def opt_out(values: Iterable[str], robot: str) -> str | None:
+    """Return the first X-Robots-Tag directive that keeps this robot from using an image, or None.
+
+    https://developers.google.com/search/docs/crawling-indexing/robots-meta-tag: directives are separated by
+    commas, and hold for one robot if its name and a colon come first. ``noai`` and ``noimageai`` are
+    DeviantArt's, and the convention by now.
+    """
+    for value in values:
+        ours = True
+        for part in value.lower().split(","):
+            name, colon, rest = part.partition(":")
+            if colon and name.strip() not in _WITH_VALUE:
+                ours = name.strip() in ("*", robot)
+                part = rest
+            if ours and part.strip() in _OPT_OUTS:
+                return part.strip()
+    return None

@@ -1,0 +1,62 @@
+"""What a robots.txt allows, read by Protego (RFC 9309)."""
+
+from dataclasses import dataclass
+
+from protego import Protego
+
+#: Longest rules in which the one that matched is looked for, in characters; of longer ones none is named.
+_SEARCHED = 100_000
+#: Longest pause between two requests that a robots.txt can ask for, in seconds.
+MAX_DELAY = 60.0
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of one origin, as this robot has to read them."""
+
+    robot: str
+    text: str
+    _parsed: Protego
+
+    @property
+    def delay(self) -> float:
+        """Seconds that the host wants between two requests; 0 if it does not say."""
+        rate = self._parsed.request_rate(self.robot)
+        by_rate = rate.seconds / rate.requests if rate else 0.0
+        return min(max(self._parsed.crawl_delay(self.robot) or 0.0, by_rate), MAX_DELAY)
+
+    def against(self, url: str) -> str | None:
+        """Return the rule that forbids a URL, or None if it may be fetched."""
+        if self._parsed.can_fetch(url, self.robot):
+            return None
+        return f"robots.txt: {self._rule(url)}"
+
+    def _rule(self, url: str) -> str:
+        """Return the longest rule that forbids a URL on its own: the parser does not tell."""
+        lines = self.text.splitlines() if len(self.text) <= _SEARCHED else []
+        values = {line.partition(":")[2].partition("#")[0].strip() for line in lines if _is_disallow(line)}
+        matching = [value for value in values if not _alone(value).can_fetch(url, self.robot)]
+        ours = [value for value in matching if not self._without_others(value).can_fetch(url, self.robot)]
+        return f"Disallow: {max(ours, key=len)}" if ours else "Disallow"
+
+    def _without_others(self, value: str) -> Protego:
+        """Return the rules with this one as the only prohibition, in whichever group it stands."""
+        kept = [
+            line
+            for line in self.text.splitlines()
+            if not _is_disallow(line) or line.partition(":")[2].partition("#")[0].strip() == value
+        ]
+        return Protego.parse("\n".join(kept))
+
+
+def parse_rules(text: str, robot: str) -> Rules:
+    """Return the rules of a robots.txt; any text is one, and an empty one forbids nothing."""
+    return Rules(robot, text, Protego.parse(text))
+
+
+def _is_disallow(line: str) -> bool:
+    return line.partition(":")[0].strip().lower() == "disallow"
+
+
+def _alone(value: str) -> Protego:
+    return Protego.parse(f"User-agent: *\nDisallow: {value}")

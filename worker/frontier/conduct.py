@@ -1,0 +1,110 @@
+"""How one host is to be treated: how often it may be called, and when it had better be left alone.
+
+Pure: every method is told the time, in seconds by the store's clock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from shared.errors import Code
+from shared.hosts import HostState
+
+#: Failures in a row after which a host is set aside.
+_TRIP = 5
+#: Longest pause between two requests that a host's answers can bring about, and the first one, in seconds.
+_SLOWEST, _FIRST_SLOW = 60.0, 0.5
+#: How much of a longer pause stays after each success.
+_RECOVERY = 0.9
+#: Longest time that a host can ask to be left alone for, in seconds.
+_LONGEST_WAIT = 900.0
+#: Failures that say something about the host and not about the URL.
+_OF_HOST = frozenset(
+    (
+        *(Code.DNS_FAILED, Code.CONNECT_FAILED, Code.CONNECT_TIMEOUT, Code.FETCH_TIMEOUT),
+        *(Code.FETCH_FAILED, Code.HTTP_5XX, Code.RATE_LIMITED, Code.ROBOTS_UNAVAILABLE),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How gently hosts are called: connections at a time, seconds between two requests.
+
+    ``ladder`` are the seconds that a failing host is set aside for, the first time, the second, ...; after
+    the last one it is given up for as long again, and what is asked of it fails at once.
+    """
+
+    connections: int
+    delay: float
+    ladder: Sequence[float]
+
+
+class Conduct:
+    """What is known of a host, and what follows from it."""
+
+    def __init__(self, manners: Manners, state: HostState) -> None:
+        self._manners = manners
+        self._asked_by_robots = 0.0
+        self._turned_at = 0.0
+        self.state = state
+
+    @property
+    def delay(self) -> float:
+        """Seconds from the start of one request to the start of the next."""
+        return max(self._manners.delay, self.state.delay, self._asked_by_robots)
+
+    @property
+    def connections(self) -> int:
+        """How many requests there may be at a time: one only, as long as it is not known to be well."""
+        return 1 if self.state.trips else self._manners.connections
+
+    @property
+    def opens_at(self) -> float:
+        """When the next request may begin."""
+        return max(self.state.next_at, self.state.closed_until)
+
+    def is_down(self, now: float) -> bool:
+        """Tell whether the host is given up: what is asked of it is to fail at once."""
+        return self.state.trips > len(self._manners.ladder) and now < self.state.closed_until
+
+    def obey(self, delay: float) -> None:
+        """Leave as many seconds between two requests as the host's robots.txt wants."""
+        self._asked_by_robots = max(self._asked_by_robots, delay)
+
+    def reserve(self, now: float) -> float:
+        """Take the next moment in which a request may begin, and return it."""
+        start = max(now, self.opens_at)
+        self.state = replace(self.state, next_at=start + self.delay)
+        return start
+
+    def judge(self, code: Code | None, started: float, now: float, wait: float | None = None) -> None:
+        """Learn from the outcome of a request that began at ``started``; the host may ask for a pause."""
+        if code is None or code not in _OF_HOST:
+            self._succeeded()
+        elif started >= self._turned_at:  # what was under way before says nothing new
+            self._failed(code, now)
+            if code is Code.RATE_LIMITED or wait is not None:
+                self._slow_down(now, wait)
+
+    def _succeeded(self) -> None:
+        delay = self.state.delay * _RECOVERY
+        if delay <= self._manners.delay:
+            delay = 0.0
+        self.state = replace(self.state, failures=0, trips=0, code=None, delay=delay)
+
+    def _failed(self, code: Code, now: float) -> None:
+        failures, trips, until = self.state.failures + 1, self.state.trips, self.state.closed_until
+        if failures >= _TRIP:
+            ladder = self._manners.ladder
+            until = now + ladder[min(trips, len(ladder) - 1)] if ladder else now
+            # One more failure is enough to set it aside once more.
+            failures, trips = _TRIP - 1, trips + 1
+            self._turned_at = now
+        self.state = replace(self.state, failures=failures, trips=trips, closed_until=until, code=code)
+
+    def _slow_down(self, now: float, wait: float | None) -> None:
+        delay = min(max(2 * self.delay, _FIRST_SLOW), _SLOWEST)
+        pause = min(delay if wait is None else max(wait, delay), _LONGEST_WAIT)
+        until = max(self.state.closed_until, now + pause)
+        self.state = replace(self.state, delay=delay, closed_until=until)
+        self._turned_at = now

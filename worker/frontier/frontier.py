@@ -1,0 +1,214 @@
+"""The frontier: all deliveries of a process that have not gone to their host yet, and whose turn it is.
+
+A host is called by one process at a time, the one that holds it in the store: so a pause between two
+requests, and a number of connections, hold for the whole fleet without a word between processes. What cannot
+go soon waits in the store, where it takes no place from other hosts; whoever holds the host takes it there.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shared.broker import Consumer
+from shared.errors import Code, ResourceError
+from worker.frontier.line import PATIENCE, Errand, Line
+from worker.frontier.receipts import Receipts
+from worker.frontier.schedule import Schedule
+from worker.frontier.turns import FrontierPlan, HostStore, Turns
+from worker.patience import Patience
+
+_log = logging.getLogger("smartsight.worker")
+
+#: Seconds between two looks at what has to be told to the store.
+_TICK = 0.2
+
+
+class PostponedError(Exception):
+    """The host cannot be called soon, or is not ours any more: the delivery has to wait in the store."""
+
+
+class Frontier:
+    """Lets deliveries go, each when it may.
+
+    ``spared`` tells the host that a URL calls, if it is one to be spared.
+    """
+
+    def __init__(
+        self,
+        store: HostStore,
+        consumer: Consumer,
+        patience: Patience,
+        spared: Callable[[str], str | None],
+        plan: FrontierPlan,
+    ) -> None:
+        self._spared = spared
+        self._capacity = plan.capacity
+        self._schedule = Schedule(plan.manners, plan.longest_request)
+        self._turns = Turns(store, patience, self._schedule, plan)
+        self._postponed: list[tuple[Errand, str]] = []
+        self._stopped = False
+        self._changed = asyncio.Event()
+        self._told = asyncio.Event()
+        self._space = asyncio.Event()
+        self.receipts = Receipts(consumer)
+
+    async def room(self) -> int:
+        """Return how many deliveries more can wait here; wait while there is none."""
+        while self._schedule.count >= self._capacity:
+            self._space.clear()
+            await self._space.wait()
+        return self._capacity - self._schedule.count
+
+    def put(self, errand: Errand) -> None:
+        """Take a delivery, new or sent on by a redirect; it goes when its turn comes."""
+        host = self._spared(errand.url)
+        if host is None:
+            self._schedule.add_free(errand)
+        else:
+            self._line_up(errand, host)
+        self._changed.set()
+
+    def postpone(self, errand: Errand, host: str) -> None:
+        """Let a delivery wait in the store for its host, and take the next ones instead."""
+        self._postponed.append((errand, host))
+        self._told.set()
+
+    def postpone_retry(self, errand: Errand, host: str) -> None:
+        """Let a delivery wait in the store, to begin again with its reference when its host is open."""
+        self.postpone(errand, self._spared(errand.url) or host)
+
+    async def next(self) -> "Turn":
+        """Return the next delivery that may go, waiting for it."""
+        while True:
+            self._changed.clear()
+            now = self._turns.now()
+            if found := self._schedule.next(now):
+                self._space.set()
+                return Turn(self, *found)
+            at = self._schedule.next_at()
+            try:
+                async with asyncio.timeout(None if at is None else max(0.0, at - now)):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass  # somebody's time has come
+
+    async def run(self) -> None:
+        """Talk with the store until told to stop. Raises ``ResourceError`` if it cannot be used."""
+        while not self._stopped:
+            await self._tend()
+            try:
+                async with asyncio.timeout(_TICK):
+                    await self._told.wait()
+            except TimeoutError:
+                pass
+            self._told.clear()
+
+    def stop(self) -> None:
+        """Let ``run`` end; what is under way goes on."""
+        self._stopped = True
+        self._told.set()
+
+    async def close(self) -> None:
+        """Hand back what has not gone, and all hosts."""
+        for errand in self._schedule.take_all():
+            self.receipts.release(errand.delivery)
+        try:
+            await self._store_postponed()
+            await self._turns.settle(self.receipts.take_done(), self.receipts.take_back())
+            await self._turns.give_all_back()
+        except ResourceError as error:
+            # Whoever comes next waits until our hold has run out, and finds everything.
+            _log.warning("hosts are not handed back: %s", error)
+
+    def now(self) -> float:
+        """Return the time by the store's clock, in seconds since 1970."""
+        return self._turns.now()
+
+    def changed(self, line: Line) -> None:
+        """Look at a line again: a request of it began or ended."""
+        self._schedule.arrange(line, self.now())
+        self._changed.set()
+
+    def _line_up(self, errand: Errand, host: str) -> None:
+        now = self.now()
+        line = self._schedule.line(host)
+        if line.conduct is None:
+            self._turns.wanted.add(host)
+            self._told.set()
+        if line.room(now) > 0:
+            self._schedule.add(line, errand, now)
+        else:
+            self.postpone(errand, host)
+
+    async def _tend(self) -> None:
+        for line, errand in self._schedule.take_overdue(self.now()):
+            self.postpone(errand, line.host)
+        for refused in (await self._turns.claim(), await self._turns.keep()):
+            for errand in refused:
+                self.postpone(errand, self._spared(errand.url) or "")
+        await self._store_postponed()
+        await self._turns.settle(self.receipts.take_done(), self.receipts.take_back())
+        await self._turns.take()
+        self._changed.set()
+        self._space.set()
+
+    async def _store_postponed(self) -> None:
+        postponed, self._postponed = self._postponed, []
+        if postponed:
+            await self._turns.store_waiting([errand.as_waiting(host) for errand, host in postponed])
+        for errand, _ in postponed:
+            self.receipts.stored(errand.delivery)
+
+
+@dataclass(eq=False)
+class Turn:
+    """A delivery whose turn it is; its line, if its host is to be spared. Close it when it is over."""
+
+    frontier: Frontier
+    line: Line | None
+    errand: Errand
+    _started: float = 0.0
+    _ended: float = 0.0
+
+    async def begin_request(self) -> None:
+        """Wait for the moment in which the next request may begin: now, but for the one after robots.txt.
+
+        Raises ``PostponedError`` if that is too far away.
+        """
+        if self.line is not None:
+            now = self.frontier.now()
+            conduct = self.line.conduct
+            if conduct is None or conduct.opens_at > now + PATIENCE:
+                raise PostponedError
+            start = conduct.reserve(now)
+            if start > now:
+                await asyncio.sleep(start - now)
+            self.line.requests += 1
+        self._started = self.frontier.now()
+
+    def let_next_go(self) -> None:
+        """Say that this delivery's own request begins: the next one of the line can be let go."""
+        if self.line is not None and self.line.launching:
+            self.line.launching = False
+            self.frontier.changed(self.line)
+
+    def judge(self, code: Code | None, wait: float | None = None) -> None:
+        """Say how a request ended, and for how many seconds the host wants a pause, if it does."""
+        if self.line is not None:
+            self.line.judge(code, self._started, self.frontier.now(), wait)
+
+    def seconds(self) -> float:
+        """Return how long the last request took, or has taken so far."""
+        return (self._ended or self.frontier.now()) - self._started if self._started else 0.0
+
+    def close(self) -> None:
+        """Say that this delivery is at its host no longer; once or more often."""
+        if self._ended:
+            return
+        self._ended = self.frontier.now()
+        if self.line is not None:
+            self.line.active -= 1
+            self.line.used_at = self.frontier.now()
+            self.let_next_go()
+            self.frontier.changed(self.line)

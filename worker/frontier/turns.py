@@ -1,0 +1,188 @@
+"""The conversation with the store about hosts: hold them, tell what was learned, let items wait."""
+
+import time
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from shared.hosts import HostState
+from shared.store.store import Claims, Demand, Taken, Waiting
+from worker.fetching.guard import KEEP_ALIVE
+from worker.frontier.conduct import Manners
+from worker.frontier.line import Errand, Line
+from worker.frontier.schedule import Schedule
+from worker.patience import Patience
+
+T = TypeVar("T")
+
+#: How long a host stays ours when we are not heard of, beyond the longest request, in seconds.
+_SPARE = 15.0
+#: Seconds between two times of holding hosts for longer, and of looking for items that wait for one.
+_KEEP_EVERY, _TAKE_EVERY = 3.0, 0.4
+#: How long a host is kept without a request, in seconds: longer than its idle connections.
+_IDLE = KEEP_ALIVE + 0.5
+#: Items taken of a host that was not ours before.
+_FIRST = 4
+#: Hosts claimed, and items stored, in one transaction.
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class FrontierPlan:
+    """How many deliveries may wait in a process, how its hosts are treated, how long a request may take.
+
+    With ``only_job``, nothing of other jobs is taken from the store.
+    """
+
+    capacity: int
+    manners: Manners
+    longest_request: float
+    only_job: int | None = None
+
+
+class HostStore(Protocol):
+    """What taking turns at hosts needs of the store."""
+
+    def claim_hosts(self, names: Collection[str], holder: str, seconds: float) -> Claims:
+        """See ``Store``."""
+        ...
+
+    def keep_hosts(
+        self, learned: Sequence[HostState], requests: Sequence[int], holder: str, seconds: float
+    ) -> Claims:
+        """See ``Store``."""
+        ...
+
+    def add_waiting(self, new: Sequence[Waiting]) -> None:
+        """See ``Store``."""
+        ...
+
+    def take_waiting(self, demand: Demand, holder: str, ladder: int, seconds: float) -> Taken | None:
+        """See ``Store``."""
+        ...
+
+    def remove_waiting(self, ids: Collection[int]) -> None:
+        """See ``Store``."""
+        ...
+
+    def return_waiting(self, ids: Collection[int]) -> None:
+        """See ``Store``."""
+        ...
+
+
+class Turns:
+    """Holds the hosts of this process's schedule in the store, and exchanges items with it."""
+
+    def __init__(self, store: HostStore, patience: Patience, schedule: Schedule, plan: FrontierPlan) -> None:
+        self._store = store
+        self._patience = patience
+        self._schedule = schedule
+        self._plan = plan
+        self._holder = uuid.uuid4().hex
+        self._lease = plan.longest_request + _SPARE
+        # Until the store's clock is known, ours has to do.
+        self._ahead = time.time() - time.monotonic()
+        self._kept_at = self._taken_at = 0.0
+        self.wanted: set[str] = set()
+
+    def now(self) -> float:
+        """Return the time by the store's clock, in seconds since 1970."""
+        return time.monotonic() + self._ahead
+
+    async def claim(self) -> list[Errand]:
+        """Claim the hosts that are wanted; return what waits here for those that others hold."""
+        refused: list[Errand] = []
+        while self.wanted:
+            names = [self.wanted.pop() for _ in range(min(_AT_ONCE, len(self.wanted)))]
+            claims = await self._call(self._store.claim_hosts, names, self._holder, self._lease)
+            refused += self._apply(claims)
+        return refused
+
+    async def keep(self) -> list[Errand]:
+        """Now and then, hold our hosts for longer and give back those that are idle; return as ``claim``."""
+        now = self.now()
+        if now - self._kept_at < _KEEP_EVERY:
+            return []
+        self._kept_at = now
+        held = [line for line in self._schedule.lines() if line.conduct]
+        idle = [line for line in held if not (line.active or line.waiting) and now - line.used_at > _IDLE]
+        if idle:
+            await self.give_back(idle)
+        busy = [line for line in held if line.conduct]
+        return self._apply(await self._tell(busy, self._lease)) if busy else []
+
+    async def give_back(self, lines: Sequence[Line]) -> None:
+        """Let others have these hosts, with what we learned of them."""
+        learned = [(line, line.conduct.state) for line in lines if line.conduct]
+        for line in lines:
+            line.lose()
+            self._schedule.drop(line)
+        if learned:
+            await self._tell_states(learned, 0)
+
+    async def give_all_back(self) -> None:
+        """Let others have all our hosts."""
+        await self.give_back(list(self._schedule.lines()))
+
+    async def take(self) -> None:
+        """Now and then, take items that wait for hosts that we can call."""
+        now = self.now()
+        room = self._plan.capacity - self._schedule.count
+        if room <= 0 or now - self._taken_at < _TAKE_EVERY:
+            return
+        self._taken_at = now
+        of_hosts = {line.host: line.room(now) if line.conduct else 0 for line in self._schedule.lines()}
+        demand = Demand(room, of_hosts, _FIRST, self._plan.only_job)
+        ladder = len(self._plan.manners.ladder)
+        taken = await self._call(self._store.take_waiting, demand, self._holder, ladder, self._lease)
+        if taken:
+            self._adopt(taken)
+
+    async def store_waiting(self, items: Sequence[Waiting]) -> None:
+        """Let items wait in the store."""
+        for start in range(0, len(items), _AT_ONCE):
+            await self._call(self._store.add_waiting, items[start : start + _AT_ONCE])
+
+    async def settle(self, done: Collection[int], back: Collection[int]) -> None:
+        """Remove what is done with from the waiting items, and hand back what is not."""
+        if done:
+            await self._call(self._store.remove_waiting, done)
+        if back:
+            await self._call(self._store.return_waiting, back)
+
+    def _adopt(self, taken: Taken) -> None:
+        for host in taken.claims.states:
+            self._schedule.line(host)
+        self._apply(taken.claims)
+        for item in taken.items:
+            self._schedule.add(self._schedule.line(item.host), Errand.of_waiting(item), self.now())
+
+    def _apply(self, claims: Claims) -> list[Errand]:
+        """Take note of how hosts stand; return what waits here for those that others hold."""
+        self._ahead = claims.now - time.monotonic()
+        refused: list[Errand] = []
+        for host, state in claims.states.items():
+            line = self._schedule.line(host)
+            if state.holder == self._holder:
+                line.hold(state, claims.now + self._lease)
+                self._schedule.arrange(line, claims.now)
+            else:
+                line.lose()
+                refused += self._schedule.empty(line)
+        return refused
+
+    async def _tell(self, lines: Sequence[Line], seconds: float) -> Claims:
+        return await self._tell_states(
+            [(line, line.conduct.state) for line in lines if line.conduct], seconds
+        )
+
+    async def _tell_states(self, learned: Sequence[tuple[Line, HostState]], seconds: float) -> Claims:
+        requests = [line.requests for line, _ in learned]
+        for line, _ in learned:
+            line.requests = 0
+        states = [state for _, state in learned]
+        return await self._call(self._store.keep_hosts, states, requests, self._holder, seconds)
+
+    async def _call(self, function: Callable[..., T], *arguments: object) -> T:
+        return await self._patience.call(function, *arguments)

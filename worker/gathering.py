@@ -1,0 +1,40 @@
+"""Look-ups that come together are one question to the store."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Generic, TypeVar
+
+from worker.patience import Patience
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Gathered(Generic[K, V]):
+    """Asks for many keys at once, those that come while a question is under way with the next one."""
+
+    def __init__(self, patience: Patience, look_up: Callable[[Collection[K]], dict[K, V]]) -> None:
+        self._patience = patience
+        self._look_up = look_up
+        self._asked: dict[K, asyncio.Future[V | None]] = {}
+        self._asking: asyncio.Task[None] | None = None
+
+    async def find(self, key: K) -> V | None:
+        """Return what is found for a key, if anything is; raise what the look-up raises."""
+        asked = self._asked.setdefault(key, asyncio.get_running_loop().create_future())
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        return await asyncio.shield(asked)
+
+    async def _ask(self) -> None:
+        """Look up what is asked, and what is asked meanwhile, until nothing is."""
+        while self._asked:
+            asked, self._asked = self._asked, {}
+            try:
+                found = await self._patience.call(self._look_up, list(asked))
+            except Exception as error:
+                for future in asked.values():
+                    future.set_exception(error)
+            else:
+                for key, future in asked.items():
+                    future.set_result(found.get(key))

@@ -1,0 +1,53 @@
+"""Ask for what is known already with the words it was given with: whoever has not changed it says so."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from shared.items import Evidence
+from shared.store.store import KnownAnswer
+from worker.gathering import Gathered
+from worker.patience import Patience
+
+#: Model and reference.
+Key = tuple[int, str]
+
+
+class AnswerStore(Protocol):
+    """What asking again needs of the store."""
+
+    def known_answers(self, model_id: int, refs: Collection[str]) -> dict[str, KnownAnswer]:
+        """See ``Store``."""
+        ...
+
+
+class KnownUrls:
+    """Finds what URLs led to before, under the same model."""
+
+    def __init__(self, store: AnswerStore, patience: Patience) -> None:
+        self._store = store
+        self._stored = Gathered(patience, self._look_up)
+
+    async def find(self, model_id: int, ref: str) -> KnownAnswer | None:
+        """Return what a reference led to, if it can be asked for again."""
+        return await self._stored.find((model_id, ref)) if "://" in ref else None
+
+    def _look_up(self, keys: Collection[Key]) -> dict[Key, KnownAnswer]:
+        found: dict[Key, KnownAnswer] = {}
+        for model_id in {model_id for model_id, _ in keys}:
+            refs = [ref for model, ref in keys if model == model_id]
+            for ref, known in self._store.known_answers(model_id, refs).items():
+                found[model_id, ref] = known
+        return found
+
+
+def unchanged_evidence(known: KnownAnswer, host: str | None, fetch_ms: float) -> Evidence:
+    """Return the evidence of an answer that said "not modified": the bytes are those of before."""
+    before = known.result.evidence
+    return Evidence(
+        bytes=before.bytes,
+        sha256=before.sha256,
+        host=host,
+        final_url=known.validators.final_url,
+        http_status=304,
+        fetch_ms=fetch_ms,
+    )

@@ -1,0 +1,120 @@
+"""The robots.txt of every origin: asked for before the first request, known to the whole fleet for a day."""
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Protocol
+
+from yarl import URL
+
+from shared.errors import Code, ItemError
+from worker.fetching.fetcher import Redirected
+from worker.frontier.frontier import Turn
+from worker.patience import Patience
+
+if TYPE_CHECKING:
+    from worker.fetching.robots import Rules
+
+#: RFC 9309: what is read of a robots.txt, in bytes (2.5 wants 500 KiB), and how many redirects are followed
+#: (2.3.1.2).
+_MAX_BYTES, _MAX_REDIRECTS = 512 * 1024, 5
+#: For how long rules are kept, in the store and then in a process, in seconds: a day in all (2.4).
+_KEPT_IN_STORE, _KEPT_HERE = 23 * 3600.0, 3600.0
+#: Origins whose rules a process remembers.
+_REMEMBERED = 2000
+#: Failures that say that nobody is there at all: they are told as they are.
+_NOBODY = (
+    *(Code.URL_NOT_ALLOWED, Code.DNS_FAILED, Code.CONNECT_FAILED),
+    *(Code.CONNECT_TIMEOUT, Code.TLS_FAILED),
+)
+
+
+class Web(Protocol):
+    """What spares hosts and reads their rules."""
+
+    robot: str
+
+    def spared(self, url: str) -> str | None:
+        """Return the host that a URL calls, or None if it is nobody's to be spared."""
+        ...
+
+    async def fetch_text(self, url: str, max_bytes: int) -> tuple[int, bytes] | Redirected:
+        """Return status and body of a page, cut off at so many bytes."""
+        ...
+
+
+class RobotsStore(Protocol):
+    """What knowing rules needs of the store."""
+
+    def robots_of(self, origin: str, age: float) -> str | None:
+        """See ``Store``."""
+        ...
+
+    def save_robots(self, origin: str, body: str) -> None:
+        """See ``Store``."""
+        ...
+
+
+class RobotsBook:
+    """Knows the rules of origins."""
+
+    def __init__(self, web: Web, store: RobotsStore, patience: Patience) -> None:
+        self._web = web
+        self._store = store
+        self._patience = patience
+        self._rules: OrderedDict[str, tuple[Rules, float]] = OrderedDict()
+
+    async def rules(self, turn: Turn) -> "Rules":
+        """Return the rules for the URL of an errand; asking the host for them is a request like any other.
+
+        Raises ``ItemError(robots_unavailable)`` if they cannot be had: RFC 9309, section 2.3.1.4, wants that
+        to be taken as a prohibition.
+        """
+        origin = str(URL(turn.errand.url).origin())
+        known = self._rules.get(origin)
+        if known and turn.frontier.now() - known[1] < _KEPT_HERE:
+            return known[0]
+        text = await self._patience.call(self._store.robots_of, origin, _KEPT_IN_STORE)
+        if text is None:
+            text = await self._ask(turn, origin)
+            await self._patience.call(self._store.save_robots, origin, text)
+        return self._remember(origin, text, turn.frontier.now())
+
+    def _remember(self, origin: str, text: str, now: float) -> "Rules":
+        from worker.fetching.robots import parse_rules  # loads the parser: only where there is a web
+
+        rules = parse_rules(text, self._web.robot)
+        self._rules[origin] = rules, now
+        if len(self._rules) > _REMEMBERED:
+            self._rules.popitem(last=False)
+        return rules
+
+    async def _ask(self, turn: Turn, origin: str) -> str:
+        await turn.begin_request()
+        try:
+            text = await self._follow(f"{origin}/robots.txt")
+        except ItemError as error:
+            turn.judge(error.code, error.retry_after)
+            if error.code in _NOBODY:
+                raise
+            unavailable = ItemError(Code.ROBOTS_UNAVAILABLE, str(error.code), error.http_status)
+            unavailable.retry_after, unavailable.final_url = error.retry_after, error.final_url
+            raise unavailable from error
+        turn.judge(None)
+        return text
+
+    async def _follow(self, url: str) -> str:
+        for _ in range(_MAX_REDIRECTS + 1):
+            answer = await self._web.fetch_text(url, _MAX_BYTES)
+            if not isinstance(answer, Redirected):
+                return _text_of(*answer)
+            url = answer.url
+        return ""  # as if there were none (2.3.1.2)
+
+
+def _text_of(status: int, body: bytes) -> str:
+    """Return the rules in an answer: none where the host has no such page (2.3.1.3)."""
+    if status == 429 or status >= 500:
+        raise ItemError(Code.RATE_LIMITED if status == 429 else Code.HTTP_5XX, "", status)
+    if status != 200:
+        return ""
+    # No database takes the character zero.
+    return body.decode("utf-8-sig", "replace").replace("\0", "")

@@ -1,0 +1,66 @@
+"""One request of a delivery: is it allowed, is it time, what came of it."""
+
+from dataclasses import dataclass
+
+from shared.errors import Code, ItemError
+from shared.items import Validators
+from worker.fetching.fetcher import Answer, Fetcher, Redirected
+from worker.frontier.frontier import Turn
+from worker.robots_book import RobotsBook
+
+#: Redirects that are followed (https://fetch.spec.whatwg.org allows 20; images of crawls need two).
+_MAX_REDIRECTS = 3
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Asks hosts, as far as they want to be asked."""
+
+    fetcher: Fetcher
+    robots: RobotsBook | None
+
+    async def visit(self, turn: Turn, known: Validators | None) -> Answer:
+        """Return the answer to the next request of a delivery.
+
+        Raises ``ItemError``, and ``PostponedError`` if the host cannot be called soon.
+        """
+        if turn.line is not None and self.robots is not None:
+            _check_host(turn)
+            await self._check_rules(turn, self.robots)
+        await turn.begin_request()
+        turn.let_next_go()
+        try:
+            answer = await self.fetcher.fetch(turn.errand.url, known)
+            if isinstance(answer, Redirected) and turn.errand.hops >= _MAX_REDIRECTS:
+                raise ItemError(Code.TOO_MANY_REDIRECTS, f"more than {_MAX_REDIRECTS}", final_url=answer.url)
+        except ItemError as error:
+            turn.judge(error.code, _pause(error))
+            raise
+        turn.judge(None)
+        return answer
+
+    async def _check_rules(self, turn: Turn, robots: RobotsBook) -> None:
+        rules = await robots.rules(turn)
+        if turn.line is not None and turn.line.conduct is not None:
+            turn.line.conduct.obey(rules.delay)
+        forbidden = rules.against(turn.errand.url)
+        if forbidden is not None:
+            raise ItemError(Code.ROBOTS_DISALLOWED, forbidden, final_url=turn.errand.url)
+
+
+def _check_host(turn: Turn) -> None:
+    """Raise ``ItemError`` if the host is not to be called at all."""
+    line = turn.line
+    if line is None or line.conduct is None:
+        return
+    if line.conduct.state.blocked:
+        raise ItemError(Code.HOST_BLOCKED, line.host)
+    if line.conduct.is_down(turn.frontier.now()):
+        raise ItemError(Code.HOST_DOWN, f"{line.host}: {line.conduct.state.code}")
+
+
+def _pause(error: ItemError) -> float | None:
+    """Return for how many seconds a host wants to be left alone; 503 without a word wants the usual pause."""
+    if error.retry_after is None and error.http_status == 503:
+        return 0.0
+    return error.retry_after
