@@ -165,7 +165,7 @@ REDIRECTS = {
     "other": f"http://{GOOD[0]}:PORT/ok/103",
     "loop": "/redirect/loop",
     "forbidden": "http://robots-private.example.org:PORT/private/104",
-    "metadata": "http://169.254.169.254/latest/meta-data/",
+    "metadata": "http://169.254.169.254/",
     "loopback6": "http://[::1]:PORT/ok/0",
     "trap": "http://127.66.6.6:PORT/ok/0",
     "number": "http://2130706433:PORT/ok/0",

@@ -11,7 +11,6 @@ import aiohttp
 from tests.servers.names import FakeResolver
 from tests.servers.web import Web
 
-
 _Found = TypeVar("_Found")
 
 

@@ -166,6 +166,6 @@ def _inside(web: Web) -> Expected:
         "localhost",
     )
     urls += [web.url(literal, "/ok/1") for literal in literals]
-    urls += ["http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/ok/1", f"http://{GOOD[0]}:22/ok/1"]
+    urls += ["http://169.254.169.254/", "http://10.0.0.1/ok/1", f"http://{GOOD[0]}:22/ok/1"]
     urls += [f"http://user:pass@{GOOD[0]}:{web.port}/ok/1", "ftp://good-01.example.com/ok/1"]
     return [(url, Code.URL_NOT_ALLOWED) for url in urls]
