@@ -1,6 +1,7 @@
 """`smartsight label SOURCE...`: label images on this machine, without servers."""
 
 import hashlib
+import logging
 import os
 import time
 from argparse import Namespace
@@ -17,7 +18,7 @@ from commands.sources import open_sources, reporting, what_was_looked_for
 from commands.summary import all_succeeded, summary
 from producer.references import Sources, read_sources
 from producer.submit import Survey, survey
-from results_api.exports import RowWriter, check_output, open_output
+from results_api.exports import STDOUT, RowWriter, check_output, open_output
 from shared.classifier.catalogue import open_classifier
 from shared.classifier.model import Model
 from shared.errors import Code, ResourceError, UsageError
@@ -28,6 +29,8 @@ from shared.store.store import Tally
 def run(options: Namespace, settings: Settings) -> int:
     """Return 0 if every image was labelled, else 1."""
     settings = replace(settings, database_url=options.db or settings.database_url)
+    # Somebody sits in front: why a URL is refused is in its row, the addresses behind it are not for them.
+    logging.getLogger("smartsight").setLevel(logging.ERROR)
     if options.output:
         check_output(options.output)
         _protect_inputs(options, settings)
@@ -71,10 +74,23 @@ def _finish(job_run: LabelRun, sources: Sources, settings: Settings, output: str
     except KeyboardInterrupt:
         say(f"Stopped: {job_run.progress_now()}. The same command goes on.")
         raise
+    if job_run.set_aside:
+        _correct(job_run, output)
     done_now = done(tallies) - job_run.done_before
     for line in summary(tallies, done_now, time.monotonic() - started):
         say(line)
     return tallies
+
+
+def _correct(job_run: LabelRun, output: str | None) -> None:
+    """Tell of the images that turned out to be stand-ins, and write the rows of a file once more."""
+    say(
+        f"{job_run.set_aside} images are stand-ins, the same for many URLs of a host: none counts as labelled."
+    )
+    if output and output != STDOUT:
+        with open_output(output) as writer:
+            for rows in job_run.rows():
+                writer.write(rows)
 
 
 def _job_key(found: Survey, model: Model, top: int) -> str:

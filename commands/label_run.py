@@ -7,6 +7,7 @@ machines. What the user sees is read back from the store, which alone knows what
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from commands.parts import cores, make_sources, manners_of
@@ -15,7 +16,7 @@ from producer.publish import publish_all
 from producer.references import Sources, read_sources
 from producer.submit import Survey, record
 from results_api.exports import RowWriter
-from results_api.rows import OrderedRows
+from results_api.rows import OrderedRows, Row, all_rows
 from shared.broker import InProcessBroker
 from shared.classifier.classifier import Classifier
 from shared.settings import Settings
@@ -46,6 +47,8 @@ class LabelRun:
         self._broker = InProcessBroker()
         self.job = store.open_job(key, self._model.id)
         self.done_before = done(store.tallies(self.job.id))
+        #: Images that turned out to be stand-ins when all were there, after their rows were written.
+        self.set_aside = 0
 
     def progress_now(self) -> str:
         """Say how far the job is."""
@@ -72,7 +75,8 @@ class LabelRun:
                 recording = threads.submit(self._record, sources)
                 publishing = threads.submit(self._publish)
                 working = threads.submit(lambda: asyncio.run(worker.run()))
-                return self._follow([recording, publishing, working], writer, progress)
+                self._follow([recording, publishing, working], writer, progress)
+                return self._complete(settings.placeholder_urls)
             finally:
                 progress.close()
                 self._stop.set()
@@ -99,7 +103,16 @@ class LabelRun:
     def _publish(self) -> None:
         publish_all(self._store, self._broker, self.job.id, self._stop)
 
-    def _follow(self, tasks: list[Future[None]], writer: RowWriter, progress: Progress) -> list[Tally]:
+    def rows(self) -> Iterator[list[Row]]:
+        """Yield the rows of the job as they are in the end."""
+        return all_rows(self._store, self.job.id, self._model)
+
+    def _complete(self, placeholder_urls: int) -> list[Tally]:
+        self.set_aside = self._store.set_placeholders_aside(self.job.id, placeholder_urls)
+        self._store.complete(self.job.id)
+        return self._store.tallies(self.job.id)
+
+    def _follow(self, tasks: list[Future[None]], writer: RowWriter, progress: Progress) -> None:
         """Look again and again, until every item has a result and every row is written."""
         rows = OrderedRows(self._store, self.job.id, self._model)
         looks = 0
@@ -110,8 +123,6 @@ class LabelRun:
                 self._store.fold(self.job.id)
                 self._store.settle_duplicates(self.job.id)
         _write_ready(rows, writer, progress)
-        self._store.complete(self.job.id)
-        return self._store.tallies(self.job.id)
 
     def _is_over(self, tasks: list[Future[None]], progress: Progress) -> bool:
         """Wait a moment, then tell whether every item is recorded and has its result.

@@ -1,6 +1,7 @@
 """The robots.txt of every origin: asked for before the first request, known to the whole fleet for a day."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from yarl import URL
@@ -36,7 +37,9 @@ class Web(Protocol):
         """Return the host that a URL calls, or None if it is nobody's to be spared."""
         ...
 
-    async def fetch_text(self, url: str, max_bytes: int) -> tuple[int, bytes] | Redirected:
+    async def fetch_text(
+        self, url: str, max_bytes: int, sent: Callable[[], None]
+    ) -> tuple[int, bytes] | Redirected:
         """Return status and body of a page, cut off at so many bytes."""
         ...
 
@@ -88,26 +91,29 @@ class RobotsBook:
         return rules
 
     async def _ask(self, turn: Turn, origin: str) -> str:
-        await turn.begin_request()
-        try:
-            text = await self._follow(f"{origin}/robots.txt")
-        except ItemError as error:
-            turn.judge(error.code, error.retry_after)
-            if error.code in _NOBODY:
-                raise
-            unavailable = ItemError(Code.ROBOTS_UNAVAILABLE, str(error.code), error.http_status)
-            unavailable.retry_after, unavailable.final_url = error.retry_after, error.final_url
-            raise unavailable from error
-        turn.judge(None)
-        return text
-
-    async def _follow(self, url: str) -> str:
-        for _ in range(_MAX_REDIRECTS + 1):
-            answer = await self._web.fetch_text(url, _MAX_BYTES)
-            if not isinstance(answer, Redirected):
-                return _text_of(*answer)
+        url = f"{origin}/robots.txt"
+        for hop in range(_MAX_REDIRECTS + 1):
+            await turn.begin_request()
+            try:
+                answer = await self._web.fetch_text(url, _MAX_BYTES, turn.sent)
+                text = None if isinstance(answer, Redirected) else _text_of(*answer)
+            except ItemError as error:
+                turn.judge(error.code, error.retry_after)
+                if error.code in _NOBODY and hop == 0:
+                    raise
+                raise _unavailable(error) from error
+            turn.judge(None)
+            if text is not None:
+                return text
+            assert isinstance(answer, Redirected)
             url = answer.url
         return ""  # as if there were none (2.3.1.2)
+
+
+def _unavailable(error: ItemError) -> ItemError:
+    return ItemError(
+        Code.ROBOTS_UNAVAILABLE, str(error.code), error.http_status, error.retry_after, error.final_url
+    )
 
 
 def _text_of(status: int, body: bytes) -> str:

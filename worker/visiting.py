@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from shared.errors import Code, ItemError
 from shared.items import Validators
-from worker.fetching.fetcher import Answer, Fetcher, Redirected
+from worker.fetching.fetcher import Answer, Fetcher, Redirected, Request
 from worker.frontier.frontier import Turn
 from worker.robots_book import RobotsBook
 
@@ -28,9 +28,8 @@ class Visitor:
             _check_host(turn)
             await self._check_rules(turn, self.robots)
         await turn.begin_request()
-        turn.let_next_go()
         try:
-            answer = await self.fetcher.fetch(turn.errand.url, known)
+            answer = await self.fetcher.fetch(Request(turn.errand.url, known, turn.sent_its_own))
             if isinstance(answer, Redirected) and turn.errand.hops >= _MAX_REDIRECTS:
                 raise ItemError(Code.TOO_MANY_REDIRECTS, f"more than {_MAX_REDIRECTS}", final_url=answer.url)
         except ItemError as error:

@@ -7,8 +7,8 @@ from tests.servers.web_hosts import GOOD, INSIDE, REBINDING
 #: A URL, and its final code; none where there must be predictions.
 Expected = list[tuple[str, str | None]]
 
-#: Stands here until the closed list of codes has it.
-ROBOTS_UNAVAILABLE = "robots_unavailable"
+
+ROBOTS_UNAVAILABLE = Code.ROBOTS_UNAVAILABLE
 
 #: What fails for good though it may be tried again, each at a host of its own: an unlucky host may be given
 #: up, and that shall not hit others.
@@ -18,7 +18,7 @@ _BROKEN: dict[str, str] = {
     "header-drip": Code.FETCH_TIMEOUT,
     "continue": Code.FETCH_TIMEOUT,
     "endless-headers": Code.FETCH_FAILED,  # a choice: too_many_bytes would be as true
-    "gzip": Code.FETCH_FAILED,  # a choice: not what was asked for, and no code says so better
+    "gzip": Code.ENCODING_UNSUPPORTED,
     "short": Code.FETCH_FAILED,
     "closed": Code.FETCH_FAILED,
     "reset": Code.FETCH_FAILED,

@@ -113,7 +113,7 @@ def test_few_outcomes_do_not_decide(store: Store) -> None:
 
 def test_what_was_lost_is_published_again_but_not_at_once(store: Store) -> None:
     job, broker = _job(store, 3), InProcessBroker()
-    tender = Tender(store, broker, sweep_after=0.2)
+    tender = Tender(store, broker, sweep_after=0.2, placeholder_urls=5)
     _publish_all(store, broker).close()
     lost = broker.receive(10, 0)
     store.save([_result(job, 0)])
@@ -129,7 +129,7 @@ def test_what_was_lost_is_published_again_but_not_at_once(store: Store) -> None:
 
 def test_what_the_broker_still_holds_is_given_longer(store: Store) -> None:
     job, broker = _job(store, 3), InProcessBroker()
-    tender = Tender(store, broker, sweep_after=0.1)
+    tender = Tender(store, broker, sweep_after=0.1, placeholder_urls=5)
     _publish_all(store, broker)
     _look(store, tender)
     time.sleep(0.15)

@@ -22,7 +22,7 @@ from shared.images import Picture
 from shared.items import ItemState, JobState, Message, Result
 from shared.store.store import Job, RecordedModel
 from tests.servers.waiting import wait_until
-from worker.fetching.fetcher import Fetched, FileFetcher
+from worker.fetching.fetcher import Fetched, FileFetcher, Request
 from worker.worker import Plan, Sources, Worker, WorkerStore
 
 _PATIENCE = 10.0
@@ -79,7 +79,8 @@ class _Fetcher:
         self.calls: list[str] = []
         self.closed = False
 
-    async def fetch(self, ref: str, known: object = None) -> Fetched:
+    async def fetch(self, request: Request) -> Fetched:
+        ref = request.ref
         self.calls.append(ref)
         content = self._answer(ref, self.calls.count(ref))
         return Fetched(lambda: content, f"http://final/{ref}", 200)

@@ -26,7 +26,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Redirected:
-    """The host sends us to another URL, absolute, which has passed no gate yet."""
+    """The host sends us to another URL, which may be asked for."""
 
     url: str
 
@@ -41,14 +41,23 @@ class NotModified:
 Answer = Fetched | Redirected | NotModified
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to ask for: ``NotModified`` comes only if validators of what is known are given.
+
+    ``sent`` is called when a request is on its way to a host; a file has none.
+    """
+
+    ref: str
+    known: Validators | None = None
+    sent: Callable[[], None] | None = None
+
+
 class Fetcher(Protocol):
     """Fetches what a reference names."""
 
-    async def fetch(self, ref: str, known: Validators | None = None) -> Answer:
-        """Ask once, and return what came; this, or its ``read``, raises ``ItemError`` if nothing did.
-
-        ``NotModified`` comes only if validators are given: the answer that they belong to is ``known``.
-        """
+    async def fetch(self, request: Request) -> Answer:
+        """Ask once, and return what came; this, or its ``read``, raises ``ItemError`` if nothing did."""
         ...
 
     async def close(self) -> None:
@@ -62,9 +71,9 @@ class FileFetcher:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
 
-    async def fetch(self, ref: str, known: Validators | None = None) -> Fetched:
+    async def fetch(self, request: Request) -> Fetched:
         """See ``Fetcher``. The file is opened by ``read``, so that only files at work are in memory."""
-        return Fetched(partial(self.read, Path(ref)))
+        return Fetched(partial(self.read, Path(request.ref)))
 
     def read(self, path: Path) -> bytes:
         """Return the bytes of a file, or raise ``ItemError``."""
@@ -97,9 +106,9 @@ class SchemeFetcher:
         self._web = web
         self._files = files
 
-    async def fetch(self, ref: str, known: Validators | None = None) -> Answer:
+    async def fetch(self, request: Request) -> Answer:
         """See ``Fetcher``."""
-        return await (self._web if "://" in ref else self._files).fetch(ref, known)
+        return await (self._web if "://" in request.ref else self._files).fetch(request)
 
     async def close(self) -> None:
         """See ``Fetcher``."""

@@ -9,12 +9,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ItemError, printable
 from shared.items import Validators
 from shared.signatures import announced_format
-from worker.fetching.fetcher import Answer, Fetched, NotModified, Redirected
+from worker.fetching.fetcher import Answer, Fetched, NotModified, Redirected, Request
 from worker.fetching.guard import Guard, NotAllowedError
 from worker.fetching.headers import code_of_status, opt_out, retry_after
 
@@ -51,15 +52,16 @@ class WebFetcher:
         self.robot = user_agent.partition("/")[0].lower()
         self._session: aiohttp.ClientSession | None = None
 
-    async def fetch(self, ref: str, known: Validators | None = None) -> Answer:
+    async def fetch(self, request: Request) -> Answer:
         """See ``Fetcher``."""
-        url = self._guard.check(ref)
-        conditions = _conditions(known) if known and known.final_url == ref else {}
-        async with self._answer(url, conditions) as answer:
+        url = self._guard.check(request.ref)
+        conditions = _conditions(request.known, request.ref)
+        async with self._answer(url, conditions, request.sent) as answer:
             if answer.status in _REDIRECTS:
-                return Redirected(_target(url, answer))
+                # Judged here: nothing that a host says may ever be taken for the name of a file.
+                return Redirected(str(self._guard.check(_target(url, answer))))
             if answer.status == 304 and conditions:
-                return NotModified(ref)
+                return NotModified(request.ref)
             if answer.status != 200:
                 wait = retry_after(answer.headers.get("Retry-After", ""), time.time())
                 raise ItemError(code_of_status(answer.status), "", answer.status, wait)
@@ -67,10 +69,12 @@ class WebFetcher:
             content = await self._read(answer, self._limits.max_bytes, self._check_beginning)
             return Fetched(lambda: content, printable(str(url)), answer.status, _validators(str(url), answer))
 
-    async def fetch_text(self, url: str, max_bytes: int) -> tuple[int, bytes] | Redirected:
-        """Return status and body of any page, cut off at so many bytes."""
+    async def fetch_text(
+        self, url: str, max_bytes: int, sent: Callable[[], None]
+    ) -> tuple[int, bytes] | Redirected:
+        """Return status and body of any page, cut off at so many bytes; a redirect is not yet judged."""
         checked = self._guard.check(url)
-        async with self._answer(checked, {"Accept": "text/plain"}) as answer:
+        async with self._answer(checked, {"Accept": "text/plain"}, sent) as answer:
             if answer.status in _REDIRECTS:
                 return Redirected(_target(checked, answer))
             body = await self._read(answer, max_bytes) if answer.status == 200 else b""
@@ -90,12 +94,15 @@ class WebFetcher:
             await self._session.close()
 
     @asynccontextmanager
-    async def _answer(self, url: "URL", headers: dict[str, str]) -> "AsyncIterator[aiohttp.ClientResponse]":
+    async def _answer(
+        self, url: "URL", headers: dict[str, str], sent: Callable[[], None] | None
+    ) -> "AsyncIterator[aiohttp.ClientResponse]":
         """Give the answer to one request, all of it within the time limit."""
+        session = self._open_session()
         async with (
             _translated(str(url)),
             asyncio.timeout(self._limits.timeout),
-            self._open_session().get(url, allow_redirects=False, headers=headers) as answer,
+            session.get(url, allow_redirects=False, headers=headers, trace_request_ctx=sent) as answer,
         ):
             yield answer
 
@@ -116,6 +123,7 @@ class WebFetcher:
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
+                trace_configs=[_telling_when_sent()],
             )
         return self._session
 
@@ -167,7 +175,23 @@ class WebFetcher:
         return ItemError(Code.TOO_MANY_BYTES, f"the limit is {self._limits.max_bytes}")
 
 
-def _conditions(known: Validators) -> dict[str, str]:
+def _telling_when_sent() -> "aiohttp.TraceConfig":
+    """Return what calls a request's own function when its headers are out: its pause counts from there."""
+    import aiohttp
+
+    async def tell(_session: object, context: SimpleNamespace, _what: object) -> None:
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(tell)
+    return trace
+
+
+def _conditions(known: Validators | None, ref: str) -> dict[str, str]:
+    """Return the headers that ask whether something has changed, if it came from this very URL."""
+    if known is None or known.final_url != ref:
+        return {}
     headers = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
     return {name: value for name, value in headers.items() if value}
 

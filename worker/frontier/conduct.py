@@ -77,6 +77,10 @@ class Conduct:
         self.state = replace(self.state, next_at=start + self.delay)
         return start
 
+    def asked(self, now: float) -> None:
+        """Know that a request went out now: connecting may have taken a while since its moment came."""
+        self.state = replace(self.state, next_at=max(self.state.next_at, now + self.delay))
+
     def judge(self, code: Code | None, started: float, now: float, wait: float | None = None) -> None:
         """Learn from the outcome of a request that began at ``started``; the host may ask for a pause."""
         if code is None or code not in _OF_HOST:

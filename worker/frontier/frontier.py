@@ -187,8 +187,17 @@ class Turn:
             self.line.requests += 1
         self._started = self.frontier.now()
 
-    def let_next_go(self) -> None:
-        """Say that this delivery's own request begins: the next one of the line can be let go."""
+    def sent(self) -> None:
+        """Say that a request is on its way: the pause before the next one counts from now."""
+        if self.line is not None and self.line.conduct is not None:
+            self.line.conduct.asked(self.frontier.now())
+
+    def sent_its_own(self) -> None:
+        """Say that the request of the delivery itself is on its way: the next one can be let go."""
+        self.sent()
+        self._let_next_go()
+
+    def _let_next_go(self) -> None:
         if self.line is not None and self.line.launching:
             self.line.launching = False
             self.frontier.changed(self.line)
@@ -210,5 +219,5 @@ class Turn:
         if self.line is not None:
             self.line.active -= 1
             self.line.used_at = self.frontier.now()
-            self.let_next_go()
+            self._let_next_go()
             self.frontier.changed(self.line)

@@ -1,6 +1,5 @@
 """The conversation with the store about hosts: hold them, tell what was learned, let items wait."""
 
-import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Protocol, TypeVar
 from shared.hosts import HostState
 from shared.store.store import Claims, Demand, Taken, Waiting
 from worker.fetching.guard import KEEP_ALIVE
+from worker.frontier.clock import StoreClock
 from worker.frontier.conduct import Manners
 from worker.frontier.line import Errand, Line
 from worker.frontier.schedule import Schedule
@@ -81,14 +81,13 @@ class Turns:
         self._plan = plan
         self._holder = uuid.uuid4().hex
         self._lease = plan.longest_request + _SPARE
-        # Until the store's clock is known, ours has to do.
-        self._ahead = time.time() - time.monotonic()
+        self._clock = StoreClock()
         self._kept_at = self._taken_at = 0.0
         self.wanted: set[str] = set()
 
     def now(self) -> float:
         """Return the time by the store's clock, in seconds since 1970."""
-        return time.monotonic() + self._ahead
+        return self._clock.now()
 
     async def claim(self) -> list[Errand]:
         """Claim the hosts that are wanted; return what waits here for those that others hold."""
@@ -160,7 +159,7 @@ class Turns:
 
     def _apply(self, claims: Claims) -> list[Errand]:
         """Take note of how hosts stand; return what waits here for those that others hold."""
-        self._ahead = claims.now - time.monotonic()
+        self._clock.learn(claims.now)
         refused: list[Errand] = []
         for host, state in claims.states.items():
             line = self._schedule.line(host)
