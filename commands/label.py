@@ -84,9 +84,7 @@ def _finish(job_run: LabelRun, sources: Sources, settings: Settings, output: str
 
 def _correct(job_run: LabelRun, output: str | None) -> None:
     """Tell of the images that turned out to be stand-ins, and write the rows of a file once more."""
-    say(
-        f"{job_run.set_aside} images are stand-ins, the same for many URLs of a host: none counts as labelled."
-    )
+    say(f"{job_run.set_aside} images are stand-ins, the same for many URLs of a host: none is labelled.")
     if output and output != STDOUT:
         with open_output(output) as writer:
             for rows in job_run.rows():

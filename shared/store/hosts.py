@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, func, or_, select, upd
 from shared.hosts import HostState
 from shared.store.database import Database
 from shared.store.schema import hosts, robots, waiting
-from shared.store.statements import clock, insert_new, upsert
+from shared.store.statements import clock, insert_new, time_now, upsert
 
 #: What a holder learns of a host, and writes back.
 _LEARNED = ("delay", "next_at", "closed_until", "code", "failures", "trips")
@@ -54,7 +54,7 @@ class Hosts:
         Returns how they stand now. ``seconds`` of 0 gives them back.
         """
         with self._database.write() as connection:
-            now: float = connection.execute(select(clock(connection))).scalar_one()
+            now = time_now(connection)
             order = sorted(range(len(learned)), key=lambda i: learned[i].host)
             mine = (hosts.c.host == bindparam("name")) & (hosts.c.holder == holder)
             hold = (
@@ -95,7 +95,7 @@ class Hosts:
     def now(self) -> float:
         """Return the time by the database's clock, in seconds since 1970."""
         with self._database.read() as connection:
-            return float(connection.execute(select(clock(connection))).scalar_one())
+            return time_now(connection)
 
     def robots_of(self, origin: str, age: float) -> str | None:
         """Return the robots.txt of an origin, if it was stored not longer ago than ``age`` seconds."""
@@ -107,7 +107,7 @@ class Hosts:
     def save_robots(self, origin: str, body: str) -> None:
         """Store the robots.txt of an origin, as it is now."""
         with self._database.write() as connection:
-            now = connection.execute(select(clock(connection))).scalar_one()
+            now = time_now(connection)
             values = {"origin": origin, "body": body, "fetched_at": now}
             connection.execute(upsert(connection, robots, "origin", ("body", "fetched_at")), values)
 
@@ -116,7 +116,7 @@ def claim(connection: Connection, names: Collection[str], holder: str, seconds: 
     """See ``Hosts.claim_hosts``."""
     ordered = sorted(names)
     connection.execute(insert_new(connection, hosts, "host"), [{"host": name} for name in ordered])
-    now: float = connection.execute(select(clock(connection))).scalar_one()
+    now = time_now(connection)
     free = or_(hosts.c.holder.is_(None), hosts.c.holder == holder, hosts.c.held_until < now)
     change = update(hosts).where(hosts.c.host == bindparam("name"), free)
     # One by one in the order of names: two claims of the same hosts must not wait for each other.

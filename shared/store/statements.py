@@ -74,3 +74,8 @@ def clock(connection: Connection) -> ColumnElement[Any]:
     if connection.dialect.name == "postgresql":
         return func.extract("epoch", func.clock_timestamp())
     return literal(time.time())
+
+
+def time_now(connection: Connection) -> float:
+    """Return what ``clock`` shows."""
+    return float(connection.execute(select(clock(connection))).scalar_one())

@@ -1,10 +1,8 @@
 """What every store must do; each database runs this same suite."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
@@ -27,36 +25,6 @@ _EVIDENCE = Evidence(
     fetch_ms=1.5,
     label_ms=2.5,
 )
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'test.db'}"
-    made: str = request.getfixturevalue("new_postgres_database")()
-    return made
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    database = Database(url)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def store(database: Database) -> Store:
-    return Store(database)
-
-
-@pytest.fixture
-def model(store: Store) -> RecordedModel:
-    return store.record_model("lite0", "1", _LABELS)
-
-
-@pytest.fixture
-def job(store: Store, model: RecordedModel) -> Job:
-    return store.open_job("key", model.id)
 
 
 def _items(job: Job, start: int, stop: int) -> list[Item]:

@@ -38,8 +38,13 @@ def pictures(samples: Path) -> Iterator[PictureServer]:
 
 @pytest.fixture
 def fleet(
-    rabbit: RabbitServer, postgres: PostgresServer, tmp_path: Path, lite0: Model, cache_dir: Path
+    rabbit: RabbitServer,
+    postgres: PostgresServer,
+    pictures: PictureServer,
+    tmp_path: Path,
+    lite0: Model,
+    cache_dir: Path,
 ) -> Iterator[Fleet]:
-    prefix = {"SMARTSIGHT_QUEUE_PREFIX": tmp_path.name}
-    with closing(Fleet(postgres.new_database(), rabbit.url, tmp_path, cache_dir, prefix)) as fleet:
+    settings = {"SMARTSIGHT_QUEUE_PREFIX": tmp_path.name, "SMARTSIGHT_OWN_HOSTS": pictures.place}
+    with closing(Fleet(postgres.new_database(), rabbit.url, tmp_path, cache_dir, settings)) as fleet:
         yield fleet

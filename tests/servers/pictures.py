@@ -39,6 +39,11 @@ class PictureServer:
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 
+    @property
+    def place(self) -> str:
+        """Host and port, as the setting names them that lets workers in."""
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
     def url(self, kind: str, number: int) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}/{kind}/{number}"
 

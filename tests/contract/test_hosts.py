@@ -1,0 +1,268 @@
+"""What every store must do about hosts, those who wait for them, and URLs that were fetched before."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.errors import Code
+from shared.hosts import HostState
+from shared.items import Evidence, Item, ItemState, Message, Result, Validators
+from shared.store.store import Demand, Job, Store, Tally, Waiting
+
+_LADDER = 3
+
+
+def _message(job: Job, index: int, attempt: int = 1) -> Message:
+    return Message(job.id, index, f"http://h/{index}", attempt)
+
+
+def _wait(store: Store, job: Job, host: str, *indexes: int) -> None:
+    store.add_waiting([Waiting(_message(job, index), host, f"http://{host}/{index}") for index in indexes])
+
+
+def _take(store: Store, holder: str, room: int = 100, first: int = 100, **options: int) -> list[Waiting]:
+    taken = store.take_waiting(Demand(room, {}, first, **options), holder, _LADDER, 60)
+    return [] if taken is None else taken.items
+
+
+def _state(store: Store, host: str) -> HostState:
+    return next(listed.state for listed in store.listed_hosts("", 100) if listed.state.host == host)
+
+
+def test_one_holder_has_a_host_at_a_time(store: Store) -> None:
+    first = store.claim_hosts(["b", "a"], "me", 60)
+    second = store.claim_hosts(["b", "c"], "you", 60)
+    assert {host: state.holder for host, state in first.states.items()} == {"a": "me", "b": "me"}
+    assert {host: state.holder for host, state in second.states.items()} == {"b": "me", "c": "you"}
+    assert store.claim_hosts(["a"], "me", 60).states["a"].holder == "me"
+
+
+def test_a_hold_that_has_run_out_can_be_taken_over(store: Store) -> None:
+    store.claim_hosts(["a"], "me", -1)
+    assert store.claim_hosts(["a"], "you", 60).states["a"].holder == "you"
+
+
+def test_what_was_learned_of_a_host_goes_to_its_next_holder(store: Store) -> None:
+    state = store.claim_hosts(["a"], "me", 60).states["a"]
+    now = store.now()
+    learned = replace(
+        state, delay=2.0, next_at=now + 5, closed_until=now + 9, code="http_5xx", failures=3, trips=1
+    )
+    assert store.keep_hosts([learned], [7], "me", 60).states["a"].holder == "me"
+    assert store.keep_hosts([learned], [1], "me", 0).states["a"].holder is None
+    found = store.claim_hosts(["a"], "you", 60).states["a"]
+    assert replace(found, holder="me", held_until=learned.held_until) == replace(learned, requests=8)
+
+
+def test_what_was_learned_after_the_host_was_lost_is_not_held(store: Store) -> None:
+    state = store.claim_hosts(["a"], "me", -1).states["a"]
+    store.claim_hosts(["a"], "you", 60)
+    assert store.keep_hosts([state], [1], "me", 60).states["a"].holder == "you"
+
+
+def test_what_people_decide_outlives_what_the_holder_remembers(store: Store) -> None:
+    state = store.claim_hosts(["a"], "me", 60).states["a"]
+    store.block_host("a", True)
+    known = store.keep_hosts([replace(state, failures=4, trips=2)], [0], "me", 60).states["a"]
+    assert (known.blocked, known.failures, known.trips) == (True, 0, 0)
+    store.keep_hosts([replace(known, trips=9, closed_until=store.now() + 99)], [0], "me", 60)
+    assert _state(store, "a").trips == 9
+    store.block_host("a", False)
+    assert (_state(store, "a").blocked, _state(store, "a").trips, _state(store, "a").closed_until) == (
+        False,
+        0,
+        0,
+    )
+
+
+def test_hosts_are_listed_by_name_with_what_waits(store: Store, job: Job) -> None:
+    store.claim_hosts(["b", "c", "a"], "me", 60)
+    _wait(store, job, "b", 0, 1)
+    listed = store.listed_hosts("a", 10)
+    assert [(one.state.host, one.waiting) for one in listed] == [("b", 2), ("c", 0)]
+    assert len(store.listed_hosts("", 2)) == 2
+
+
+def test_waiting_items_are_taken_in_order_by_whoever_holds_their_host(store: Store, job: Job) -> None:
+    _wait(store, job, "a", 3, 1, 2)
+    taken = _take(store, "me", first=2)
+    assert [item.message.index for item in taken] == [1, 2]
+    assert [(item.host, item.url, item.hops, item.earlier) for item in taken] == [
+        ("a", "http://a/1", 0, 0),
+        ("a", "http://a/2", 0, 0),
+    ]
+    assert _take(store, "you") == []
+    assert [item.message.index for item in _take(store, "me")] == [3]
+
+
+def test_an_item_waits_once(store: Store, job: Job) -> None:
+    _wait(store, job, "a", 1)
+    _wait(store, job, "b", 1)
+    assert [item.host for item in _take(store, "me")] == ["a"]
+    _wait(store, job, "a", 1)
+    assert _take(store, "me") == []
+
+
+def test_an_item_can_move_on_to_another_host_and_try_again(store: Store, job: Job) -> None:
+    _wait(store, job, "a", 1)
+    (item,) = _take(store, "me")
+    moved = replace(item, message=_message(job, 1, attempt=2), host="b", url="http://b/x", hops=2)
+    store.add_waiting([moved])
+    (found,) = _take(store, "me")
+    assert found == replace(moved, message=replace(moved.message), earlier=0)
+
+
+def test_items_of_a_holder_that_died_are_found_again_and_known_as_such(store: Store, job: Job) -> None:
+    _wait(store, job, "a", 1, 2)
+    taken = store.take_waiting(Demand(10, {}, 1), "me", _LADDER, -1)
+    assert taken is not None
+    assert [(item.message.index, item.earlier) for item in _take(store, "you")] == [(1, 1), (2, 0)]
+
+
+def test_items_handed_back_are_as_new(store: Store, job: Job) -> None:
+    _wait(store, job, "a", 1)
+    (item,) = _take(store, "me")
+    store.return_waiting([item.id or 0])
+    (again,) = _take(store, "me")
+    assert again == item
+
+
+def test_items_done_with_are_gone(store: Store, job: Job) -> None:
+    _wait(store, job, "a", 1)
+    (item,) = _take(store, "me")
+    store.remove_waiting([item.id or 0])
+    store.claim_hosts(["a"], "me", -1)
+    assert _take(store, "you") == []
+
+
+def test_no_more_is_taken_than_there_is_room_for(store: Store, job: Job) -> None:
+    _wait(store, job, "a", 0, 1, 2)
+    _wait(store, job, "b", 3, 4, 5)
+    assert len(_take(store, "me", room=4, first=3)) == 4
+    assert _take(store, "you", first=0) == []
+    full = store.take_waiting(Demand(10, {"a": 0, "b": 1}, 5), "me", _LADDER, 60)
+    assert full is not None
+    assert [item.host for item in full.items] == ["b"]
+
+
+def test_only_items_of_one_job_are_taken_if_so_asked(store: Store, job: Job) -> None:
+    other = store.open_job("other", job.model_id)
+    _wait(store, job, "a", 1)
+    _wait(store, other, "a", 2)
+    assert [item.message.job_id for item in _take(store, "me", job_id=other.id)] == [other.id]
+
+
+@pytest.mark.parametrize(
+    ("trips", "blocked", "found"), [(1, False, 0), (_LADDER + 1, False, 1), (1, True, 1)]
+)
+def test_a_host_set_aside_is_left_alone_unless_it_is_given_up_or_blocked(
+    store: Store, job: Job, trips: int, blocked: bool, found: int
+) -> None:
+    if blocked:
+        store.block_host("a", True)
+    state = store.claim_hosts(["a"], "me", 60).states["a"]
+    store.keep_hosts([replace(state, closed_until=store.now() + 60, trips=trips)], [0], "me", 0)
+    _wait(store, job, "a", 1)
+    assert len(_take(store, "you")) == found
+
+
+def test_a_host_that_was_just_called_is_not_taken_before_its_pause_is_over(store: Store, job: Job) -> None:
+    state = store.claim_hosts(["a"], "me", 60).states["a"]
+    store.keep_hosts([replace(state, next_at=store.now() + 60)], [0], "me", 0)
+    _wait(store, job, "a", 1)
+    assert _take(store, "you") == []
+
+
+def test_what_waits_of_a_cancelled_job_is_gone(store: Store, job: Job) -> None:
+    store.add_items([Item(job.id, 0, "http://h/0"), Item(job.id, 1, "http://h/1")])
+    _wait(store, job, "h", 0, 1)
+    store.cancel_pending(job.id, 0, 10)
+    assert _take(store, "me") == []
+
+
+def test_robots_are_kept_for_a_while(store: Store) -> None:
+    assert store.robots_of("http://a", 60) is None
+    store.save_robots("http://a", "User-agent: *")
+    store.save_robots("http://a", "Disallow: /")
+    assert store.robots_of("http://a", 60) == "Disallow: /"
+    assert store.robots_of("http://a", -60) is None
+    assert store.robots_of("https://a", 60) is None
+
+
+def _result(
+    job: Job, index: int, sha256: str = "ab" * 32, host: str | None = "h", **options: object
+) -> Result:
+    result = Result(
+        job.id,
+        index,
+        ItemState.SUCCEEDED,
+        datetime.now(UTC),
+        1,
+        job.model_id,
+        class_ids=(1, 0),
+        scores=(0.5, 0.25),
+        evidence=Evidence(sha256=sha256, host=host, bytes=10),
+    )
+    return replace(result, **options)  # type: ignore[arg-type]
+
+
+def test_what_a_url_led_to_is_known_to_the_same_model(store: Store, job: Job) -> None:
+    known = Validators("http://h/final", '"tag"', None)
+    store.save([_result(job, 0, revisit=("http://h/a", known)), _result(job, 1, sha256="cd" * 32)])
+    found = store.known_answers(job.model_id, ["http://h/a", "http://h/b"])
+    assert list(found) == ["http://h/a"]
+    assert found["http://h/a"].validators == known
+    assert found["http://h/a"].result.class_ids == (1, 0)
+    assert store.known_answers(job.model_id + 1, ["http://h/a"]) == {}
+
+
+def test_the_newest_validators_count(store: Store, job: Job) -> None:
+    for index, (tag, sha256) in enumerate((("1", "ab" * 32), ("2", "cd" * 32))):
+        known = Validators("http://h/a", tag, "Mon, 01 Jan 2024 00:00:00 GMT")
+        store.save([_result(job, index, sha256, revisit=("http://h/a", known))])
+    found = store.known_answers(job.model_id, ["http://h/a"])["http://h/a"]
+    assert (found.validators.etag, found.result.evidence.sha256) == ("2", "cd" * 32)
+
+
+def _items(store: Store, job: Job, *refs: str) -> None:
+    store.add_items([Item(job.id, index, ref) for index, ref in enumerate(refs)])
+
+
+def _tallies(store: Store, job: Job) -> set[tuple[str, str | None, int]]:
+    def key(tally: Tally) -> tuple[str, str | None, int]:
+        return str(tally.state), tally.code and str(tally.code), tally.count
+
+    return {key(tally) for tally in store.tallies(job.id)}
+
+
+def test_bytes_that_many_urls_of_a_host_share_are_no_image(store: Store, job: Job) -> None:
+    _items(store, job, *(f"http://h/{index}" for index in range(5)), "http://other/1", "http://h/own")
+    store.save([*(_result(job, index) for index in range(5)), _result(job, 5, host="other")])
+    store.save([_result(job, 6, sha256="cd" * 32)])
+    assert store.set_placeholders_aside(job.id, 5) == 5
+    assert store.set_placeholders_aside(job.id, 5) == 0
+    assert _tallies(store, job) == {("succeeded", None, 2), ("skipped", "placeholder", 5)}
+    outcome = store.outcomes(job.id, -1, 1)[0].result
+    assert (outcome.state, outcome.code, outcome.class_ids) == (ItemState.SKIPPED, Code.PLACEHOLDER, ())
+
+
+def test_the_same_url_many_times_is_one_url(store: Store, job: Job) -> None:
+    _items(store, job, *["http://h/a"] * 5, "http://h/b")
+    store.save([_result(job, 0), _result(job, 5)])
+    assert store.set_placeholders_aside(job.id, 5) == 0
+    assert store.set_placeholders_aside(job.id, 2) == 6
+
+
+def test_local_files_are_never_set_aside(store: Store, job: Job) -> None:
+    _items(store, job, "a", "b")
+    store.save([_result(job, 0, host=None), _result(job, 1, host=None)])
+    assert store.set_placeholders_aside(job.id, 2) == 0
+
+
+def test_what_was_left_out_can_be_tried_again_by_its_code(store: Store, job: Job) -> None:
+    _items(store, job, "http://h/a")
+    skipped = {"state": ItemState.SKIPPED, "code": Code.ROBOTS_DISALLOWED, "class_ids": (), "scores": ()}
+    store.save([_result(job, 0, **skipped)])
+    assert store.forget_failed(job.id, [Code.ROBOTS_DISALLOWED], 0, 10) == 1
+    assert _tallies(store, job) == set()

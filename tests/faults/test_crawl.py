@@ -1,0 +1,125 @@
+"""A crawl over a hostile and slow web, by three workers through the real queue."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from shared.classifier.model import Model
+from tests.servers.fleet import Fleet
+from tests.servers.postgres import PostgresServer
+from tests.servers.rabbit import RabbitServer
+from tests.servers.web import TRAP, Web
+from tests.servers.web_crawl import expected, rebinding
+from tests.servers.web_hosts import HOSTS, MIXED
+
+_DELAY, _CONNECTIONS = 0.25, 2
+#: Requests are stamped when the web has read them, which a busy machine does sooner or later.
+_BLUR = 0.2
+#: How long the crawl may take, in seconds: attempts, pauses and deadlines add up to less than half of it.
+_BOUND = 180.0
+_SKIPPED = ("robots_disallowed", "opted_out", "placeholder")
+
+
+@pytest.fixture
+def web(samples: Path) -> Iterator[Web]:
+    with closing(Web(samples)) as web:
+        yield web
+
+
+@pytest.fixture
+def crawlers(
+    rabbit: RabbitServer, postgres: PostgresServer, web: Web, tmp_path: Path, lite0: Model, cache_dir: Path
+) -> Iterator[Fleet]:
+    settings = {
+        "SMARTSIGHT_QUEUE_PREFIX": tmp_path.name,
+        "SMARTSIGHT_FETCH_TIMEOUT": "2",
+        "SMARTSIGHT_HOST_DELAY": str(_DELAY),
+        "SMARTSIGHT_HOST_CONNECTIONS": str(_CONNECTIONS),
+        "SMARTSIGHT_CONTACT": "https://crawler.example.com/about",
+        **web.injection(tmp_path),
+    }
+    with closing(Fleet(postgres.new_database(), rabbit.url, tmp_path, cache_dir, settings)) as fleet:
+        yield fleet
+
+
+def test_a_hostile_web_is_crawled_to_its_end_with_the_right_code_for_every_item(
+    crawlers: Fleet, web: Web
+) -> None:
+    # What is no URL of the web is left out by `submit` already.
+    crawl = [(url, code) for url, code in expected(web) if url.lower().startswith("http")]
+    for _ in range(3):
+        crawlers.start_worker()
+    started = time.monotonic()
+    job = crawlers.submit([url for url, _ in crawl])
+    crawlers.wait_for(job, patience=_BOUND)
+    print(f"crawled {len(crawl)} URLs in {time.monotonic() - started:.0f} s")
+    crawlers.check_invariants(job)
+    rows = crawlers.rows(job)
+    wrong = [
+        (row["ref"], code, row["code"], row["message"])
+        for row, (_, code) in zip(rows, crawl, strict=True)
+        if row["code"] != code
+    ]
+    assert wrong == []
+    assert all((row["state"] == "skipped") == (row["code"] in _SKIPPED) for row in rows)
+    _check_nobody_got_inside(web)
+    _check_manners(web)
+
+
+def _check_nobody_got_inside(web: Web) -> None:
+    assert web.observed(TRAP).connections == 0
+    assert web.observed(MIXED).connections == 0
+
+
+def _check_manners(web: Web) -> None:
+    for host in HOSTS:
+        seen = web.observed(host)
+        assert seen.most_connections <= _CONNECTIONS, host
+        gap = seen.smallest_gap()
+        # A connection that is closed while it is used again is made anew by the HTTP client at once.
+        if gap is not None and not host.startswith("closed"):
+            assert gap >= _DELAY * (1 - _BLUR), host
+        for request in seen.seen:
+            assert request.headers["user-agent"].endswith("(+https://crawler.example.com/about)")
+            assert request.headers["accept-encoding"] == "identity"
+            assert "cookie" not in request.headers
+
+
+def test_robots_txt_is_asked_for_once_by_the_whole_fleet_and_before_anything_else(
+    crawlers: Fleet, web: Web
+) -> None:
+    host = "robots-private.example.org"
+    for _ in range(2):
+        crawlers.start_worker()
+    job = crawlers.submit(web.urls(host, "ok", 12))
+    crawlers.wait_for(job, patience=45)
+    seen = web.observed(host)
+    assert seen.seen[0].target == "/robots.txt"
+    assert seen.requests["/robots.txt"] == 1
+    assert [row["state"] for row in crawlers.rows(job)] == ["succeeded"] * 12
+
+
+def test_a_name_that_changes_its_address_gets_nobody_inside(crawlers: Fleet, web: Web) -> None:
+    crawlers.start_worker()
+    job = crawlers.submit(rebinding(web))
+    crawlers.wait_for(job, patience=45)
+    _check_nobody_got_inside(web)
+
+
+def test_one_large_host_holds_up_no_other(crawlers: Fleet, web: Web) -> None:
+    """All of the large host's URLs come first; those of others are done long before it is."""
+    large, small = web.urls("good-01.example.com", "ok", 60), web.urls("good-02.example.com", "ok", 3)
+    job = crawlers.submit([*large, *small])
+    crawlers.start_worker()
+    crawlers.wait_for(job, patience=45)
+    crawlers.check_invariants(job)
+    times = dict(
+        crawlers.query("SELECT host, max(finished_at) FROM results WHERE job_id = %s GROUP BY host", job)
+    )
+    first = crawlers.query("SELECT min(finished_at) FROM results WHERE job_id = %s", job)[0][0]
+    small_took = (times["good-02.example.com"] - first).total_seconds()
+    large_took = (times["good-01.example.com"] - first).total_seconds()
+    assert small_took < large_took / 2
