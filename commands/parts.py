@@ -38,9 +38,10 @@ def open_store(settings: Settings) -> Iterator["Store"]:
 
 
 def make_fetcher(settings: Settings) -> "SchemeFetcher":
-    """Return what fetches URLs and reads paths."""
+    """Return what fetches URLs and reads paths and records of WARC files."""
     from worker.fetching.fetcher import FileFetcher, SchemeFetcher
+    from worker.fetching.warc import WarcFetcher
     from worker.fetching.web import WebFetcher
 
     web = WebFetcher(settings.max_bytes, settings.fetch_timeout)
-    return SchemeFetcher(web, FileFetcher(settings.max_bytes))
+    return SchemeFetcher(web, FileFetcher(settings.max_bytes), WarcFetcher(settings.max_bytes))

@@ -28,6 +28,7 @@ _HOMES = {
     "prometheus_client": ("commands.metrics",),
     "pythonjsonlogger": ("commands.logs",),
     "tqdm": ("commands.progress",),
+    "warcio": ("shared.warc",),
 }
 
 
@@ -125,7 +126,7 @@ def test_importing_everything_is_light() -> None:
         "import importlib, sys\n"
         f"for name in {light!r}: importlib.import_module(name)\n"
         "heavy = {'tensorflow', 'keras', 'ai_edge_litert', 'aiohttp', 'pyarrow', 'alembic', 'tqdm'}\n"
-        "heavy |= {'pika', 'psycopg', 'prometheus_client'}\n"
+        "heavy |= {'pika', 'psycopg', 'prometheus_client', 'warcio'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=_ROOT, check=True)
