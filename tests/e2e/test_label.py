@@ -167,6 +167,8 @@ def web_folder() -> Iterator[str]:
         (["links.csv", "--column", "link", "--id-column", "key"], 2, ["column_unknown", "'key'"]),
         (["broken.parquet"], 1, ["source_unreadable", "broken.parquet"]),
         (["broken.txt.gz"], 1, ["source_unreadable", "broken.txt.gz"]),
+        (["empty.warc.gz"], 1, ["source_unreadable", "empty.warc.gz: it is empty"]),
+        (["pages.warc"], 1, ["nothing_to_label", "pages.warc; of a WARC file, images are taken"]),
         (["a.jpg", "--model", "vgg"], 2, ["model_unknown", "'vgg'", "lite0"]),
         (["a.jpg", "--output", "out.xlsx"], 2, ["output_unsupported", "out.xlsx"]),
         (["a.jpg", "--output", "no/folder/out.csv"], 1, ["output_unwritable", "no/folder/out.csv"]),
@@ -182,6 +184,9 @@ def test_bad_input_is_named(arguments: list[str], status: int, words: list[str],
     Path("empty.txt").touch()
     Path("blank.csv").write_text("url,size\n,1\n")
     Path("links.csv").write_text("link,size\na.jpg,1\n")
+    Path("empty.warc.gz").touch()
+    with Crawl("pages.warc") as crawl:
+        crawl.answer("https://host/", b"<!doctype html>", "text/html")
     Path("broken.parquet").write_text("PAR1 no")
     Path("broken.txt.gz").write_text("no gzip")
     Path("full.jsonl").symlink_to("/dev/full")
