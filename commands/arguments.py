@@ -40,7 +40,8 @@ def _add_label(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     _add_sources(
         parser,
-        "an image file, an http(s) URL, a folder (images below it, by their endings), a list of either",
+        "an image file, an http(s) URL, a folder (images below it, by their endings), a WARC file (.warc, "
+        ".warc.gz: the images in it), a list of images",
     )
     _add_output(parser)
     parser.add_argument("--db", metavar="URL", help="where results are kept, such as sqlite:///labels.db")

@@ -54,12 +54,13 @@ def make_web(settings: Settings) -> "WebFetcher":
 
 
 def make_sources(settings: Settings) -> "Sources":
-    """Return what fetches URLs and reads paths."""
+    """Return what fetches URLs and reads paths and records of WARC files."""
     from worker.fetching.fetcher import FileFetcher, SchemeFetcher
+    from worker.fetching.warc import WarcFetcher
     from worker.worker import Sources
 
-    web = make_web(settings)
-    return Sources(SchemeFetcher(web, FileFetcher(settings.max_bytes)), web)
+    web, limit = make_web(settings), settings.max_bytes
+    return Sources(SchemeFetcher(web, FileFetcher(limit), WarcFetcher(limit)), web)
 
 
 def manners_of(settings: Settings, ladder: Sequence[float]) -> "Manners":

@@ -58,4 +58,6 @@ def what_was_looked_for(sources: list[str]) -> str:
     names = ", ".join(sources)
     if any(Path(source).is_dir() for source in sources):
         return f"{names}; of a folder, files are taken that end in {', '.join(IMAGE_ENDINGS)}"
+    if any(source.lower().endswith((".warc", ".warc.gz")) for source in sources):
+        return f"{names}; of a WARC file, images are taken that came with HTTP status 200"
     return names

@@ -23,6 +23,7 @@ from shared.errors import Code, ResourceError, UsageError
 from shared.items import JobState
 from shared.settings import Settings
 from shared.store.store import Job, Store
+from shared.warc.references import is_warc_reference
 
 #: How often to look for more to publish, in seconds.
 _POLL = 0.1
@@ -60,7 +61,7 @@ def _open_job(options: Namespace, settings: Settings, store: Store, key: str) ->
 
 
 class _OnlyUrls:
-    """Entries of which paths are left out: a worker on another machine has other files."""
+    """Entries of which local ones are left out: a worker on another machine has other files."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._entries = entries
@@ -70,11 +71,16 @@ class _OnlyUrls:
         for entry in self._entries:
             if isinstance(entry, Reference) and not entry.ref.lower().startswith(("http://", "https://")):
                 self.malformed += 1
-                reason = "no http or https URL; `smartsight label` takes paths"
-                yield from reporting([Malformed(entry.ref, None, reason)])
+                yield from reporting([Malformed(entry.ref, None, _reason_against(entry.ref))])
             else:
                 self.malformed += entry.lines if isinstance(entry, Malformed) else 0
                 yield entry
+
+
+def _reason_against(ref: str) -> str:
+    if is_warc_reference(ref):
+        return "it is in a file of this machine; `smartsight label` takes WARC files"
+    return "no http or https URL; `smartsight label` takes paths"
 
 
 def _submit(store: Store, job: Job, entries: Iterable[Entry], settings: Settings) -> int:

@@ -1,4 +1,4 @@
-"""Read lists of references: txt, csv, tsv, jsonl (each also gzipped), parquet, and standard input.
+"""Read lists of references: txt, csv, tsv, jsonl, WARC (each also gzipped), parquet, and standard input.
 
 Lists are streamed, so that one of any length takes the same memory. A line that cannot be used is
 yielded as ``Malformed``, and the rest goes on.
@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from producer.entries import Columns, Entry, Malformed, Reference, checked
+from producer.warc import read_warc
 from shared.errors import Code, ResourceError, UsageError
+from shared.warc.references import is_warc_reference
 
 #: Standard input, read as a txt list.
 STDIN = "-"
@@ -24,6 +26,8 @@ STDIN = "-"
 _MAX_LINE = 1 << 20
 #: What stands for a longer one: no format takes it for a reference.
 _TOO_LONG = "\0"
+#: Its records are gzipped one by one: whoever reads it unpacks them.
+_WARC = ".warc"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 if TYPE_CHECKING:
@@ -32,7 +36,8 @@ if TYPE_CHECKING:
 
 def is_list(source: str) -> bool:
     """Tell by its name whether a source is a list."""
-    return source == STDIN or (_ending(source) in _READERS and "://" not in source)
+    is_one = _ending(source) in _READERS and "://" not in source and not is_warc_reference(source)
+    return source == STDIN or is_one
 
 
 def read_list(source: str, columns: Columns, stdin: IO[bytes] | None = None) -> Iterator[Entry]:
@@ -60,7 +65,7 @@ def _open(source: str, stdin: IO[bytes] | None) -> AbstractContextManager[IO[byt
         return nullcontext(stdin)
     if not stat.S_ISREG(Path(source).stat().st_mode):
         raise OSError("it is no regular file, and a list is read twice: pipe it in, with - as its name")
-    if source.lower().endswith(".gz"):
+    if source.lower().endswith(".gz") and _ending(source) != _WARC:
         return cast(IO[bytes], gzip.open(source, "rb"))
     return Path(source).open("rb")
 
@@ -206,4 +211,5 @@ _READERS: dict[str, Callable[[str, IO[bytes], Columns], Iterator[Entry]]] = {
     ".tsv": _read_tsv,
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,
+    _WARC: read_warc,
 }

@@ -182,7 +182,7 @@ def _read(fetched: Fetched, ref: str, fetch_ms: float) -> tuple[bytes, Evidence]
     return content, Evidence(
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        host=host_of(ref),
+        host=host_of(ref) or host_of(fetched.final_url or ""),  # a WARC file's record has the URL
         final_url=fetched.final_url,
         http_status=fetched.http_status,
         fetch_ms=fetch_ms,

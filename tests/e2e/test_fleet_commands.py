@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.crawls import Crawl
 from tests.e2e.conftest import Run, Start
 from tests.servers.pictures import PictureServer
 from tests.servers.ports import free_port
@@ -69,6 +70,17 @@ def test_what_cannot_be_submitted_leaves_no_job_behind_that_waits(run: Run) -> N
     assert " submitting" not in run("jobs").out
     Path("list.txt").write_text("http://127.0.0.1/a.jpg\n")
     assert run("submit", "list.txt", "--idempotency-key", "mine").status == 0
+
+
+def test_what_is_in_a_file_of_this_machine_is_left_out_with_a_word(run: Run) -> None:
+    with Crawl("crawl.warc.gz") as crawl:
+        crawl.answer("https://host/a.jpg")
+    Path("list.txt").write_text("https://host/b.jpg\ncrawl.warc.gz:0:https://host/a.jpg\n")
+    finished = run("submit", "crawl.warc.gz", "list.txt")
+    assert finished.status == 1
+    left_out = "left out: crawl.warc.gz:0:https://host/a.jpg: it is in a file of this machine"
+    assert finished.err.count(left_out) == 2
+    assert "1 images recorded" in finished.err
 
 
 @pytest.mark.parametrize("command", ["jobs 7", "watch 7", "results 7", "cancel 7", "retry 7", "resume 7"])

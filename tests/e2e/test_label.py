@@ -26,6 +26,7 @@ import pytest
 from pyarrow import parquet
 
 from results_api.rows import COLUMNS
+from tests.crawls import Crawl, bomb, chunked
 
 Run = Callable[..., Any]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -166,6 +167,8 @@ def web_folder() -> Iterator[str]:
         (["links.csv", "--column", "link", "--id-column", "key"], 2, ["column_unknown", "'key'"]),
         (["broken.parquet"], 1, ["source_unreadable", "broken.parquet"]),
         (["broken.txt.gz"], 1, ["source_unreadable", "broken.txt.gz"]),
+        (["empty.warc.gz"], 1, ["source_unreadable", "empty.warc.gz: it is empty"]),
+        (["pages.warc"], 1, ["nothing_to_label", "pages.warc; of a WARC file, images are taken"]),
         (["a.jpg", "--model", "vgg"], 2, ["model_unknown", "'vgg'", "lite0"]),
         (["a.jpg", "--output", "out.xlsx"], 2, ["output_unsupported", "out.xlsx"]),
         (["a.jpg", "--output", "no/folder/out.csv"], 1, ["output_unwritable", "no/folder/out.csv"]),
@@ -181,6 +184,9 @@ def test_bad_input_is_named(arguments: list[str], status: int, words: list[str],
     Path("empty.txt").touch()
     Path("blank.csv").write_text("url,size\n,1\n")
     Path("links.csv").write_text("link,size\na.jpg,1\n")
+    Path("empty.warc.gz").touch()
+    with Crawl("pages.warc") as crawl:
+        crawl.answer("https://host/", b"<!doctype html>", "text/html")
     Path("broken.parquet").write_text("PAR1 no")
     Path("broken.txt.gz").write_text("no gzip")
     Path("full.jsonl").symlink_to("/dev/full")
@@ -558,3 +564,81 @@ def test_postgres_keeps_the_results_of_several_jobs(
     assert "Stored as job 2 in" in second.err
     assert [row["reused"] for row in _rows("b.jsonl")] == [True, False, True]
     assert [{**row, "reused": False} for row in _rows("b.jsonl")] == _rows("a.jsonl")
+
+
+def _crawl_samples(name: str, samples: Path) -> list[tuple[str, str]]:
+    """Write a crawl of two good pictures, and return each picture's reference and file name."""
+    coffee, chelsea = ((samples / picture).read_bytes() for picture in ("coffee.png", "chelsea.png"))
+    with Crawl(name) as crawl:
+        crawl.others()
+        first = crawl.answer("https://host/coffee", chunked(coffee, 9999), transfer_encoding="chunked")
+        crawl.answer("https://host/gone.png", status="404 Not Found")
+        crawl.answer("https://host/page", b"<!doctype html>", "text/html")
+        second = crawl.answer(
+            "https://host/cat", gzip.compress(chelsea), "text/plain", content_encoding="gzip"
+        )
+        crawl.others()
+    return [
+        (f"{name}:{first}:https://host/coffee", "coffee.png"),
+        (f"{name}:{second}:https://host/cat", "chelsea.png"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["crawl.warc", "crawl.warc.gz", "100%: a b.warc.gz"])
+def test_a_crawl_is_labelled_as_its_files_would_be(name: str, run: Run, samples: Path) -> None:
+    expected = _crawl_samples(name, samples)
+    finished = run("label", name, "--output", "out.jsonl")
+    assert finished.status == 0, finished.err
+    run("label", *(str(samples / picture) for _, picture in expected), "--output", "files.jsonl")
+    rows, files = _rows("out.jsonl"), _rows("files.jsonl")
+    quoted = name.replace("%", "%25").replace(":", "%3A")
+    assert [row["ref"] for row in rows] == [ref.replace(name, quoted) for ref, _ in expected]
+    for key in ("predictions", "sha256", "bytes"):
+        assert [row[key] for row in rows] == [row[key] for row in files]
+    again = run("label", "out.jsonl", "--column", "ref", "--output", "again.jsonl")
+    assert again.status == 0, again.err
+    assert [row["predictions"] for row in _rows("again.jsonl")] == [row["predictions"] for row in rows]
+
+
+def test_a_broken_image_of_a_crawl_has_its_reason(run: Run, samples: Path) -> None:
+    with Crawl("crawl.warc.gz") as crawl:
+        crawl.answer("https://host/half.jpg", (samples / "rocket.jpg").read_bytes()[:50_000])
+        crawl.answer("https://host/page.jpg", b"<!doctype html>")
+        crawl.answer("https://host/bomb.png", bomb(64), "image/png", content_encoding="gzip")
+    finished = run("label", "crawl.warc.gz", "--output", "out.jsonl")
+    assert finished.status == 1
+    assert [row["code"] for row in _rows("out.jsonl")] == [
+        "image_truncated",
+        "not_an_image",
+        "too_many_bytes",
+    ]
+
+
+def test_a_crawl_that_was_cut_off_is_labelled_as_far_as_it_goes(run: Run, samples: Path) -> None:
+    (first, _), _ = _crawl_samples("crawl.warc.gz", samples)
+    whole = Path("crawl.warc.gz").read_bytes()
+    for length in (len(whole) * 3 // 4, 100):
+        Path("crawl.warc.gz").write_bytes(whole[:length])
+        finished = run("label", "crawl.warc.gz", "--output", "out.jsonl")
+        assert finished.status == 1
+        assert "the record breaks off" in finished.err
+    assert "source_unreadable" in finished.err
+    assert [row["ref"] for row in _rows("out.jsonl")] == [first]
+
+
+def test_a_crawl_stopped_half_way_goes_on(run: Run, start: Start, samples: Path) -> None:
+    rocket = (samples / "rocket.jpg").read_bytes()
+    with Crawl("crawl.warc.gz") as crawl:
+        for number in range(600):
+            crawl.answer(f"https://host/{number}.jpg", rocket)
+    command = ("label", "crawl.warc.gz", "--db", "sqlite:///labels.db", "--output", "out.jsonl")
+    with start(*command) as process:
+        _wait_for_results("labels.db", process)
+        process.kill()
+        process.communicate(timeout=_PATIENCE)
+    done = _count("labels.db")
+    assert 0 < done < 600
+    finished = run(*command)
+    assert finished.status == 0, finished.err
+    assert f"Going on with job 1: {done} of 600 images done before." in finished.err
+    assert [row["index"] for row in _rows("out.jsonl")] == list(range(600))

@@ -1,190 +1,212 @@
-"""The plain web fetcher against a real server on this machine."""
+"""The web fetcher against a hostile web on this machine: past the gates, within the limits."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import resource
+from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
-from aiohttp import web
 
 from shared.errors import Code, ItemError
-from worker.fetching.fetcher import Fetched, FileFetcher, SchemeFetcher
-from worker.fetching.web import WebFetcher, code_of_status, retry_after
+from shared.items import Validators
+from tests.servers.names import FakeResolver
+from tests.servers.opening import opened
+from tests.servers.web import TRAP, Web
+from tests.servers.web_hosts import INSIDE, MIXED, REBINDING
+from worker.fetching import guard as gates
+from worker.fetching.fetcher import Answer, Fetched, NotModified, Redirected, Request
+from worker.fetching.guard import Guard
+from worker.fetching.web import WebFetcher, WebLimits
 
-_LIMIT = 1000
-_TIMEOUT = 0.5
+T = TypeVar("T")
 
-
-async def _picture(_request: web.Request) -> web.Response:
-    return web.Response(body=b"picture", content_type="text/plain")
-
-
-async def _status(request: web.Request) -> web.Response:
-    return web.Response(status=int(request.match_info["status"]))
-
-
-async def _redirect(request: web.Request) -> web.Response:
-    hops = int(request.match_info["hops"])
-    raise web.HTTPFound(f"/redirect/{hops - 1}" if hops else "/picture")
+_LIMIT = 2_000_000
+_TIMEOUT = 1.0
+_GOOD = "good-01.example.com"
+_STRANGE = "strange.example.net"
 
 
-async def _endless(request: web.Request) -> web.StreamResponse:
-    answer = web.StreamResponse()
-    await answer.prepare(request)
-    while True:
-        await answer.write(b"x" * 500)
+@pytest.fixture
+def names(web: Web, monkeypatch: pytest.MonkeyPatch) -> FakeResolver:
+    """Let the guard find the tests' web, and open just its addresses."""
+    resolver = FakeResolver(web.names)
+    monkeypatch.setattr(gates, "system_resolver", lambda: resolver)
+    monkeypatch.setattr(Guard, "allows", opened(Guard.allows, web.open))
+    return resolver
 
 
-async def _slow(_request: web.Request) -> web.Response:
-    await asyncio.sleep(60)
-    return web.Response()
+def _with_fetcher(
+    web: Web,
+    ask: Callable[[WebFetcher], "asyncio.Future[T]"],
+    timeout: float = _TIMEOUT,
+    limit: int = _LIMIT,
+) -> T:
+    async def run() -> T:
+        limits = WebLimits(limit, timeout, frozenset({"JPEG", "PNG"}))
+        fetcher = WebFetcher(Guard((80, 443, web.port)), limits, "SmartSightBot/1 (+https://x.example.com)")
+        try:
+            return await ask(fetcher)
+        finally:
+            await fetcher.close()
+
+    return asyncio.run(run())
 
 
-async def _short(request: web.Request) -> web.StreamResponse:
-    answer = web.StreamResponse(headers={"Content-Length": "100"})
-    await answer.prepare(request)
-    await answer.write(b"x" * 10)
-    assert request.transport is not None
-    request.transport.close()
-    return answer
+def _fetch(web: Web, host: str, path: str, known: Validators | None = None) -> Answer:
+    request = Request(web.url(host, path), known)
+    return _with_fetcher(web, lambda fetcher: fetcher.fetch(request))  # type: ignore[arg-type, return-value]
 
 
-async def _elsewhere(_request: web.Request) -> web.Response:
-    raise web.HTTPFound("file:///etc/passwd")
-
-
-@asynccontextmanager
-async def _server() -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_get("/picture", _picture)
-    app.router.add_get("/status/{status}", _status)
-    app.router.add_get("/redirect/{hops}", _redirect)
-    for handler in (_endless, _slow, _short, _elsewhere):
-        app.router.add_get(f"/{handler.__name__[1:]}", handler)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    assert site._server is not None
-    port = site._server.sockets[0].getsockname()[1]
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        await runner.cleanup()
-
-
-def _fetch(path: str) -> Fetched:
-    async def fetch() -> Fetched:
-        async with _server() as base:
-            fetcher = WebFetcher(_LIMIT, _TIMEOUT)
-            try:
-                return await fetcher.fetch(path if "://" in path else base + path)
-            finally:
-                await fetcher.close()
-
-    return asyncio.run(fetch())
-
-
-def _failure(path: str) -> ItemError:
+def _failure(web: Web, host: str, path: str) -> ItemError:
     with pytest.raises(ItemError) as caught:
-        _fetch(path)
+        _fetch(web, host, path)
     return caught.value
 
 
-def test_an_answer_is_returned_with_where_it_came_from() -> None:
-    fetched = _fetch("/redirect/2")
-    assert fetched.read() == b"picture"
-    assert fetched.http_status == 200
-    assert fetched.final_url is not None
-    assert fetched.final_url.endswith("/picture")
+@pytest.mark.usefixtures("names")
+def test_an_image_is_returned_with_where_it_came_from(web: Web) -> None:
+    fetched = _fetch(web, _GOOD, "/ok/1#part")
+    assert isinstance(fetched, Fetched)
+    assert len(fetched.read()) > 1000
+    assert (fetched.final_url, fetched.http_status) == (web.url(_GOOD, "/ok/1"), 200)
 
 
+@pytest.mark.usefixtures("names")
 @pytest.mark.parametrize(
-    ("path", "code"),
+    ("host", "path", "code"),
     [
-        ("/status/404", Code.HTTP_404),
-        ("/redirect/9", Code.TOO_MANY_REDIRECTS),
-        ("/endless", Code.TOO_MANY_BYTES),
-        ("/slow", Code.FETCH_TIMEOUT),
-        ("/short", Code.FETCH_FAILED),
-        ("/elsewhere", Code.URL_NOT_ALLOWED),
-        ("http://127.0.0.1:9/", Code.CONNECT_FAILED),
-        ("http://no-such-host.invalid/", Code.DNS_FAILED),
-        ("ftp://host/a.jpg", Code.URL_NOT_ALLOWED),
-        ("http://[::1/", Code.URL_NOT_ALLOWED),
-        ("http:///nohost", Code.URL_NOT_ALLOWED),
-        ("http://a..b/", Code.URL_NOT_ALLOWED),
-        (f"http://{'a' * 70}.com/", Code.URL_NOT_ALLOWED),
+        (_STRANGE, "/gzip/1", Code.ENCODING_UNSUPPORTED),  # case 65
+        (_STRANGE, "/claim/1", Code.TOO_MANY_BYTES),  # 66
+        (_STRANGE, "/endless-body/1", Code.TOO_MANY_BYTES),  # 67
+        (_STRANGE, "/drip/1", Code.FETCH_TIMEOUT),  # 68
+        (_STRANGE, "/hang/1", Code.FETCH_TIMEOUT),  # 69
+        (_STRANGE, "/endless-headers/1", Code.FETCH_FAILED),  # 70
+        (_STRANGE, "/header-drip/1", Code.FETCH_TIMEOUT),  # 71
+        (_STRANGE, "/continue/1", Code.FETCH_TIMEOUT),  # 71
+        (_STRANGE, "/short/1", Code.FETCH_FAILED),  # 72
+        (_STRANGE, "/old/1", Code.FETCH_FAILED),  # 73
+        (_STRANGE, "/garbage/1", Code.FETCH_FAILED),
+        (_STRANGE, "/closed/1", Code.FETCH_FAILED),
+        (_STRANGE, "/reset/1", Code.FETCH_FAILED),
+        (_STRANGE, "/status/404", Code.HTTP_404),
+        ("tag-noai.example.org", "/ok/1", Code.OPTED_OUT),
+        ("shut.example.net", "/ok/1", Code.CONNECT_FAILED),
+        ("nowhere.example.net", "/ok/1", Code.DNS_FAILED),  # 56
     ],
 )
-def test_each_failure_has_its_code(path: str, code: Code) -> None:
-    assert _failure(path).code is code
+def test_each_failure_has_its_code_and_says_where(web: Web, host: str, path: str, code: Code) -> None:
+    failure = _failure(web, host, path)
+    assert failure.code is code
+    assert failure.final_url == web.url(host, path)
+    assert "127." not in failure.detail
 
 
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [
-        (204, Code.HTTP_UNEXPECTED),
-        (304, Code.HTTP_UNEXPECTED),
-        (400, Code.HTTP_4XX),
-        (401, Code.HTTP_401),
-        (403, Code.HTTP_403),
-        (410, Code.HTTP_410),
-        (418, Code.HTTP_4XX),
-        (429, Code.RATE_LIMITED),
-        (500, Code.HTTP_5XX),
-        (503, Code.HTTP_5XX),
-    ],
+@pytest.mark.parametrize("name", sorted(INSIDE))  # cases 51 to 55
+def test_a_name_that_leads_inside_is_refused_and_nobody_is_called(
+    web: Web, names: FakeResolver, name: str
+) -> None:
+    failure = _failure(web, name, "/ok/1")
+    assert (failure.code, failure.detail) == (Code.URL_NOT_ALLOWED, "")
+    assert names.calls[name] == 1
+    assert web.observed(TRAP).connections == web.observed(MIXED).connections == 0
+
+
+@pytest.mark.parametrize("name", REBINDING)  # case 57
+def test_a_second_answer_that_leads_inside_is_refused(web: Web, names: FakeResolver, name: str) -> None:
+    assert isinstance(_fetch(web, name, "/ok/1"), Fetched)
+    assert _failure(web, name, "/ok/2").code is Code.URL_NOT_ALLOWED
+    assert names.calls[name] == 2
+    assert web.observed(TRAP).connections == 0
+
+
+def test_an_address_in_the_url_meets_the_gate_where_sockets_are_made(web: Web, names: FakeResolver) -> None:
+    """Case 58: the HTTP client asks no resolver for an address, so that gate alone would be a hole."""
+
+    async def ask(fetcher: WebFetcher) -> None:
+        session = fetcher._open_session()
+        async with session.get(f"http://127.66.6.6:{web.port}/ok/1"):
+            pass
+
+    with pytest.raises(OSError, match="Cannot connect") as caught:
+        _with_fetcher(web, ask)  # type: ignore[arg-type]
+    assert isinstance(caught.value.os_error, gates.NotAllowedError)  # type: ignore[attr-defined]
+    assert names.calls.total() == 0
+    assert web.observed(TRAP).connections == 0
+
+
+@pytest.mark.usefixtures("names")
+@pytest.mark.parametrize(  # cases 59 to 61
+    "word",
+    ["metadata", "loopback6", "trap", "number", "file", "gopher", "data", "private", "user", "port"],
 )
-def test_each_status_has_its_code(status: int, code: Code) -> None:
-    assert code_of_status(status) is code
+def test_a_redirect_meets_the_first_gate(web: Web, word: str) -> None:
+    assert _failure(web, "moved.example.net", f"/redirect/{word}").code is Code.URL_NOT_ALLOWED
 
 
-def test_the_status_of_a_refusal_is_kept() -> None:
-    assert _failure("/status/403").http_status == 403
+@pytest.mark.usefixtures("names")
+@pytest.mark.parametrize("word", ["private-name", "trap-name"])  # case 62
+def test_where_a_redirect_leads_meets_the_other_gates(web: Web, word: str) -> None:
+    answer = _fetch(web, "moved.example.net", f"/redirect/{word}")
+    assert isinstance(answer, Redirected)
+    request = Request(answer.url)
+    with pytest.raises(ItemError) as caught:
+        _with_fetcher(web, lambda fetcher: fetcher.fetch(request))  # type: ignore[arg-type, return-value]
+    assert caught.value.code is Code.URL_NOT_ALLOWED
+    assert web.observed(TRAP).connections == 0
 
 
-def test_paths_and_urls_go_their_ways(tmp_path: object) -> None:
-    def named(name: str) -> "_Named":
-        return _Named(name)
-
-    async def fetch() -> list[bytes]:
-        fetcher = SchemeFetcher(web=named("web"), files=named("files"))
-        refs = ("http://host/a.jpg", "a.jpg", "ftp://x/y", "dir/a:b.jpg")
-        return [(await fetcher.fetch(ref)).read() for ref in refs]
-
-    assert asyncio.run(fetch()) == [b"web", b"files", b"web", b"files"]
+@pytest.mark.usefixtures("names")
+def test_a_relative_redirect_is_made_absolute(web: Web) -> None:  # case 63
+    answer = _fetch(web, "moved.example.net", "/redirect/relative")
+    assert isinstance(answer, Redirected)
+    assert answer.url.startswith(web.url("moved.example.net", "/"))
 
 
-class _Named:
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    async def fetch(self, ref: str) -> Fetched:
-        return Fetched(lambda: self._name.encode())
-
-    async def close(self) -> None:
-        pass
+@pytest.mark.usefixtures("names")
+def test_nothing_is_read_on_that_begins_like_no_image(web: Web) -> None:  # case 74
+    request = Request(web.url(_STRANGE, "/html/1"))
+    with pytest.raises(ItemError) as caught:
+        _with_fetcher(web, lambda fetcher: fetcher.fetch(request), limit=20_000_000)  # type: ignore[arg-type, return-value]
+    assert caught.value.code is Code.NOT_AN_IMAGE
+    assert web.observed(_STRANGE).sent["/html/1"] < 2_000_000
 
 
-def test_the_file_fetcher_does_not_touch_the_disk_before_it_is_asked_to_read() -> None:
-    fetched = asyncio.run(FileFetcher(_LIMIT).fetch("missing.jpg"))
-    with pytest.raises(ItemError):
-        fetched.read()
+@pytest.mark.usefixtures("names")
+def test_a_bomb_is_not_unpacked(web: Web) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _failure(web, _STRANGE, "/gzip/1")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000  # kilobytes; it has 50 MB
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("120", 120.0),
-        ("0", 0.0),
-        ("9" * 400, 999_999_999.0),
-        ("Thu, 01 Jan 1970 00:01:30 GMT", 30.0),
-        ("Thu, 01 Jan 1970 00:00:30 GMT", 0.0),
-        ("soon", None),
-        ("-5", None),
-        ("", None),
-    ],
-)
-def test_how_long_a_host_asks_us_to_wait(header: str, seconds: float | None) -> None:
-    assert retry_after(header, now=60.0) == seconds
+@pytest.mark.usefixtures("names")
+@pytest.mark.parametrize("path", ["/etag/1", "/modified/1"])
+def test_what_is_known_is_asked_for_as_such(web: Web, path: str) -> None:
+    host = "fresh.example.com"
+    fetched = _fetch(web, host, path)
+    assert isinstance(fetched, Fetched)
+    assert fetched.validators is not None
+    assert _fetch(web, host, path, fetched.validators) == NotModified(web.url(host, path))
+    other = Validators(web.url(host, "/ok/1"), fetched.validators.etag, fetched.validators.last_modified)
+    assert isinstance(_fetch(web, host, path, other), Fetched)
+    assert web.observed(host).not_modified == 1
+
+
+@pytest.mark.usefixtures("names")
+def test_a_robot_says_who_it_is_and_nothing_else(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.66.6.6:1")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.66.6.6:1")
+    _fetch(web, _GOOD, "/ok/1")
+    (seen,) = web.observed(_GOOD).seen
+    assert set(seen.headers) == {"host", "user-agent", "accept", "accept-encoding"}
+    assert seen.headers["user-agent"] == "SmartSightBot/1 (+https://x.example.com)"
+
+
+@pytest.mark.usefixtures("names")
+def test_a_page_is_cut_off(web: Web) -> None:
+    def ask(fetcher: WebFetcher) -> "asyncio.Future[tuple[int, bytes] | Redirected]":
+        url = web.url("robots-huge.example.org", "/robots.txt")
+        return fetcher.fetch_text(url, 1000, lambda: None)  # type: ignore[return-value]
+
+    answer = _with_fetcher(web, ask, timeout=10)
+    assert isinstance(answer, tuple)
+    assert (answer[0], len(answer[1])) == (200, 1000)

@@ -23,13 +23,14 @@ _HOMES = {
     "ai_edge_litert": ("shared.classifier",),
     "tensorflow": ("shared.classifier",),
     "keras": ("shared.classifier",),
-    "aiohttp": ("worker.fetching.web", "worker.fetching.guard"),
+    "aiohttp": ("worker.fetching",),
     "yarl": ("worker",),
     "protego": ("worker.fetching.robots",),
     "pika": ("shared.rabbitmq",),
     "prometheus_client": ("commands.metrics",),
     "pythonjsonlogger": ("commands.logs",),
     "tqdm": ("commands.progress",),
+    "warcio": ("shared.warc",),
 }
 
 
@@ -127,7 +128,7 @@ def test_importing_everything_is_light() -> None:
         "import importlib, sys\n"
         f"for name in {light!r}: importlib.import_module(name)\n"
         "heavy = {'tensorflow', 'keras', 'ai_edge_litert', 'aiohttp', 'pyarrow', 'alembic', 'tqdm'}\n"
-        "heavy |= {'pika', 'psycopg', 'prometheus_client'}\n"
+        "heavy |= {'pika', 'psycopg', 'prometheus_client', 'warcio'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=_ROOT, check=True)

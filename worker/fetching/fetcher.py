@@ -1,7 +1,9 @@
 """The fetch boundary: from a reference to the bytes of its image."""
 
+import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Protocol
 
 from shared.errors import Code, ItemError
 from shared.items import Validators
+from shared.warc.references import is_warc_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,40 +80,55 @@ class FileFetcher:
 
     def read(self, path: Path) -> bytes:
         """Return the bytes of a file, or raise ``ItemError``."""
-        try:
-            return self._read(path)
-        except (FileNotFoundError, NotADirectoryError):
-            raise ItemError(Code.FILE_NOT_FOUND) from None
-        except OSError as error:
-            raise ItemError(Code.FILE_UNREADABLE, error.strerror or str(error)) from error
-
-    def _read(self, path: Path) -> bytes:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            # A pipe or a device could block for ever.
-            raise ItemError(Code.FILE_UNREADABLE, "not a regular file")
-        if status.st_size > self._max_bytes:
-            detail = f"{status.st_size} bytes, the limit is {self._max_bytes}"
-            raise ItemError(Code.TOO_MANY_BYTES, detail)
-        with path.open("rb", buffering=0) as file:
-            return file.read(status.st_size)
+        with file_errors():
+            size = regular_status(path).st_size
+            if size > self._max_bytes:
+                raise ItemError(Code.TOO_MANY_BYTES, f"{size} bytes, the limit is {self._max_bytes}")
+            with path.open("rb", buffering=0) as file:
+                return file.read(size)
 
     async def close(self) -> None:
         """See ``Fetcher``."""
 
 
-class SchemeFetcher:
-    """Chooses by what a reference looks like: a URL goes to one fetcher, a path to another."""
+@contextmanager
+def file_errors() -> Iterator[None]:
+    """Turn what the file system says into our errors."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise ItemError(Code.FILE_NOT_FOUND) from None
+    except OSError as error:
+        raise ItemError(Code.FILE_UNREADABLE, error.strerror or str(error)) from error
 
-    def __init__(self, web: Fetcher, files: Fetcher) -> None:
+
+def regular_status(path: Path) -> os.stat_result:
+    """Return the status of a regular file: a pipe or a device, which could block for ever, is refused."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ItemError(Code.FILE_UNREADABLE, "not a regular file")
+    return status
+
+
+class SchemeFetcher:
+    """Chooses by what a reference looks like: a URL, a path, or a record of a WARC file."""
+
+    def __init__(self, web: Fetcher, files: Fetcher, records: Fetcher) -> None:
         self._web = web
         self._files = files
+        self._records = records
 
     async def fetch(self, request: Request) -> Answer:
         """See ``Fetcher``."""
-        return await (self._web if "://" in request.ref else self._files).fetch(request)
+        return await self._fetcher_for(request.ref).fetch(request)
+
+    def _fetcher_for(self, ref: str) -> Fetcher:
+        if is_warc_reference(ref):  # asked first: it holds the URI of what was crawled
+            return self._records
+        return self._web if "://" in ref else self._files
 
     async def close(self) -> None:
         """See ``Fetcher``."""
         await self._web.close()
         await self._files.close()
+        await self._records.close()

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from shared.errors import Code, ItemError, printable
 from shared.items import Validators
 from shared.signatures import announced_format
+from worker.fetching.failures import translated
 from worker.fetching.fetcher import Answer, Fetched, NotModified, Redirected, Request
-from worker.fetching.guard import Guard, NotAllowedError
+from worker.fetching.guard import Guard
 from worker.fetching.headers import code_of_status, opt_out, retry_after
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class WebFetcher:
         """Give the answer to one request, all of it within the time limit."""
         session = self._open_session()
         async with (
-            _translated(str(url)),
+            translated(str(url)),
             asyncio.timeout(self._limits.timeout),
             session.get(url, allow_redirects=False, headers=headers, trace_request_ctx=sent) as answer,
         ):
@@ -217,35 +218,3 @@ def _target(url: "URL", answer: "aiohttp.ClientResponse") -> str:
     if "://" in location.partition("?")[0]:
         return location
     return str(url.join(URL(location)))
-
-
-@asynccontextmanager
-async def _translated(url: str) -> AsyncIterator[None]:
-    """Turn aiohttp's errors into ours, which say no more than a stranger may know, and where it was."""
-    import aiohttp
-
-    try:
-        yield
-    except ItemError as error:
-        error.final_url = error.final_url or url
-        raise
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise ItemError(_code_of_error(error), "", final_url=url) from error
-
-
-def _code_of_error(error: Exception) -> Code:
-    import aiohttp
-
-    if isinstance(getattr(error, "os_error", error), NotAllowedError):
-        return Code.URL_NOT_ALLOWED
-    # From the narrow types to the broad: the first that fits decides.
-    codes: list[tuple[type[Exception], Code]] = [
-        (aiohttp.InvalidURL, Code.URL_NOT_ALLOWED),
-        (aiohttp.ClientConnectorDNSError, Code.DNS_FAILED),
-        (aiohttp.ClientSSLError, Code.TLS_FAILED),
-        (aiohttp.ConnectionTimeoutError, Code.CONNECT_TIMEOUT),
-        (TimeoutError, Code.FETCH_TIMEOUT),
-        (aiohttp.ClientConnectorError, Code.CONNECT_FAILED),
-        (ValueError, Code.URL_NOT_ALLOWED),  # such as a host name that cannot be encoded
-    ]
-    return next((code for kind, code in codes if isinstance(error, kind)), Code.FETCH_FAILED)

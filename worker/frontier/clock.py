@@ -1,5 +1,6 @@
 """The store's clock, as this process knows it: pauses between requests must hold from process to process."""
 
+import math
 import time
 
 #: A store's clock that is so much behind what was thought has been set back, in seconds.
@@ -12,19 +13,20 @@ class StoreClock:
     def __init__(self) -> None:
         # Until the store's clock is known, ours has to do.
         self._ahead = time.time() - time.monotonic()
-        self._is_known = False
+        #: By how much the store's clock may show more than ours, in seconds.
+        self.doubt = math.inf
 
     def now(self) -> float:
-        """Return the time by the store's clock, in seconds since 1970."""
+        """Return the time by the store's clock, in seconds since 1970; it is no earlier there."""
         return time.monotonic() + self._ahead
 
-    def learn(self, then: float) -> None:
-        """Take note of what the store's clock showed a moment ago.
+    def learn(self, then: float, asked: float) -> None:
+        """Take note of what the store's clock showed between ``asked``, by ``time.monotonic``, and now.
 
         The answer that was fastest is the most right: a slow one must not shift the time, and the pauses
         with it.
         """
-        ahead = then - time.monotonic()
-        if not self._is_known or ahead > self._ahead or ahead < self._ahead - _SET_BACK:
-            self._ahead = ahead
-        self._is_known = True
+        received = time.monotonic()
+        ahead = then - received
+        if received - asked < self.doubt or ahead < self._ahead - _SET_BACK:
+            self._ahead, self.doubt = ahead, received - asked

@@ -1,8 +1,9 @@
 """The conversation with the store about hosts: hold them, tell what was learned, let items wait."""
 
+import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from shared.hosts import HostState
@@ -94,7 +95,9 @@ class Turns:
         refused: list[Errand] = []
         while self.wanted:
             names = [self.wanted.pop() for _ in range(min(_AT_ONCE, len(self.wanted)))]
+            asked = time.monotonic()
             claims = await self._call(self._store.claim_hosts, names, self._holder, self._lease)
+            self._clock.learn(claims.now, asked)
             refused += self._apply(claims)
         return refused
 
@@ -159,7 +162,6 @@ class Turns:
 
     def _apply(self, claims: Claims) -> list[Errand]:
         """Take note of how hosts stand; return what waits here for those that others hold."""
-        self._clock.learn(claims.now)
         refused: list[Errand] = []
         for host, state in claims.states.items():
             line = self._schedule.line(host)
@@ -180,7 +182,8 @@ class Turns:
         requests = [line.requests for line, _ in learned]
         for line, _ in learned:
             line.requests = 0
-        states = [state for _, state in learned]
+        # Whoever calls the host next may know the time better: our pause must not end too early for them.
+        states = [replace(state, next_at=state.next_at + self._clock.doubt) for _, state in learned]
         return await self._call(self._store.keep_hosts, states, requests, self._holder, seconds)
 
     async def _call(self, function: Callable[..., T], *arguments: object) -> T:

@@ -1,0 +1,1 @@
+"""WARC files: what a crawl brought home, answer by answer."""

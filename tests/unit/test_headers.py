@@ -1,0 +1,63 @@
+"""What the headers of an answer say."""
+
+import pytest
+
+from shared.errors import Code
+from worker.fetching.headers import code_of_status, opt_out, retry_after
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (204, Code.HTTP_UNEXPECTED),
+        (304, Code.HTTP_UNEXPECTED),
+        (400, Code.HTTP_4XX),
+        (401, Code.HTTP_401),
+        (403, Code.HTTP_403),
+        (410, Code.HTTP_410),
+        (418, Code.HTTP_4XX),
+        (429, Code.RATE_LIMITED),
+        (500, Code.HTTP_5XX),
+        (503, Code.HTTP_5XX),
+    ],
+)
+def test_each_status_has_its_code(status: int, code: Code) -> None:
+    assert code_of_status(status) is code
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120.0),
+        ("0", 0.0),
+        ("9" * 400, 999_999_999.0),
+        ("Thu, 01 Jan 1970 00:01:30 GMT", 30.0),
+        ("Thu, 01 Jan 1970 00:00:30 GMT", 0.0),
+        ("soon", None),
+        ("-5", None),
+        ("", None),
+    ],
+)
+def test_how_long_a_host_asks_us_to_wait(header: str, seconds: float | None) -> None:
+    assert retry_after(header, now=60.0) == seconds
+
+
+@pytest.mark.parametrize(
+    ("values", "directive"),
+    [
+        (["noai"], "noai"),
+        (["NoImageAI"], "noimageai"),
+        (["all", "noindex, nofollow"], "noindex"),
+        (["max-snippet: 20, noimageindex"], "noimageindex"),
+        (["none"], "none"),
+        (["smartsightbot: noai"], "noai"),
+        (["otherbot: all, noai, smartsightbot: noindex"], "noindex"),
+        (["otherbot: noai, noindex"], None),
+        (["unavailable_after: 25 Jun 2010 15:00:00 PST"], None),
+        (["nofollow, noarchive"], None),
+        ([], None),
+        ([""], None),
+    ],
+)
+def test_which_images_are_not_for_us(values: list[str], directive: str | None) -> None:
+    assert opt_out(values, "smartsightbot") == directive
