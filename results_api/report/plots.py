@@ -5,19 +5,19 @@ import logging
 import re
 import warnings
 from collections.abc import Callable, Sequence
-from datetime import UTC
 from threading import Lock
 from typing import Any
 
 from results_api.report.report import ClassLine, Step
+from results_api.report.ticks import tick_labels, ticks
 from shared.errors import printable
 
 #: Pictures for a desk and for a phone: what fits the one cannot be read on the other. Pixels, letters.
-_WIDE, _NARROW = (720, 44), (330, 24)
+_WIDE, _NARROW = (720, 44), (330, 22)
 #: Matplotlib counts in points; with as many a inch, a point is a pixel of the picture.
 _DPI = 72
 #: Pixels from the left that names take, a character.
-_CHARACTER = 6.3
+_CHARACTER = 6.8
 #: Stand-ins: the page's style says which colours they are, in the light and in the dark.
 _COLOURS = {
     "#010101": "var(--text)",
@@ -105,19 +105,15 @@ def _figure(width: int, height: int, left: float, bottom: float, top: float = 8)
 
 
 def _draw_timeline(steps: Sequence[Step], seconds: int, width: int) -> Any:
-    from matplotlib import dates
-
-    figure, axes = _figure(width, 220, left=44, bottom=36)
-    starts = [step.at for step in steps]
+    figure, axes = _figure(width, 220, left=44, bottom=42)
+    starts = [step.at.timestamp() for step in steps]
     below = [0.0] * len(steps)
     for state, colour in zip(("succeeded", "failed", "skipped"), _STATES, strict=True):
         heights = [getattr(step, state) / seconds for step in steps]
-        axes.bar(starts, heights, width=seconds / 86_400 * 0.9, bottom=below, align="edge", color=colour)
+        axes.bar(starts, heights, width=0.9 * seconds, bottom=below, align="edge", color=colour)
         below = [low + height for low, height in zip(below, heights, strict=True)]
-    untyped: Any = dates
-    locator = untyped.AutoDateLocator(tz=UTC, minticks=3, maxticks=4 if width < _WIDE[0] else 8)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator, tz=UTC))
+    times = ticks(starts[0], starts[-1] + seconds, 4 if width < _WIDE[0] else 7)
+    axes.set_xticks(times, tick_labels(times))
     axes.locator_params(axis="y", nbins=4)
     axes.grid(axis="y", color=_LINE, linewidth=0.6)
     axes.set_axisbelow(True)

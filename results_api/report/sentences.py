@@ -103,8 +103,10 @@ def _pace(load: HostLoad, job: Job) -> str:
 
 def _copies(classes: Classes) -> Iterator[str]:
     if classes.contents < classes.count:
-        contents, copies = number(classes.contents), number(classes.count - classes.contents)
-        yield f"Of {number(classes.count)} labelled images, {contents} are different and {copies} are copies."
+        copies = classes.count - classes.contents
+        rest = f"{number(copies)} are copies" if copies > 1 else "1 is a copy"
+        labelled, contents = number(classes.count), number(classes.contents)
+        yield f"Of {labelled} labelled images, {contents} are different and {rest}."
 
 
 def _standstill(summary: Summary) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """Numbers, times and causes as a person says them."""
 
+import math
+
 from shared.errors import Code, printable
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -55,12 +57,12 @@ def share(part: int, whole: int) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time in its two largest units: 12 s, 40 min, 3 h 10 min, 2 d 4 h."""
-    if seconds < _MINUTE:
-        return f"{max(1, round(seconds))} s" if seconds > 0 else "0 s"
+    if round(seconds) < _MINUTE:
+        return f"{math.ceil(seconds) if seconds < 1 else round(seconds)} s"
     minutes = round(seconds / _MINUTE)
     if minutes < _HOUR // _MINUTE:
         return f"{minutes} min"
-    if seconds < _DAY:
+    if minutes < _DAY // _MINUTE:
         return _two(minutes, "min", 60, "h")
     return _two(round(seconds / _HOUR), "h", 24, "d")
 
