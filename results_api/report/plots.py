@@ -63,17 +63,15 @@ def _both(title: str, draw: Callable[[int, int], Any]) -> tuple[str, str]:
 
 def _svg(title: str, draw: Callable[[int, int], Any], width: int, room: int) -> str:
     """Return a drawing as an SVG element that is the same whenever it is drawn."""
+    # It would tell the user where it keeps its cache, and that it looks for fonts.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
 
-    # It would tell the user that it looks for fonts, once, and which letters they lack: the page has its own.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     stream = io.StringIO()
-    with (
-        _DRAWING,
-        matplotlib.rc_context({**_SETTINGS, "svg.hashsalt": f"{title} {width}"}),
-        warnings.catch_warnings(),
-    ):
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    with _DRAWING, matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()  # whatever the user's own settings are
+        matplotlib.rcParams.update(_SETTINGS | {"svg.hashsalt": f"{title} {width}"})
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the page's fonts have it
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         draw(width, room).savefig(stream, format="svg", transparent=True, metadata=nothing)
     return _embedded(stream.getvalue(), title)

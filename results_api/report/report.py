@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from results_api.report.sentences import headline, of_code, of_host, remaining, sentences, states, with_code
+from results_api.report.sentences import of_code, of_host, remaining, sentences, states, with_code
 from results_api.report.time_left import TimeLeft, time_left
 from shared.errors import Code
 from shared.items import ItemState, JobState
@@ -111,7 +111,6 @@ class Report:
     """All that is told of a job; each list has an end, and what it leaves out is counted beside it."""
 
     job: JobFacts
-    headline: str
     sentences: tuple[str, ...]
     states: dict[ItemState, int]
     codes: tuple[CodeCount, ...]
@@ -141,7 +140,6 @@ def make_report(summary: Summary, model: RecordedModel) -> Report:
     classes = summary.classes
     return Report(
         job=_facts(summary, model),
-        headline=headline(summary),
         sentences=tuple(sentences(summary, left)),
         states=_all_states(summary),
         codes=_codes(summary),

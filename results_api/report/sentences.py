@@ -86,7 +86,7 @@ def _elsewhere(ending: Ending, first: Cause) -> str:
 def of_host(summary: Summary, cause: Cause) -> str:
     """Return why images of one host ended with one code, and what its pace has to do with it."""
     sentence = _ended(summary, cause) + because(cause.code, cause.host)
-    load = next((load for load in summary.named if load.host == cause.host), None)
+    load = next((load for load in summary.loads if load.host == cause.host), None)
     if load and cause.code in _OF_PACE:
         sentence += f": {_pace(load, summary.job)}"
     return sentence.removesuffix(".") + "."

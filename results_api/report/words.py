@@ -9,7 +9,7 @@ _SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
 
 #: What a host does that images end with a code, to stand behind "because"; else the code's sentence does.
 _BECAUSE = {
-    Code.URL_NOT_ALLOWED: "{host} is no public host",
+    Code.URL_NOT_ALLOWED: "{host} is no public host, or their URLs are neither http nor https",
     Code.DNS_FAILED: "the name {host} could not be resolved",
     Code.CONNECT_FAILED: "{host} accepts no connection",
     Code.CONNECT_TIMEOUT: "{host} does not answer in time",

@@ -1,5 +1,6 @@
 """The statements behind summaries: each groups the results of a job once, in words both databases know."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy import (
     extract,
     false,
     func,
+    or_,
     select,
 )
 
@@ -111,11 +113,17 @@ def bars(job_id: int, width: int) -> Select[Any]:
     return query.group_by(step, results.c.state).order_by(step, results.c.state)
 
 
-def loads(connection: Connection, job_id: int, default_delay: float) -> Subquery:
-    """Return, for each host of a job, what is left of it and how long that takes at least."""
+def loads(
+    connection: Connection, job_id: int, default_delay: float, top: int, named: Sequence[str]
+) -> Select[Any]:
+    """Return what is left of hosts of a job and how long that takes at least, the longest first.
+
+    They are the ``top`` first, and those ``named``.
+    """
     done = select(results.c.host, func.count().label("count")).where(_of(job_id))
     ended = done.group_by(results.c.host).subquery("ended")
-    left = job_hosts.c["items"] - func.coalesce(ended.c["count"], 0)
+    open_ = job_hosts.c["items"] - func.coalesce(ended.c["count"], 0)
+    left = case((open_ > 0, open_), else_=0)
     delay = case((hosts.c.delay > 0, hosts.c.delay), else_=default_delay)
     wait = hosts.c.closed_until - cast(clock(connection), Double)
     closed_for = case((wait > 0, wait), else_=0.0)
@@ -130,11 +138,14 @@ def loads(connection: Connection, job_id: int, default_delay: float) -> Subquery
         hosts.c.code,
         blocked.label("blocked"),
         # What is left of a blocked host is skipped, without a request.
-        case((blocked, 0.0), else_=closed_for + left * delay).label("seconds"),
+        case((or_(blocked, left == 0), 0.0), else_=closed_for + left * delay).label("seconds"),
     )
     known = joined.outerjoin(hosts, hosts.c.host == job_hosts.c.host)
-    of_job: Select[Any] = query.select_from(known).where(job_hosts.c.job_id == job_id)
-    return of_job.subquery("loads")
+    found = query.select_from(known).where(job_hosts.c.job_id == job_id).subquery("loads")
+    order = (found.c.seconds.desc(), found.c.left.desc(), found.c.host)
+    ranked = select(found, func.row_number().over(order_by=order).label("place")).subquery("ranked")
+    wanted = or_(ranked.c.place <= top, ranked.c.host.in_(named))
+    return select(ranked).where(wanted).order_by(ranked.c.place)
 
 
 def _grouped(job_id: int, *columns: ColumnElement[Any]) -> Subquery:

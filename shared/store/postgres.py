@@ -17,6 +17,7 @@ _DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 3
 _ANSWER_PATIENCE = 30.0
 #: The same for one that reads all results of a job.
 _READING_PATIENCE = 3600.0
+_READING_MEMORY = "64MB"
 #: Names the advisory lock that lets one process at a time create or migrate the tables.
 _MIGRATION_LOCK = 0x5310_5167
 
@@ -49,6 +50,8 @@ def lock_migrations(connection: Connection) -> None:
 def reading_at_length(connection: Connection) -> Iterator[None]:
     """Let all statements of a transaction that begins now read the same state, and each take long."""
     connection.execution_options(isolation_level="REPEATABLE READ")
+    # Millions of rows are grouped in memory rather than sorted on disk; the default is for small queries.
+    connection.execute(text(f"SET LOCAL work_mem = '{_READING_MEMORY}'"))
     driver = connection.connection.driver_connection
     assert isinstance(driver, _Connection)
     driver.patience = _READING_PATIENCE

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping
 
 from shared.errors import Code
 from shared.items import ItemState, now
@@ -119,19 +119,23 @@ class Bar:
 class Summary:
     """What a job came to so far, all of it read from one moment's state.
 
-    ``busiest`` are the hosts that take longest, ``named`` those that occur among the causes.
+    ``loads`` are of the hosts that take longest, these first, and of those that occur among the causes.
     """
 
     at: datetime
     job: Job
     endings: tuple[Ending, ...]
     causes: tuple[Cause, ...]
-    busiest: tuple[HostLoad, ...]
-    named: tuple[HostLoad, ...]
+    loads: tuple[HostLoad, ...]
     slowest: tuple[SlowHost, ...]
     classes: Classes
     bar_seconds: int
     bars: tuple[Bar, ...]
+
+    @property
+    def busiest(self) -> tuple[HostLoad, ...]:
+        """The hosts of which something is left, the one that takes longest first."""
+        return tuple(load for load in self.loads if load.left)
 
 
 class Summaries:
@@ -149,17 +153,15 @@ class Summaries:
             job, at = read_job(connection, job_id), now()
             endings = _endings(connection, job_id, at)
             causes = _causes(connection, job_id, top)
-            loads = aggregates.loads(connection, job_id, default_delay)
             named = [cause.host for cause in causes if cause.host]
-            busiest = select(loads).where(loads.c.left > 0)
+            loads = aggregates.loads(connection, job_id, default_delay, top, named)
             width = bar_width(*span(endings))
             return Summary(
                 at,
                 job,
                 endings,
                 causes,
-                _loads(connection, busiest.order_by(loads.c.seconds.desc(), loads.c.host).limit(top)),
-                _loads(connection, select(loads).where(loads.c.host.in_(named))),
+                _loads(connection, loads),
                 _slowest(connection, job_id, top, endings),
                 _classes(connection, job_id, top),
                 width,
@@ -193,7 +195,11 @@ def _endings(connection: Connection, job_id: int, at: datetime) -> tuple[Ending,
 
 
 def _typed(row: RowMapping) -> dict[str, Any]:
-    return {**row, "state": ItemState(row["state"]), "code": code_from(row["code"])}
+    return {**row, "state": ItemState(row["state"])} | _code_of(row)
+
+
+def _code_of(row: RowMapping) -> dict[str, Any]:
+    return {"code": code_from(row["code"])}
 
 
 def _causes(connection: Connection, job_id: int, top: int) -> tuple[Cause, ...]:
@@ -203,7 +209,8 @@ def _causes(connection: Connection, job_id: int, top: int) -> tuple[Cause, ...]:
 
 def _loads(connection: Connection, query: Any) -> tuple[HostLoad, ...]:
     rows = connection.execute(query).mappings()
-    return tuple(HostLoad(**{**row, "code": code_from(row["code"])}) for row in rows)
+    names = HostLoad.__dataclass_fields__
+    return tuple(HostLoad(**{name: row[name] for name in names} | _code_of(row)) for row in rows)
 
 
 def _slowest(

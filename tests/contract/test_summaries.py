@@ -215,10 +215,13 @@ def test_what_is_left_of_a_host_takes_its_delay_each(store: Store, job: Job, dat
 def test_the_hosts_of_causes_are_described_whether_anything_is_left(
     store: Store, job: Job, database: Database
 ) -> None:
-    _add_hosts(database, job, {"a.example": 1}, **{"a.example": {"delay": 4.0}})
+    closed = {"delay": 4.0, "closed_until": time.time() + 1000}
+    _add_hosts(database, job, {"a.example": 1, "b.example": 2}, **{"a.example": closed})
     store.save([_failed(job, 0, "a.example", Code.RATE_LIMITED)])
-    summary = _summary(store, job)
-    assert [(load.host, load.left, load.delay) for load in summary.named] == [("a.example", 0, 4.0)]
+    assert [load.host for load in _summary(store, job, top=1).loads] == ["b.example", "a.example"]
+    store.save([_result(job, index, "b.example") for index in (1, 2)])
+    summary = _summary(store, job, top=1)
+    assert [(load.host, load.left, load.delay) for load in summary.loads] == [("a.example", 0, 4.0)]
     assert summary.busiest == ()
 
 

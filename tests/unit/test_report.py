@@ -54,7 +54,7 @@ def _load(host: str, left: int, delay: float = 1.0, closed_for: float = 0.0) -> 
 
 
 def _summary(*endings: Ending, job: Job | None = None, **changes: Any) -> Summary:
-    empty = Summary(_NOW, job or _job(), endings, (), (), (), (), Classes(), 60, ())
+    empty = Summary(_NOW, job or _job(), endings, (), (), (), Classes(), 60, ())
     return replace(empty, **changes)
 
 
@@ -123,7 +123,7 @@ def test_sizes_paces_and_rates_are_in_units_that_suit_them() -> None:
 
 def test_a_failure_is_told_with_its_host_its_pace_and_the_time_left() -> None:
     load = _load("flickr.com", 2400)
-    summary = _summary(_LIMITED, causes=(_FLICKR,), named=(load,), busiest=(load,))
+    summary = _summary(_LIMITED, causes=(_FLICKR,), loads=(load,))
     expected = (
         "412 of 5,000 failed because flickr.com answers 429: limited to 1 request/s, about 40 min left."
     )
@@ -132,7 +132,7 @@ def test_a_failure_is_told_with_its_host_its_pace_and_the_time_left() -> None:
 
 def test_a_host_that_is_set_aside_is_told_for_how_long() -> None:
     load = _load("flickr.com", 60, closed_for=120.0)
-    summary = _summary(_LIMITED, causes=(_FLICKR,), named=(load,), busiest=(load,))
+    summary = _summary(_LIMITED, causes=(_FLICKR,), loads=(load,))
     assert any(
         "limited to 1 request/s, set aside for 2 min, about 3 min left." in line for line in _said(summary)
     )
@@ -140,7 +140,7 @@ def test_a_host_that_is_set_aside_is_told_for_how_long() -> None:
 
 def test_nothing_is_left_of_a_job_that_is_over() -> None:
     load = _load("flickr.com", 2400, closed_for=60.0)
-    summary = _summary(_GOOD, _LIMITED, job=_DONE, causes=(_FLICKR,), named=(load,), busiest=(load,))
+    summary = _summary(_GOOD, _LIMITED, job=_DONE, causes=(_FLICKR,), loads=(load,))
     assert _said(summary) == [
         "Job 7 is completed. 5,000 of 5,000 images are done: 4,588 succeeded (91.8 %), 412 failed (8.2 %).",
         "412 of 5,000 failed because flickr.com answers 429: limited to 1 request/s.",
@@ -214,7 +214,7 @@ def test_the_host_that_takes_longest_bounds_the_job() -> None:
     loads = (_load("flickr.com", 11_400), _load("b.example", 600))
     left = estimate(12_720, rate=10.0, busiest=loads)
     assert left == TimeLeft(12_720, 10.0, 11_400.0, "flickr.com", 600.0)
-    summary = _summary(replace(_GOOD, recent=3000), job=_job(submitted=16_588), busiest=loads)
+    summary = _summary(replace(_GOOD, recent=3000), job=_job(submitted=16_588), loads=loads)
     assert _said(summary)[-1] == "flickr.com bounds you: 3 h 10 min; all else is done in 10 min."
 
 
@@ -273,8 +273,7 @@ def _full(**changes: Any) -> Summary:
         replace(_LIMITED, count=300),
         job=_job(name=_HOSTILE, reason=_HOSTILE, submitted=9000),
         causes=(Cause(ItemState.FAILED, Code.RATE_LIMITED, _HOSTILE, 290, _HOSTILE, _HOSTILE),),
-        busiest=(_load(_HOSTILE, 4000), _load("b" * 253, 12)),
-        named=(_load(_HOSTILE, 4000),),
+        loads=(_load(_HOSTILE, 4000), _load("b" * 253, 12)),
         slowest=(SlowHost(_HOSTILE, 3, 1234.5, 999),),
         classes=Classes(tuple(ClassCount(place, 90 - place, 40) for place in range(3)), 9, 4588, 200),
         bars=(
