@@ -118,6 +118,7 @@ def _add_job_commands(commands: Any) -> None:
     for name, what in (
         ("watch", "follow a job until it is over"),
         ("results", "write a job's results"),
+        ("report", "tell what a job came to and why, as a page and as JSON"),
         ("cancel", "stop a job for good; what was done stays"),
         ("retry", "try again what failed"),
         ("resume", "go on with a paused job"),
@@ -126,6 +127,11 @@ def _add_job_commands(commands: Any) -> None:
         parser.add_argument("job", type=_number(int, 1, _MAX_ID), metavar="ID", help="a job's number")
         if name in _JOB_OPTIONS:
             _JOB_OPTIONS[name](parser)
+
+
+def _add_report_output(parser: argparse.ArgumentParser) -> None:
+    files = "write this .html or .json alone; - for JSON on stdout (report-ID.html and report-ID.json here)"
+    parser.add_argument("--output", metavar="FILE", help=files)
 
 
 def _code(text: str) -> Code:
@@ -148,6 +154,7 @@ def _add_codes(parser: argparse.ArgumentParser) -> None:
 
 _JOB_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "results": _add_output,
+    "report": _add_report_output,
     "retry": _add_codes,
     "resume": _add_failure_rate,
 }

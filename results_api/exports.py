@@ -44,7 +44,7 @@ def open_output(target: str) -> Iterator[RowWriter]:
     ``ResourceError(output_unwritable)`` as soon as the file cannot be written.
     """
     make_writer = _WRITERS[".jsonl"] if target == STDOUT else _writer_for(target)
-    with _translated(target), _open(target) as stream:
+    with open_stream(target) as stream:
         writer = make_writer(stream)
         try:
             yield writer
@@ -54,6 +54,16 @@ def open_output(target: str) -> Iterator[RowWriter]:
                 writer.finish()
             raise
         writer.finish()
+
+
+@contextmanager
+def open_stream(target: str) -> Iterator[IO[bytes]]:
+    """Give a stream of bytes into a file name, whatever its ending, or ``-``.
+
+    Raises ``ResourceError(output_unwritable)`` as soon as the file cannot be written.
+    """
+    with _translated(target), _open(target) as stream:
+        yield stream
         stream.flush()
 
 

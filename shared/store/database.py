@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, inspect, select
@@ -38,6 +38,12 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """Give a connection to read from one moment's state."""
         with self._translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def read_at_length(self) -> Iterator[Connection]:
+        """Give a connection whose statements all read one moment's state, and may each take long."""
+        with self.read() as connection, _patient(connection):
             yield connection
 
     @contextmanager
@@ -103,6 +109,15 @@ def _open_engine(url: str) -> tuple[Engine, str]:
         return engine, postgres.name_of(engine)
     kind = url.partition(":")[0] if "://" in url else repr(url)
     raise UsageError(Code.DATABASE_UNSUPPORTED, f"{kind}: say {_FORMS}")
+
+
+def _patient(connection: Connection) -> AbstractContextManager[None]:
+    """Let several long statements see the same; SQLite's transactions do so anyway, and wait for nobody."""
+    if connection.dialect.name == "postgresql":
+        from shared.store import postgres
+
+        return postgres.reading_at_length(connection)
+    return nullcontext()
 
 
 def _lock_migrations(connection: Connection) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, case, or_, select, update
+from sqlalchemy import Connection, RowMapping, case, or_, select, update
 
 from shared.errors import Code, UsageError
 from shared.items import JobState, now
@@ -95,10 +95,7 @@ class Jobs:
     def job(self, job_id: int) -> Job:
         """Return a job as it stands, or raise ``UsageError(job_unknown)``."""
         with self._database.read() as connection:
-            row = connection.execute(_JOB.where(jobs.c.id == job_id)).mappings().one_or_none()
-        if row is None:
-            raise UsageError(Code.JOB_UNKNOWN, f"job {job_id}")
-        return _job(row)
+            return read_job(connection, job_id)
 
     def newest_jobs(self, before: int | None, limit: int) -> list[Job]:
         """Return the newest jobs first, of those older than the job ``before``."""
@@ -184,6 +181,14 @@ class Jobs:
 
 
 _JOB = select(*(jobs.c[name] for name in Job.__dataclass_fields__))
+
+
+def read_job(connection: Connection, job_id: int) -> Job:
+    """Return a job as this connection sees it, or raise ``UsageError(job_unknown)``."""
+    row = connection.execute(_JOB.where(jobs.c.id == job_id)).mappings().one_or_none()
+    if row is None:
+        raise UsageError(Code.JOB_UNKNOWN, f"job {job_id}")
+    return _job(row)
 
 
 def _set_job(job_id: int, **values: object) -> Any:

@@ -1,5 +1,7 @@
 """What is Postgres's own: its URL, how long it may be silent, and its lock for migrations."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -13,6 +15,9 @@ from shared.errors import Code, UsageError
 _DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
 #: How long one statement may go without an answer, in seconds.
 _ANSWER_PATIENCE = 30.0
+#: The same for one that reads all results of a job.
+_READING_PATIENCE = 3600.0
+_READING_MEMORY = "64MB"
 #: Names the advisory lock that lets one process at a time create or migrate the tables.
 _MIGRATION_LOCK = 0x5310_5167
 
@@ -41,6 +46,21 @@ def lock_migrations(connection: Connection) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
 
 
+@contextmanager
+def reading_at_length(connection: Connection) -> Iterator[None]:
+    """Let all statements of a transaction that begins now read the same state, and each take long."""
+    connection.execution_options(isolation_level="REPEATABLE READ")
+    # Millions of rows are grouped in memory rather than sorted on disk; the default is for small queries.
+    connection.execute(text(f"SET LOCAL work_mem = '{_READING_MEMORY}'"))
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, _Connection)
+    driver.patience = _READING_PATIENCE
+    try:
+        yield
+    finally:
+        driver.patience = _ANSWER_PATIENCE
+
+
 def _connect(_dialect: object, _record: object, arguments: Any, parameters: Any) -> "_Connection":
     return _Connection.connect(*arguments, **parameters)
 
@@ -48,9 +68,12 @@ def _connect(_dialect: object, _record: object, arguments: Any, parameters: Any)
 class _Connection(psycopg.Connection[Any]):
     """Gives up a server that is silent: one that hangs keeps its connections open for ever."""
 
+    #: How long one statement may go without an answer, in seconds.
+    patience = _ANSWER_PATIENCE
+
     def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
         """See psycopg's own."""
-        options.setdefault("timeout", _ANSWER_PATIENCE)
+        options.setdefault("timeout", self.patience)
         try:
             return super().wait(gen, *arguments, **options)
         except psycopg.OperationalError as error:

@@ -5,6 +5,7 @@ from shared.store.hosts import Claims, Hosts, ListedHost
 from shared.store.items import Items
 from shared.store.jobs import Job, Jobs, RecordedModel
 from shared.store.results import Outcome, Results, Tally
+from shared.store.summaries import Summaries
 from shared.store.suspects import Suspects
 from shared.store.validators import KnownAnswer, KnownAnswers
 from shared.store.waiting import Demand, Taken, Waiting, WaitingItems
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 
-class Store(Jobs, Items, Results, Suspects, Hosts, WaitingItems, KnownAnswers):
+class Store(Jobs, Items, Results, Summaries, Suspects, Hosts, WaitingItems, KnownAnswers):
     """The statements on one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:

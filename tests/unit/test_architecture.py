@@ -26,6 +26,9 @@ _HOMES = {
     "aiohttp": ("worker.fetching",),
     "yarl": ("worker",),
     "protego": ("worker.fetching.robots",),
+    "jinja2": ("results_api.report.page",),
+    "markupsafe": ("results_api.report.page",),
+    "matplotlib": ("results_api.report.plots",),
     "pika": ("shared.rabbitmq",),
     "prometheus_client": ("commands.metrics",),
     "pythonjsonlogger": ("commands.logs",),
@@ -128,7 +131,7 @@ def test_importing_everything_is_light() -> None:
         "import importlib, sys\n"
         f"for name in {light!r}: importlib.import_module(name)\n"
         "heavy = {'tensorflow', 'keras', 'ai_edge_litert', 'aiohttp', 'pyarrow', 'alembic', 'tqdm'}\n"
-        "heavy |= {'pika', 'psycopg', 'prometheus_client', 'warcio'}\n"
+        "heavy |= {'pika', 'psycopg', 'prometheus_client', 'warcio', 'jinja2', 'matplotlib'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=_ROOT, check=True)

@@ -1,0 +1,148 @@
+"""What a job came to, in sentences that say why."""
+
+from collections.abc import Iterator, Sequence
+
+from results_api.report.time_left import TimeLeft
+from results_api.report.words import because, duration, number, pace, rate, share
+from shared.errors import Code, printable
+from shared.items import ItemState, JobState
+from shared.store.store import Job
+from shared.store.summaries import RECENT, Cause, Classes, Ending, HostLoad, Summary
+
+#: So many causes are told in sentences of their own; the tables have more.
+_TOLD = 6
+#: Codes that come of asking a host too often, so that its pace explains them.
+_OF_PACE = (Code.RATE_LIMITED, Code.HOST_DOWN)
+
+
+def sentences(summary: Summary, left: TimeLeft | None) -> Iterator[str]:
+    """Yield what matters most about a job, in this order: how far, why not, how long, what next."""
+    yield headline(summary)
+    yield from _why(summary)
+    yield from _copies(summary.classes)
+    if left:
+        yield from _standstill(summary)
+        yield remaining(summary.job, left)
+    yield from _what_next(summary)
+
+
+def headline(summary: Summary) -> str:
+    """Return how far a job is, and how many of its images ended how."""
+    job, counts = summary.job, states(summary.endings)
+    done = sum(counts.values())
+    name = f" ({printable(job.name)})" if job.name else ""
+    reason = f" ({printable(job.reason)})" if job.reason else ""
+    more = "" if job.sealed else ", more to come"
+    parts = ", ".join(f"{number(count)} {state} ({share(count, done)})" for state, count in counts.items())
+    progress = f"{number(done)} of {number(job.submitted)} images are done{more}"
+    return f"Job {job.id}{name} is {job.state}{reason}. {progress}{f': {parts}' if parts else ''}."
+
+
+def states(endings: Sequence[Ending]) -> dict[ItemState, int]:
+    """Return how many items are in each state that occurs."""
+    counts = {state: sum(end.count for end in endings if end.state is state) for state in ItemState}
+    return {state: count for state, count in counts.items() if count}
+
+
+def with_code(summary: Summary) -> list[Ending]:
+    """Return what ended with a code, the most frequent first."""
+    return sorted((end for end in summary.endings if end.code), key=lambda end: (-end.count, end.code or ""))
+
+
+def _why(summary: Summary) -> Iterator[str]:
+    endings = with_code(summary)
+    for ending in endings[:_TOLD]:
+        yield of_code(summary, ending)
+    if rest := endings[_TOLD:]:
+        count = number(sum(ending.count for ending in rest))
+        yield f"{count} more have no label for {len(rest)} other reason{'s' if len(rest) > 1 else ''}."
+
+
+def of_code(summary: Summary, ending: Ending) -> str:
+    """Return why images ended with a code: by the host if most are of one, else in the code's words."""
+    kind = (ending.state, ending.code)
+    first = next((cause for cause in summary.causes if (cause.state, cause.code) == kind), None)
+    if first and 2 * first.count >= ending.count:
+        return of_host(summary, first)[:-1] + _elsewhere(ending, first)
+    assert ending.code is not None
+    most = f", most at {printable(first.host)} ({number(first.count)})" if first and first.host else ""
+    where = f" at {number(ending.hosts)} hosts{most}" if ending.hosts else ""
+    return f"{_ended(summary, ending)}{where}: {ending.code.sentence}"
+
+
+def _ended(summary: Summary, what: Ending | Cause) -> str:
+    verb = "failed" if what.state is ItemState.FAILED else f"were {what.state}"
+    return f"{number(what.count)} of {number(summary.job.submitted)} {verb}"
+
+
+def _elsewhere(ending: Ending, first: Cause) -> str:
+    others = ending.hosts - (first.host is not None)
+    if ending.count == first.count:
+        return "."
+    where = f" at {number(others)} other host{'s' if others > 1 else ''}" if others else ""
+    return f"; {number(ending.count - first.count)} more{where}."
+
+
+def of_host(summary: Summary, cause: Cause) -> str:
+    """Return why images of one host ended with one code, and what its pace has to do with it."""
+    sentence = _ended(summary, cause) + because(cause.code, cause.host)
+    load = next((load for load in summary.loads if load.host == cause.host), None)
+    if load and cause.code in _OF_PACE:
+        sentence += f": {_pace(load, summary.job)}"
+    return sentence.removesuffix(".") + "."
+
+
+def _pace(load: HostLoad, job: Job) -> str:
+    """Return how often a host is asked, and how long what is left of it takes."""
+    limit = "blocked by hand" if load.blocked else f"limited to {pace(load.delay)}"
+    if not job.is_running or load.blocked:
+        return limit
+    rest = f", set aside for {duration(load.closed_for)}" if load.closed_for else ""
+    return limit + rest + (f", about {duration(load.seconds)} left" if load.left > 0 else "")
+
+
+def _copies(classes: Classes) -> Iterator[str]:
+    if classes.contents < classes.count:
+        copies = classes.count - classes.contents
+        rest = f"{number(copies)} are copies" if copies > 1 else "1 is a copy"
+        labelled, contents = number(classes.count), number(classes.contents)
+        yield f"Of {labelled} labelled images, {contents} are different and {rest}."
+
+
+def _standstill(summary: Summary) -> Iterator[str]:
+    """Yield a warning if nothing has ended for a while, though it should."""
+    lasts = [ending.last_at for ending in summary.endings]
+    if summary.job.is_running and lasts and summary.at - max(lasts) > RECENT:
+        since = duration((summary.at - max(lasts)).total_seconds())
+        yield f"Nothing was finished for {since}: is a worker running?"
+
+
+def remaining(job: Job, left: TimeLeft) -> str:
+    """Return how long what is left takes, and what bounds it."""
+    begin = "" if job.is_running else "Once it is resumed, "
+    sentence = begin + _bound(left)
+    return sentence[0].upper() + sentence[1:] if left.host is None else sentence
+
+
+def _bound(left: TimeLeft) -> str:
+    at_rate = f" at {rate(left.rate)}" if left.rate else ""
+    if left.seconds is None:
+        return f"{number(left.items)} images are left; how long that takes will show when some are done."
+    if left.host is None:
+        about = f"about {duration(left.seconds)} left for {number(left.items)} images"
+        return f"{about}{at_rate}: no single host bounds you."
+    whole = f"{printable(left.host)} bounds you: {duration(left.seconds)}"
+    if left.others_seconds is None:
+        return f"{whole}, or more: nothing tells yet how fast the others are done."
+    return (
+        f"{whole}; all else is done{f' in {duration(left.others_seconds)}' if left.others_seconds else ''}."
+    )
+
+
+def _what_next(summary: Summary) -> Iterator[str]:
+    job = summary.job
+    again = sum(end.count for end in summary.endings if end.code and end.code.transient)
+    if job.state is JobState.PAUSED:
+        yield f"`smartsight resume {job.id}` goes on."
+    elif job.state is JobState.COMPLETED and again:
+        yield f"`smartsight retry {job.id}` tries {number(again)} again whose cause may have passed."

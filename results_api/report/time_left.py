@@ -1,0 +1,71 @@
+"""How long a job will take still: each host at its own pace, the whole at the workers'."""
+
+from dataclasses import dataclass
+
+from shared.items import ItemState, JobState
+from shared.store.store import Job
+from shared.store.summaries import RECENT, Ending, HostLoad, Summary, in_utc
+
+#: States in which there is something left to wait for.
+_GOES_ON = (JobState.SUBMITTING, JobState.RUNNING, JobState.PAUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLeft:
+    """What is left of a job: ``items``, done at ``rate`` a second, and the time they take, if that is known.
+
+    ``host`` is the host that takes longer than all else, and ``others_seconds`` what all else takes.
+    """
+
+    items: int
+    rate: float
+    seconds: float | None
+    host: str | None = None
+    others_seconds: float | None = None
+
+
+def time_left(summary: Summary) -> TimeLeft | None:
+    """Return what is left of a job, or nothing if it is over."""
+    items = summary.job.submitted - sum(ending.count for ending in summary.endings)
+    if summary.job.state not in _GOES_ON or items <= 0:
+        return None
+    return estimate(items, present_rate(summary), summary.busiest)
+
+
+def estimate(items: int, rate: float, busiest: tuple[HostLoad, ...]) -> TimeLeft:
+    """Return the time that these items take at this rate, with these hosts, the longest first."""
+    by_rate = items / rate if rate else None
+    if not busiest:
+        return TimeLeft(items, rate, by_rate)
+    first = busiest[0]
+    others = _others(items - first.left, rate, busiest[1:])
+    seconds = max(first.seconds, by_rate or 0.0)
+    if first.seconds > (others or 0.0):
+        return TimeLeft(items, rate, seconds, first.host, others)
+    return TimeLeft(items, rate, seconds if by_rate is not None or seconds else None)
+
+
+def _others(items: int, rate: float, others: tuple[HostLoad, ...]) -> float | None:
+    """Return what all but the first host takes; nothing if nobody can say."""
+    slowest = others[0].seconds if others else 0.0
+    if items <= 0:
+        return slowest
+    return max(slowest, items / rate) if rate else None
+
+
+def present_rate(summary: Summary) -> float:
+    """Return how many items end a second: in the last minutes, or in the whole run if none did in these."""
+    worked = [ending for ending in summary.endings if ending.state is not ItemState.CANCELLED]
+    age = (summary.at - in_utc(summary.job.created_at)).total_seconds()
+    recent = sum(ending.recent for ending in worked)
+    if recent and age > 0:
+        return recent / min(age, RECENT.total_seconds())
+    return _whole_rate(summary.job, worked)
+
+
+def _whole_rate(job: Job, worked: list[Ending]) -> float:
+    if not worked:
+        return 0.0
+    last = max(ending.last_at for ending in worked)
+    taken = (last - in_utc(job.created_at)).total_seconds()
+    return sum(ending.count for ending in worked) / taken if taken > 0 else 0.0

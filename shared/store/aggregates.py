@@ -1,0 +1,176 @@
+"""The statements behind summaries: each groups the results of a job once, in words both databases know."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Double,
+    Select,
+    Subquery,
+    case,
+    cast,
+    extract,
+    false,
+    func,
+    or_,
+    select,
+)
+
+from shared.items import ItemState
+from shared.store.schema import hosts, items, job_hosts, results
+from shared.store.statements import clock
+
+SAME_ITEM = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.index)
+
+
+def endings(job_id: int, since: datetime) -> Select[Any]:
+    """Return how many items ended by state and code; since when they are recent is for the caller to say.
+
+    Hosts are grouped first, and then counted: counting different ones directly would sort every row.
+    """
+    by_host = _grouped(
+        job_id,
+        _count(results.c.reused).label("reused"),
+        func.sum(results.c.bytes).label("bytes"),
+        func.count(results.c.fetch_ms).label("fetched"),
+        func.sum(_precise(results.c.fetch_ms)).label("fetch_ms"),
+        _count(results.c.finished_at > since).label("recent"),
+        func.min(results.c.finished_at).label("first_at"),
+        func.max(results.c.finished_at).label("last_at"),
+    )
+    totals = (
+        _total(by_host.c[name]).label(name) for name in ("count", "reused", "bytes", "fetched", "recent")
+    )
+    return select(
+        by_host.c.state,
+        by_host.c.code,
+        *totals,
+        func.count(by_host.c.host).label("hosts"),
+        func.coalesce(func.sum(by_host.c.fetch_ms), 0.0).label("fetch_ms"),
+        func.min(by_host.c.first_at).label("first_at"),
+        func.max(by_host.c.last_at).label("last_at"),
+    ).group_by(by_host.c.state, by_host.c.code)
+
+
+def causes(job_id: int, top: int) -> Select[Any]:
+    """Return how many items ended with a code at a host, the most first, with the index of the first one."""
+    grouped = _grouped(job_id, func.min(results.c.index).label("first"))
+    most = select(grouped).where(grouped.c.code.is_not(None))
+    found = most.order_by(grouped.c["count"].desc(), grouped.c.first).limit(top).subquery("found")
+    first = (results.c.job_id == job_id) & (results.c.index == found.c.first)
+    query = select(
+        *(found.c[name] for name in ("host", "state", "code", "count")), items.c.ref, results.c.detail
+    )
+    query = query.select_from(found.join(results, first).join(items, SAME_ITEM))
+    return query.order_by(found.c["count"].desc(), found.c.first)
+
+
+def slowest(job_id: int, top: int, at_least: int) -> Select[Any]:
+    """Return the hosts whose images take longest, of those that gave so many: count, mean time, bytes."""
+    fetched, mean = func.count(results.c.fetch_ms), func.avg(_precise(results.c.fetch_ms))
+    query = select(
+        results.c.host,
+        fetched.label("fetched"),
+        mean.label("fetch_ms"),
+        _total(results.c.bytes).label("bytes"),
+    )
+    query = query.where(_of(job_id), results.c.host.is_not(None)).group_by(results.c.host)
+    return query.having(fetched >= at_least).order_by(mean.desc(), results.c.host).limit(top)
+
+
+def classes(job_id: int, top: int) -> Select[Any]:
+    """Return the commonest best classes: images, different images; and, in each row, the totals.
+
+    Same images are grouped first, for the reason that ``endings`` has.
+    """
+    images = select(results.c.top_class, results.c.sha256, func.count().label("count"))
+    images = images.where(
+        _of(job_id), results.c.state == ItemState.SUCCEEDED, results.c.top_class.is_not(None)
+    )
+    found = images.group_by(results.c.top_class, results.c.sha256).subquery("images")
+    count, contents = _total(found.c["count"]), func.count(found.c.sha256)
+    query = select(
+        found.c.top_class,
+        count.label("count"),
+        contents.label("contents"),
+        func.count().over().label("all_classes"),
+        _whole(func.sum(count).over()).label("all_count"),
+        _whole(func.sum(contents).over()).label("all_contents"),
+    )
+    return query.group_by(found.c.top_class).order_by(count.desc(), found.c.top_class).limit(top)
+
+
+def bars(job_id: int, width: int) -> Select[Any]:
+    """Return how many items that were worked on ended by state, in steps of so many seconds since 1970."""
+    # Postgres rounds to whole seconds and SQLite cuts them off: no bar is so narrow that it shows.
+    step = (cast(extract("epoch", results.c.finished_at), BigInteger) // width).label("step")
+    query = select(step, results.c.state, func.count().label("count"))
+    query = query.where(_of(job_id), results.c.state != ItemState.CANCELLED)
+    return query.group_by(step, results.c.state).order_by(step, results.c.state)
+
+
+def loads(
+    connection: Connection, job_id: int, default_delay: float, top: int, named: Sequence[str]
+) -> Select[Any]:
+    """Return what is left of hosts of a job and how long that takes at least, the longest first.
+
+    They are the ``top`` first, and those ``named``.
+    """
+    done = select(results.c.host, func.count().label("count")).where(_of(job_id))
+    ended = done.group_by(results.c.host).subquery("ended")
+    open_ = job_hosts.c["items"] - func.coalesce(ended.c["count"], 0)
+    left = case((open_ > 0, open_), else_=0)
+    delay = case((hosts.c.delay > 0, hosts.c.delay), else_=default_delay)
+    wait = hosts.c.closed_until - cast(clock(connection), Double)
+    closed_for = case((wait > 0, wait), else_=0.0)
+    blocked = func.coalesce(hosts.c.blocked, false())
+    joined = job_hosts.outerjoin(ended, ended.c.host == job_hosts.c.host)
+    query = select(
+        job_hosts.c.host,
+        job_hosts.c["items"],
+        left.label("left"),
+        delay.label("delay"),
+        closed_for.label("closed_for"),
+        hosts.c.code,
+        blocked.label("blocked"),
+        # What is left of a blocked host is skipped, without a request.
+        case((or_(blocked, left == 0), 0.0), else_=closed_for + left * delay).label("seconds"),
+    )
+    known = joined.outerjoin(hosts, hosts.c.host == job_hosts.c.host)
+    found = query.select_from(known).where(job_hosts.c.job_id == job_id).subquery("loads")
+    order = (found.c.seconds.desc(), found.c.left.desc(), found.c.host)
+    ranked = select(found, func.row_number().over(order_by=order).label("place")).subquery("ranked")
+    wanted = or_(ranked.c.place <= top, ranked.c.host.in_(named))
+    return select(ranked).where(wanted).order_by(ranked.c.place)
+
+
+def _grouped(job_id: int, *columns: ColumnElement[Any]) -> Subquery:
+    kind = (results.c.host, results.c.state, results.c.code)
+    query = select(*kind, func.count().label("count"), *columns)
+    return query.where(_of(job_id)).group_by(*kind).subquery("grouped")
+
+
+def _of(job_id: int) -> ColumnElement[bool]:
+    return results.c.job_id == job_id
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((condition, 1), else_=0))
+
+
+def _total(column: ColumnElement[Any]) -> ColumnElement[int]:
+    return _whole(func.sum(column))
+
+
+def _whole(number: ColumnElement[Any]) -> ColumnElement[int]:
+    """Return a sum as a number of a fixed size: Postgres gives one of any length, and nothing for none."""
+    return cast(func.coalesce(number, 0), BigInteger)
+
+
+def _precise(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a column of short numbers, of which a long sum would lose its end, as a wider one."""
+    return cast(column, Double)
