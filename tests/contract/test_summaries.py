@@ -110,7 +110,7 @@ def test_the_commonest_causes_come_first_each_with_an_example(store: Store, job:
         ("b.example", Code.HTTP_404, 2),
         ("c.example", Code.ROBOTS_DISALLOWED, 1),
     ]
-    assert (causes[0].ref, causes[0].detail) == ("http://h/5.jpg", "no 5")
+    assert (causes[0].ref, causes[0].detail) == ("5.jpg", "no 5")
     assert causes[2].state is ItemState.SKIPPED
     assert _summary(store, job).causes[3].host is None
 
