@@ -21,6 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_submit(commands.add_parser("submit", help="record a job for the workers, and publish it"))
     _add_worker(commands.add_parser("worker", help="label what is submitted"))
     _add_job_commands(commands)
+    _add_hosts(commands.add_parser("hosts", help="show how hosts stand; block or release one"))
     commands.add_parser("migrate", help="bring the database's tables up to date")
     _add_model(commands.add_parser("model", help="list, build and import models"))
     return parser
@@ -132,6 +133,16 @@ def _add_job_commands(commands: Any) -> None:
 def _add_report_output(parser: argparse.ArgumentParser) -> None:
     files = "write this .html or .json alone; - for JSON on stdout (report-ID.html and report-ID.json here)"
     parser.add_argument("--output", metavar="FILE", help=files)
+
+
+def _add_hosts(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Show how the fleet stands with the hosts that it calls. A blocked host is not called any more; a "
+        "released one is called again, and what it did before is forgotten."
+    )
+    parser.add_argument("action", nargs="?", choices=("block", "release"), help="what to do with hosts")
+    parser.add_argument("hosts", nargs="*", metavar="HOST", help="a host name, such as images.example.com")
+    parser.add_argument("--after", metavar="HOST", help="list those that come after this one")
 
 
 def _code(text: str) -> Code:

@@ -21,6 +21,13 @@ COLUMNS = (
     "bytes",
     "sha256",
     "reused",
+    "host",
+    "final_url",
+    "http_status",
+    "attempts",
+    "fetch_ms",
+    "label_ms",
+    "finished_at",
 )
 #: Keys are ``COLUMNS``; ``predictions`` is a list of {class, wordnet_id, score}, best first.
 Row = dict[str, Any]
@@ -82,6 +89,13 @@ def row_of(outcome: Outcome, model: RecordedModel) -> Row:
         "bytes": result.evidence.bytes,
         "sha256": result.evidence.sha256,
         "reused": result.reused,
+        "host": result.evidence.host,
+        "final_url": result.evidence.final_url,
+        "http_status": result.evidence.http_status,
+        "attempts": result.attempts,
+        "fetch_ms": result.evidence.fetch_ms,
+        "label_ms": result.evidence.label_ms,
+        "finished_at": result.finished_at.isoformat(timespec="seconds"),
     }
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 _HOST = re.compile(r"https?://(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:@]*)", re.IGNORECASE)
 
@@ -45,3 +46,22 @@ class HostState:
     generation: int = 0
     holder: str | None = None
     held_until: float = 0.0
+
+
+class Standing(StrEnum):
+    """How a host stands, in a word."""
+
+    OPEN = "open"
+    SLOW = "slow"
+    ASIDE = "set aside"
+    DOWN = "given up"
+    BLOCKED = "blocked"
+
+
+def standing(state: HostState, now: float, ladder: int) -> Standing:
+    """Return how a host stands at this time; it is given up when set aside more often than ``ladder``."""
+    if state.blocked:
+        return Standing.BLOCKED
+    if now < state.closed_until:
+        return Standing.DOWN if state.trips > ladder else Standing.ASIDE
+    return Standing.SLOW if state.delay else Standing.OPEN

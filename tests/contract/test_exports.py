@@ -28,6 +28,13 @@ _ROWS: list[Row] = [
         "bytes": 12345,
         "sha256": "ab" * 32,
         "reused": True,
+        "host": "example.com",
+        "final_url": "https://example.com/a.jpg",
+        "http_status": 200,
+        "attempts": 2,
+        "fetch_ms": 12.345,
+        "label_ms": 9.5,
+        "finished_at": "2026-03-01T12:00:00+00:00",
     },
     {
         **dict.fromkeys(COLUMNS),
@@ -43,6 +50,9 @@ _ROWS: list[Row] = [
 ]
 
 
+_INTEGERS = ("index", "width", "height", "bytes", "http_status", "attempts")
+
+
 def _read_jsonl(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
@@ -51,7 +61,8 @@ def _read_csv(path: Path) -> list[Row]:
     rows: list[Row] = []
     for row in csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8"), newline="")):
         values: dict[str, Any] = {name: text or None for name, text in row.items()}
-        values |= {name: int(row[name]) for name in ("index", "width", "height", "bytes") if row[name]}
+        values |= {name: int(row[name]) for name in _INTEGERS if row[name]}
+        values |= {name: float(row[name]) for name in ("fetch_ms", "label_ms") if row[name]}
         values |= {name: json.loads(row[name]) for name in ("predictions", "reused")}
         rows.append(values)
     return rows

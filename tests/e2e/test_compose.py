@@ -33,7 +33,11 @@ class Compose:
         pictures.write_text(_PICTURES.format(samples=samples))
         files = ["--file", str(_ROOT / "docker-compose.yml"), "--file", str(pictures)]
         self._command = ["docker", "compose", "--project-name", f"smartsight-{uuid.uuid4().hex[:8]}", *files]
-        self._environment = os.environ | {"POSTGRES_PASSWORD": "first", "RABBITMQ_PASSWORD": "second"}
+        self._environment = os.environ | {
+            "POSTGRES_PASSWORD": "first",
+            "RABBITMQ_PASSWORD": "second",
+            "SMARTSIGHT_OWN_HOSTS": "pictures",
+        }
 
     def __call__(self, *arguments: str, stdin: str = "") -> str:
         finished = subprocess.run(

@@ -30,7 +30,7 @@ def test_what_is_submitted_is_labelled_by_a_worker_without_any_server(
     assert "left out: a/path.jpg: no http or https URL" in submitted.err
     assert "6 wait in the database" in submitted.err
     run_dir = str(tmp_path / "run")
-    with start("worker", SMARTSIGHT_RUN_DIR=run_dir) as worker:
+    with start("worker", SMARTSIGHT_RUN_DIR=run_dir, SMARTSIGHT_OWN_HOSTS=pictures.place) as worker:
         watched = run("watch", "1")
         assert run("worker", "--check", "ready", SMARTSIGHT_RUN_DIR=run_dir).status == 0
         # Other URLs, the same bytes.
@@ -44,7 +44,7 @@ def test_what_is_submitted_is_labelled_by_a_worker_without_any_server(
     assert "Job 1 is completed." in watched.err
     lines = run("results", "1").out.splitlines()
     assert lines[0].split(maxsplit=2)[2] == lines[4].split(maxsplit=2)[2] == "football helmet"
-    assert lines[5].endswith("http_404: The host has nothing at this URL (HTTP 404). (HTTP 404)")
+    assert lines[5].endswith("http_404: The host has nothing at this URL (HTTP 404).")
     assert run("results", "2", "--output", "-").out.count('"reused": true') == 4
     listed = run("jobs").out.splitlines()
     assert [re.split(" +", line.strip())[:5] for line in listed[1:]] == [

@@ -25,7 +25,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from results_api.rows import COLUMNS
+from results_api.rows import COLUMNS, Row
 from tests.crawls import Crawl, bomb, chunked
 
 Run = Callable[..., Any]
@@ -82,12 +82,18 @@ def test_the_output_has_a_row_for_every_item(run: Run, photos: Path) -> None:
     assert rows[1]["message"].startswith("The content is not an image")
 
 
+def _lasting(rows: list[Row]) -> list[Row]:
+    """Return what is the same each time that an image is labelled."""
+    changing = ("reused", "fetch_ms", "label_ms", "finished_at")
+    return [{name: value for name, value in row.items() if name not in changing} for row in rows]
+
+
 def test_the_formats_hold_the_same(run: Run, photos: Path) -> None:
     for ending in ("jsonl", "csv", "parquet"):
         run("label", str(photos), "--output", f"out.{ending}")
     rows = _rows("out.jsonl")
     # The later runs take the labels that the first one found.
-    assert [{**row, "reused": False} for row in parquet.read_table("out.parquet").to_pylist()] == rows
+    assert _lasting(parquet.read_table("out.parquet").to_pylist()) == _lasting(rows)
     with Path("out.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
     assert [row["ref"] for row in table] == [row["ref"] for row in rows]
@@ -137,11 +143,25 @@ def test_malformed_lines_are_reported_and_the_rest_runs(run: Run, photos: Path) 
 
 def test_urls_are_fetched(run: Run, photos: Path, web_folder: str) -> None:
     Path("l.txt").write_text(f"{web_folder}/photos/coffee.png\n{web_folder}/nothing.jpg\n")
-    finished = run("label", "l.txt", "--output", "out.jsonl")
+    finished = run("label", "l.txt", "--output", "out.jsonl", SMARTSIGHT_OWN_HOSTS=_place(web_folder))
     assert finished.status == 1
     good, bad = _rows("out.jsonl")
     assert good["predictions"][0]["class"] == "espresso"
-    assert bad["code"] == "http_404"
+    assert (good["host"], good["http_status"], good["attempts"]) == ("127.0.0.1", 200, 1)
+    assert good["final_url"] == good["ref"]
+    assert good["fetch_ms"] > 0
+    assert (bad["code"], bad["http_status"], bad["final_url"]) == ("http_404", 404, bad["ref"])
+
+
+def test_a_host_inside_is_not_called_unless_it_is_named(run: Run, photos: Path, web_folder: str) -> None:
+    finished = run("label", f"{web_folder}/photos/coffee.png")
+    assert finished.status == 1
+    assert "url_not_allowed" in finished.out
+
+
+def _place(base: str) -> str:
+    """Return host and port, as the setting names them that opens them."""
+    return base.partition("://")[2]
 
 
 @pytest.fixture
@@ -403,10 +423,15 @@ def test_names_that_are_hard_to_print(run: Run, samples: Path) -> None:
     assert "espresso" in finished.out
 
 
+def _patient(base: str) -> dict[str, str]:
+    return {"SMARTSIGHT_FETCH_TIMEOUT": "1000", "SMARTSIGHT_OWN_HOSTS": _place(base)}
+
+
 def test_when_interrupted_a_slow_fetch_is_not_waited_for(start: Start, environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        Path("l.txt").write_text(f"http://127.0.0.1:{silent.getsockname()[1]}/a.jpg\nmissing.jpg\n")
-        with start("label", "l.txt", "--db", "sqlite:///x.db", SMARTSIGHT_FETCH_TIMEOUT="1000") as process:
+        base = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        Path("l.txt").write_text(f"{base}/a.jpg\nmissing.jpg\n")
+        with start("label", "l.txt", "--db", "sqlite:///x.db", **_patient(base)) as process:
             _wait_for_results("x.db", process)
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=_PATIENCE)
@@ -456,7 +481,7 @@ def test_a_hostile_answer_costs_one_item_and_one_line(answer: bytes, run: Run, p
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     Path("l.txt").write_text(f"{base}/a.jpg\nphotos/coffee.png\n")
-    finished = run("label", "l.txt")
+    finished = run("label", "l.txt", SMARTSIGHT_OWN_HOSTS=_place(base))
     server.shutdown(socket.SHUT_RDWR)
     server.close()
     assert finished.status == 1
@@ -470,7 +495,7 @@ def test_many_slow_fetches_are_not_waited_for_when_interrupted(start: Start) -> 
     with socket.create_server(("127.0.0.1", 0), backlog=1000) as silent:
         base = f"http://127.0.0.1:{silent.getsockname()[1]}"
         Path("l.txt").write_text("missing.jpg\n" + "".join(f"{base}/{i}.jpg\n" for i in range(300)))
-        with start("label", "l.txt", "--db", "sqlite:///x.db", SMARTSIGHT_FETCH_TIMEOUT="1000") as process:
+        with start("label", "l.txt", "--db", "sqlite:///x.db", **_patient(base)) as process:
             _wait_for_results("x.db", process)
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=_PATIENCE)
@@ -563,7 +588,7 @@ def test_postgres_keeps_the_results_of_several_jobs(
     second = run("label", str(photos), "--output", "b.jsonl", SMARTSIGHT_DATABASE_URL=url)
     assert "Stored as job 2 in" in second.err
     assert [row["reused"] for row in _rows("b.jsonl")] == [True, False, True]
-    assert [{**row, "reused": False} for row in _rows("b.jsonl")] == _rows("a.jsonl")
+    assert _lasting(_rows("b.jsonl")) == _lasting(_rows("a.jsonl"))
 
 
 def _crawl_samples(name: str, samples: Path) -> list[tuple[str, str]]:

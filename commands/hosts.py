@@ -1,0 +1,57 @@
+"""`smartsight hosts [block|release HOST...]`: how the fleet stands with hosts, and who decides otherwise."""
+
+from argparse import Namespace
+
+from commands.messages import say
+from commands.parts import open_store
+from commands.stdout import show
+from shared.errors import Code, UsageError
+from shared.hosts import Standing, host_of, standing
+from shared.settings import Settings
+from shared.store.store import ListedHost
+
+_LISTED = 100
+_HEAD = f"{'host':<36} {'state':<10} {'for':>8} {'pause':>8} {'waiting':>9} {'requests':>10}  why"
+
+
+def run(options: Namespace, settings: Settings) -> int:
+    """List hosts, or block or release those named."""
+    hosts = [_checked(host) for host in options.hosts]
+    if bool(options.action) != bool(hosts):
+        raise UsageError(Code.HOST_INVALID, "say `block HOST` or `release HOST`, or nothing to list them")
+    with open_store(settings) as store:
+        if not options.action:
+            listed = store.listed_hosts(options.after or "", _LISTED)
+            now = store.now()
+            show(_HEAD, *(_line(host, now, settings) for host in listed))
+            if len(listed) == _LISTED:
+                say(f"There may be more: smartsight hosts --after {listed[-1].state.host}")
+            return 0
+        for host in hosts:
+            store.block_host(host, options.action == "block")
+            say(f"{host}: {_DONE[options.action]}")
+    return 0
+
+
+_DONE = {
+    "block": "blocked; what is asked of it is skipped, within seconds.",
+    "release": "released; it is asked again, and what it did before is forgotten.",
+}
+
+
+def _checked(text: str) -> str:
+    host = host_of(text if "://" in text else f"http://{text}")
+    if host is None:
+        raise UsageError(Code.HOST_INVALID, repr(text))
+    return host
+
+
+def _line(listed: ListedHost, now: float, settings: Settings) -> str:
+    state = listed.state
+    how = standing(state, now, len(settings.retry_delays))
+    closed = how in (Standing.ASIDE, Standing.DOWN)
+    left = f"{state.closed_until - now:.0f} s" if closed else ""
+    pause = f"{max(state.delay, settings.host_delay):.3g} s"
+    why = Code(state.code).sentence if state.code else ""
+    numbers = f"{left:>8} {pause:>8} {listed.waiting:>9} {state.requests:>10}"
+    return f"{state.host:<36} {how:<10} {numbers}  {why}".rstrip()
