@@ -76,6 +76,14 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
         metavar="KEY",
         help="names this submission: the same command with the same key goes on where it was stopped",
     )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="record nothing; fetch and label a sample, and tell what to expect of the whole",
+    )
+    parser.add_argument(
+        "--sample", type=_number(int, 1, 10_000), default=200, metavar="N", help="images of a dry run (200)"
+    )
 
 
 def _add_failure_rate(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,6 @@
 """`smartsight label SOURCE...`: label images on this machine, without servers."""
 
 import hashlib
-import logging
 import os
 import time
 from argparse import Namespace
@@ -29,8 +28,6 @@ from shared.store.store import Tally
 def run(options: Namespace, settings: Settings) -> int:
     """Return 0 if every image was labelled, else 1."""
     settings = replace(settings, database_url=options.db or settings.database_url)
-    # Somebody sits in front: why a URL is refused is in its row, the addresses behind it are not for them.
-    logging.getLogger("smartsight").setLevel(logging.ERROR)
     if options.output:
         check_output(options.output)
         _protect_inputs(options, settings)

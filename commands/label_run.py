@@ -5,6 +5,7 @@ machines. What the user sees is read back from the store, which alone knows what
 """
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -59,6 +60,8 @@ class LabelRun:
 
         When interrupted, or when a part fails, what is in hand is finished and stored first.
         """
+        # Somebody sits in front: the addresses behind a URL that is refused are not for them.
+        logging.getLogger("smartsight").setLevel(logging.ERROR)
         progress = show_progress(self._found.references, self.done_before)
         plan = self._plan(settings)
         with ThreadPoolExecutor(cores()) as cpu, ThreadPoolExecutor(3) as threads:

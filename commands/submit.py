@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 
+from commands.dry_run import run_dry
 from commands.messages import say
 from commands.parts import open_store
 from commands.progress import Counting
@@ -31,6 +32,9 @@ _POLL = 0.1
 
 def run(options: Namespace, settings: Settings) -> int:
     """Return 0 if everything was recorded, 1 if lines were left out."""
+    if options.dry_run:
+        with open_sources(options) as sources:
+            return run_dry(options, settings, _OnlyUrls(reporting(read_sources(sources))))
     if settings.broker_url:
         check_broker(settings)
     with open_sources(options) as sources, open_store(settings) as store:

@@ -100,7 +100,8 @@ def test_random_faults_lose_nothing(lite0: Model, cache_dir: Path, samples: Path
     ):
         rabbit.start()
         postgres.start()
-        with closing(Fleet(postgres.new_database(), rabbit.url, tmp_path, cache_dir)) as fleet:
+        own = {"SMARTSIGHT_OWN_HOSTS": pictures.place}
+        with closing(Fleet(postgres.new_database(), rabbit.url, tmp_path, cache_dir, own)) as fleet:
             _learn_classes(fleet, pictures)
             fleet.start_worker()
             fleet.start_worker()

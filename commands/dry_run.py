@@ -1,0 +1,114 @@
+"""`smartsight submit --dry-run`: fetch and label a sample of a list, and say what the whole will come to."""
+
+import random
+import tempfile
+from argparse import Namespace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from commands.label_run import LabelRun
+from commands.messages import say
+from commands.parts import cores
+from commands.stdout import show
+from producer.entries import Entry, Reference
+from producer.estimate import Estimate, Pace, estimate
+from producer.references import Sources, read_sources
+from producer.sampling import Listed, Sampled, look_through, sample
+from producer.submit import survey
+from results_api.rows import Row
+from shared.classifier.catalogue import open_classifier
+from shared.errors import Code, ResourceError
+from shared.settings import Settings
+from shared.store.database import Database
+from shared.store.store import Outcome, Store
+
+_TOP = 5
+#: The same list has the same sample.
+_SEED = 0
+#: Forbidding hosts that are named.
+_NAMED = 10
+_UNITS = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
+
+
+class _Nowhere:
+    """Takes rows, of a sample that is not written anywhere."""
+
+    def write(self, rows: list[Row]) -> None:
+        """See ``RowWriter``."""
+
+    def finish(self) -> None:
+        """See ``RowWriter``."""
+
+
+def run_dry(options: Namespace, settings: Settings, entries: Iterable[Entry]) -> int:
+    """Say what is to be expected of a list; nothing of it is recorded."""
+    chance = random.Random(_SEED)
+    listed = look_through((entry.ref for entry in entries if isinstance(entry, Reference)), chance)
+    if not listed.total:
+        raise ResourceError(Code.NOTHING_TO_LABEL, ", ".join(options.sources))
+    sampled = sample(listed, options.sample, chance)
+    say(f"{_listed(listed)}; trying {len(sampled)} of them ...")
+    with tempfile.TemporaryDirectory() as folder:
+        found, delays = _label(sampled, options, settings, Path(folder))
+    by_ref = {outcome.item.ref: outcome.result for outcome in found}
+    pace = Pace(settings.host_connections, delays, settings.host_delay, cores())
+    show(*words_of(estimate(listed, sampled, [by_ref[one.ref] for one in sampled], pace)))
+    return 0
+
+
+def _listed(listed: Listed) -> str:
+    return f"{listed.total} references, {len(listed.shares)} hosts at least"
+
+
+def _label(
+    sampled: Sequence[Sampled], options: Namespace, settings: Settings, folder: Path
+) -> tuple[list[Outcome], dict[str, float]]:
+    """Label a sample as `smartsight label` does, in a database that is thrown away.
+
+    Returns the outcomes, and the seconds that hosts want between two requests.
+    """
+    file = folder / "sample.txt"
+    file.write_text("".join(f"{one.ref}\n" for one in sampled), "utf-8")
+    sources = Sources([str(file)])
+    classifier = open_classifier(settings, options.model or settings.model, "auto", cores())
+    with closing(Database(f"sqlite:///{folder / 'sample.db'}")) as database:
+        store = Store(database)
+        run = LabelRun(store, classifier, survey(read_sources(sources)), _TOP, "sample")
+        run.run(sources, settings, _Nowhere())
+        delays = {host.state.host: host.state.delay for host in store.listed_hosts("", len(sampled))}
+        return store.outcomes(run.job.id, -1, len(sampled)), delays
+
+
+def words_of(found: Estimate) -> Iterator[str]:
+    """Yield what an estimate says, a line each."""
+    yield (
+        f"expected to succeed  {found.success:.1%}, with 95 % confidence {found.low:.1%} to {found.high:.1%} "
+        f"({found.sampled} tried of {found.references})"
+    )
+    for code, part in found.causes:
+        yield f"  {part:>7.1%} {code}: {code.sentence}"
+    yield f"the same reference   {found.duplicates:.1%} of them occur earlier in the list"
+    yield f"the same content     {found.same_content:.1%} of the images were seen under another URL"
+    yield f"to be fetched        about {_size(found.bytes)}"
+    bound = (
+        f"{found.bound_by} may not be called faster" if found.bound_by else "labelling, on this machine alone"
+    )
+    yield f"takes                about {_duration(found.seconds)}: {bound}"
+    for host, code in found.forbidding[:_NAMED]:
+        yield f"forbids it           {host} ({code})"
+    if len(found.forbidding) > _NAMED:
+        yield f"                     and {len(found.forbidding) - _NAMED} hosts more"
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _duration(seconds: float) -> str:
+    length, unit = next(((length, unit) for length, unit in _UNITS if seconds >= 2 * length), _UNITS[-1])
+    return f"{seconds / length:.0f} {unit}"

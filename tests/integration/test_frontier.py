@@ -1,0 +1,250 @@
+"""Several processes' frontiers on one store: whose turn it is at a host, and what becomes of the others."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from shared.broker import InProcessBroker
+from shared.errors import Code
+from shared.hosts import host_of
+from shared.items import Message
+from shared.store.database import Database
+from shared.store.store import Store
+from worker.frontier.conduct import Manners
+from worker.frontier.frontier import Frontier, PostponedError, Turn
+from worker.frontier.line import Errand
+from worker.frontier.turns import FrontierPlan
+from worker.patience import Patience
+
+_MANNERS = Manners(connections=2, delay=0.05, ladder=(0.3, 0.3))
+_PATIENCE = 30.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Database(f"sqlite:///{tmp_path / 'test.db'}")) as database:
+        yield Store(database)
+
+
+@dataclass
+class Seen:
+    """What hosts saw of all processes."""
+
+    starts: dict[str, list[float]] = field(default_factory=dict)
+    active: Counter[str] = field(default_factory=Counter)
+    most: Counter[str] = field(default_factory=Counter)
+    done: list[int] = field(default_factory=list)
+
+    def begin(self, host: str) -> None:
+        self.starts.setdefault(host, []).append(time.monotonic())
+        self.active[host] += 1
+        self.most[host] = max(self.most[host], self.active[host])
+
+    def smallest_gap(self, host: str) -> float:
+        starts = self.starts[host]
+        return min(later - earlier for earlier, later in pairwise(starts))
+
+
+Answer = Callable[[Turn], Awaitable[Code | None]]
+
+
+class Process:
+    """A frontier with a broker of its own, and what a worker does with the turns that it gives."""
+
+    def __init__(self, store: Store, threads: ThreadPoolExecutor, seen: Seen, answer: Answer) -> None:
+        self.broker = InProcessBroker()
+        patience = Patience(threads, threading.Event(), patient=False)
+        plan = FrontierPlan(capacity=20, manners=_MANNERS, longest_request=1.0)
+        self.frontier = Frontier(store, self.broker, patience, host_of, plan)
+        self._seen = seen
+        self._answer = answer
+
+    def give(self, *refs: str, first: int = 0) -> None:
+        self.broker.publish(Message(1, first + number, ref) for number, ref in enumerate(refs))
+        for delivery in self.broker.receive(1000, 0):
+            self.frontier.put(Errand(delivery, delivery.message.ref))
+
+    async def work(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            while True:
+                group.create_task(self._handle(await self.frontier.next()))
+
+    async def _handle(self, turn: Turn) -> None:
+        host = turn.line.host if turn.line else ""
+        try:
+            await turn.begin_request()
+            self._seen.begin(host)
+            turn.sent_its_own()
+            code = await self._answer(turn)
+            turn.judge(code)
+            self._seen.active[host] -= 1
+        except PostponedError:
+            self.frontier.postpone(turn.errand, host)
+        else:
+            self._seen.done.append(turn.errand.delivery.message.index)
+            self.frontier.receipts.ack(turn.errand.delivery)
+        finally:
+            turn.close()
+
+
+async def _quickly(_turn: Turn) -> None:
+    await asyncio.sleep(0.02)
+
+
+def _run(
+    store: Store,
+    count: int,
+    play: Callable[[list[Process], Seen], Awaitable[None]],
+    answer: Answer = _quickly,
+) -> Seen:
+    """Let so many processes work while a test plays with them; then stop them in good order."""
+
+    async def run() -> Seen:
+        seen = Seen()
+        with ThreadPoolExecutor(8) as threads:
+            processes = [Process(store, threads, seen, answer) for _ in range(count)]
+            async with _working(processes):
+                await play(processes, seen)
+        return seen
+
+    return asyncio.run(run())
+
+
+@asynccontextmanager
+async def _working(processes: list[Process]) -> "Iterator[None]":  # type: ignore[misc]
+    working = [asyncio.create_task(process.work()) for process in processes]
+    talking = [asyncio.create_task(process.frontier.run()) for process in processes]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.frontier.stop()
+        await asyncio.gather(*talking)
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+        for process in processes:
+            await process.frontier.close()
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(_PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def _urls(host: str, count: int) -> list[str]:
+    return [f"http://{host}/{number}" for number in range(count)]
+
+
+def test_the_limits_of_a_host_hold_for_all_processes_together(store: Store) -> None:
+    async def play(processes: list[Process], seen: Seen) -> None:
+        for number, process in enumerate(processes):
+            process.give(*_urls("a.example", 15), *_urls("b.example", 5), first=100 * number)
+        await _until(lambda: len(seen.done) >= 60)
+
+    seen = _run(store, 3, play)
+    assert len(seen.done) == len(set(seen.done)) == 60
+    for host in ("a.example", "b.example"):
+        assert seen.most[host] <= _MANNERS.connections
+        assert seen.smallest_gap(host) >= _MANNERS.delay * 0.9
+
+
+def test_what_goes_to_no_strangers_host_never_waits(store: Store) -> None:
+    async def play(processes: list[Process], seen: Seen) -> None:
+        processes[0].give(*_urls("a.example", 10), *(f"file{number}.jpg" for number in range(10)))
+        await _until(lambda: len(seen.done) >= 10)
+        assert sorted(seen.done) == list(range(10, 20))
+        await _until(lambda: len(seen.done) == 20)
+
+    async def answer(turn: Turn) -> None:
+        if turn.line is not None:
+            await asyncio.sleep(0.3)
+
+    _run(store, 1, play, answer)
+
+
+def test_a_slow_host_takes_no_place_from_others(store: Store) -> None:
+    """More items of slow hosts than a process has places for, and then those of a quick one."""
+
+    async def play(processes: list[Process], seen: Seen) -> None:
+        for number in range(6):
+            processes[0].give(*_urls(f"slow{number}.example", 10), first=100 * number)
+        processes[0].give(*_urls("quick.example", 10), first=1000)
+        await _until(lambda: sum(index >= 1000 for index in seen.done) == 10)
+        assert sum(index < 1000 for index in seen.done) <= 12
+
+    async def answer(turn: Turn) -> None:
+        if turn.line is not None and turn.line.host.startswith("slow"):
+            await asyncio.sleep(3600)  # it is cancelled at the end
+
+    _run(store, 1, play, answer)
+
+
+def test_a_host_that_fails_is_left_alone_and_tried_again(store: Store) -> None:
+    async def play(processes: list[Process], seen: Seen) -> None:
+        processes[0].give(*_urls("bad.example", 8))
+        await _until(lambda: len(seen.done) == 8)
+
+    async def answer(_turn: Turn) -> Code:
+        return Code.CONNECT_FAILED
+
+    seen = _run(store, 1, play, answer)
+    starts = seen.starts["bad.example"]
+    assert starts[5] - starts[4] >= _MANNERS.ladder[0] * 0.9
+
+
+def test_a_blocked_host_is_not_waited_for(store: Store) -> None:
+    store.block_host("a.example", True)
+
+    async def play(processes: list[Process], seen: Seen) -> None:
+        processes[0].give(*_urls("a.example", 5))
+        await _until(lambda: len(blocked) == 5)
+
+    blocked: list[int] = []
+
+    async def answer(turn: Turn) -> None:
+        assert turn.line is not None
+        assert turn.line.conduct is not None
+        if turn.line.conduct.state.blocked:
+            blocked.append(turn.errand.delivery.message.index)
+
+    _run(store, 1, play, answer)
+
+
+def test_what_has_not_gone_is_handed_back_with_the_hosts(store: Store) -> None:
+    async def play(processes: list[Process], seen: Seen) -> None:
+        processes[0].give(*_urls("a.example", 30))
+        await _until(lambda: len(seen.done) >= 3)
+
+    seen = _run(store, 1, play)
+    states = [listed.state for listed in store.listed_hosts("", 10)]
+    assert [(state.host, state.holder) for state in states] == [("a.example", None)]
+    assert states[0].requests == len(seen.starts["a.example"])
+
+    async def go_on(processes: list[Process], seen_then: Seen) -> None:
+        waiting = store.listed_hosts("", 10)[0].waiting
+        await _until(lambda: len(seen_then.done) >= waiting)
+        await _until(lambda: not store.listed_hosts("", 10)[0].waiting)
+        assert not set(seen_then.done) & set(seen.done)
+
+    _run(store, 1, go_on)
+
+
+def test_whoever_takes_a_host_over_keeps_its_pause(store: Store) -> None:
+    async def play(processes: list[Process], seen: Seen) -> None:
+        processes[0].give(*_urls("a.example", 2))
+        await _until(lambda: len(seen.done) >= 2)
+
+    first, second = _run(store, 1, play), _run(store, 1, play)
+    gap = second.starts["a.example"][0] - first.starts["a.example"][-1]
+    assert gap >= _MANNERS.delay * 0.9
