@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ResourceError
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from shared.images import Decode
     from shared.store.store import Store
     from worker.fetching.fetcher import SchemeFetcher
 
@@ -44,3 +45,15 @@ def make_fetcher(settings: Settings) -> "SchemeFetcher":
 
     web = WebFetcher(settings.max_bytes, settings.fetch_timeout)
     return SchemeFetcher(web, FileFetcher(settings.max_bytes))
+
+
+@contextmanager
+def open_decoders(settings: Settings) -> Iterator["Decode"]:
+    """Open what decodes in processes of its own, for images from strangers, and end them in the end."""
+    from shared.classifier.catalogue import limits_of
+    from worker.decoding.decoder import DecoderProcess, memory_for
+    from worker.decoding.pool import Decoders
+
+    memory = memory_for(limits_of(settings))
+    with closing(Decoders(lambda: DecoderProcess(memory))) as decoders:
+        yield decoders.decode

@@ -7,20 +7,40 @@ size limits hold before anything is unpacked; every failure is an ``ItemError``.
 import itertools
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from shared.errors import Code, ItemError
 from shared.signatures import announced_format
 
 Pixels = NDArray[np.uint8]
 
+# Pillow would load all its plugins, forty-three of them, at the first image that is none of the commonest.
+_PLUGINS = (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 #: Longest side of a picture, in pixels.
 _MAX_SIDE = 20_000
@@ -46,6 +66,8 @@ _QUARTER_TURNS = (5, 6, 7, 8)
 
 # Our own limit is checked right after the header is read, and again after the picture is.
 Image.MAX_IMAGE_PIXELS = None
+# Who decodes has one core, and may not be allowed to start a thread.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # Damaged metadata does not matter to us, and a warning per picture would drown the terminal.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
@@ -67,6 +89,10 @@ class Picture:
     width: int
     height: int
     format: str
+
+
+#: What decodes: ``decode`` itself, or somebody who has it done elsewhere.
+Decode = Callable[[bytes, int, float, Limits], Picture]
 
 
 def decode(data: bytes, side: int, crop: float, limits: Limits) -> Picture:
