@@ -48,12 +48,12 @@ def make_fetcher(settings: Settings) -> "SchemeFetcher":
 
 
 @contextmanager
-def open_decoders(settings: Settings) -> Iterator["Decode"]:
-    """Open what decodes in processes of its own, for images from strangers, and end them in the end."""
+def open_decoders(settings: Settings, count: int) -> Iterator["Decode"]:
+    """Start so many processes that decode images from strangers, and end them in the end."""
     from shared.classifier.catalogue import limits_of
     from worker.decoding.decoder import DecoderProcess, memory_for
     from worker.decoding.pool import Decoders
 
     memory = memory_for(limits_of(settings))
-    with closing(Decoders(lambda: DecoderProcess(memory))) as decoders:
+    with closing(Decoders(lambda: DecoderProcess(memory), count)) as decoders:
         yield decoders.decode

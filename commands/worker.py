@@ -54,11 +54,13 @@ def run(options: Namespace, settings: Settings) -> int:
         stack.callback(stop.set)
         try:
             if options.as_child:
-                _run_child(options, settings, stop, stack.enter_context(open_decoders(settings)))
+                decode = stack.enter_context(open_decoders(settings, 1))
+                _run_child(options, settings, stop, decode)
             elif settings.broker_url:
                 _run_fleet(options, settings, stop)
             else:
-                _run_alone(options, settings, stop, stack.enter_context(open_decoders(settings)))
+                decode = stack.enter_context(open_decoders(settings, options.processes or cores()))
+                _run_alone(options, settings, stop, decode)
         except KeyboardInterrupt:
             return 0  # that is how a worker ends
     return 0

@@ -4,6 +4,7 @@ The bytes come from strangers. What they are is judged by their content, never b
 size limits hold before anything is unpacked; every failure is an ``ItemError``.
 """
 
+import importlib
 import itertools
 import re
 import warnings
@@ -14,33 +15,13 @@ from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-)
+from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 
 from shared.errors import Code, ItemError
 from shared.signatures import announced_format
 
 Pixels = NDArray[np.uint8]
 
-# Pillow would load all its plugins, forty-three of them, at the first image that is none of the commonest.
-_PLUGINS = (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 #: Longest side of a picture, in pixels.
 _MAX_SIDE = 20_000
@@ -64,6 +45,9 @@ _TURNS = {
 }
 _QUARTER_TURNS = (5, 6, 7, 8)
 
+# At the first image that is none of the commonest, Pillow would load all its plugins, forty-three of them.
+for _plugin in ("Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP"):
+    importlib.import_module(f"PIL.{_plugin}ImagePlugin")
 # Our own limit is checked right after the header is read, and again after the picture is.
 Image.MAX_IMAGE_PIXELS = None
 # Who decodes has one core, and may not be allowed to start a thread.

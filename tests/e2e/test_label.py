@@ -558,3 +558,23 @@ def test_postgres_keeps_the_results_of_several_jobs(
     assert "Stored as job 2 in" in second.err
     assert [row["reused"] for row in _rows("b.jsonl")] == [True, False, True]
     assert [{**row, "reused": False} for row in _rows("b.jsonl")] == _rows("a.jsonl")
+
+
+def test_an_image_that_kills_the_decoder_costs_itself(run: Run, photos: Path) -> None:
+    poisoned = Path("photos/coffee.png").read_bytes() + b"deadly poison"
+    Path("photos/deadly.png").write_bytes(poisoned)
+    tests = Path(__file__).parents[1]
+    fault = {
+        "SMARTSIGHT_TEST_FAULT": "decoder poison",
+        "PYTHONPATH": f"{tests / 'faults/inject'}:{tests.parent}",
+    }
+    finished = run("label", "photos", "--output", "out.jsonl", **fault)
+    assert finished.status == 1
+    ends = {row["ref"]: (row["state"], row["code"], row["message"]) for row in _rows("out.jsonl")}
+    assert ends["photos/deadly.png"] == (
+        "failed",
+        "decoder_crashed",
+        "The process that decoded the image died of it. (SIGABRT)",
+    )
+    assert ends["photos/coffee.png"][0] == ends["photos/more/chelsea.jpg"][0] == "succeeded"
+    assert "2 failed, 2 succeeded" in finished.err

@@ -28,7 +28,8 @@ def memory_for(limits: Limits) -> int:
 class DecoderProcess:
     """Decodes for one thread at a time, with so many bytes of memory.
 
-    The process is started at the first image, and again after it died, was killed, or has decoded enough.
+    The process is started at the first image, if not before, and again after it died, was killed, or has
+    decoded enough.
     """
 
     def __init__(
@@ -50,12 +51,19 @@ class DecoderProcess:
         """The number of the process, if there is one now."""
         return self._child.pid if self._child else None
 
+    def start(self) -> ChildProcess:
+        """Start the process, unless there is one, and do not wait until it is ready."""
+        if self._child is None:
+            self._child = ChildProcess([*self._command, str(self._memory)])
+            self._decoded = 0
+        return self._child
+
     def decode(self, data: bytes, side: int, crop: float, limits: Limits) -> Picture:
         """See ``shared.images.decode``; there are codes more for what only a process can suffer.
 
         Raises ``ResourceError(decoder_unavailable)`` if it cannot be started.
         """
-        child = self._living_child()
+        child = self._ready_child()
         try:
             answer = self._ask(child, Request(data, side, crop, limits))
         except (EOFError, BrokenPipeError):
@@ -79,14 +87,17 @@ class DecoderProcess:
             self._child.end()
             self._child = None
 
-    def _living_child(self) -> ChildProcess:
+    def _ready_child(self) -> ChildProcess:
         if self._child and (self._decoded >= self._lifetime or not self._child.is_alive()):
             self.close()
-        if self._child is None:
-            self._child = ChildProcess([*self._command, str(self._memory)])
-            self._decoded = 0
+        child = self.start()
+        try:
+            child.await_ready()
+        except BaseException:
+            self.close()
+            raise
         self._decoded += 1
-        return self._child
+        return child
 
     def _ask(self, child: ChildProcess, request: Request) -> Picture | ItemError:
         child.allow(self._patience)

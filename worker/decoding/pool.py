@@ -1,18 +1,26 @@
 """As many processes that decode as there are threads that ask at the same time."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
+from shared.errors import SmartSightError
 from shared.images import Limits, Picture
 from worker.decoding.decoder import DecoderProcess
 
 
 class Decoders:
-    """Decodes for any number of threads; ``make`` makes one more process when all are busy."""
+    """Decodes for any number of threads; ``make`` makes one more when all are busy.
 
-    def __init__(self, make: Callable[[], DecoderProcess]) -> None:
+    The first ones, ``count`` of them, start while the caller gets everything else ready.
+    """
+
+    def __init__(self, make: Callable[[], DecoderProcess], count: int = 0) -> None:
         self._make = make
-        self._idle: list[DecoderProcess] = []
+        self._idle = [make() for _ in range(count)]
         self._closed = False
+        with suppress(SmartSightError):  # what cannot be started now is tried again at the first image
+            for decoder in self._idle:
+                decoder.start()
 
     def decode(self, data: bytes, side: int, crop: float, limits: Limits) -> Picture:
         """See ``DecoderProcess``."""

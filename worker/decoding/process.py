@@ -31,7 +31,7 @@ _SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 class ChildProcess:
-    """A process that was started, and has said that it is ready.
+    """A process that was started.
 
     Raises ``ResourceError(decoder_unavailable)``, or ``ItemError(out_of_memory)`` if trying again may help.
     """
@@ -49,8 +49,8 @@ class ChildProcess:
         self._writable, self._readable = select.poll(), select.poll()
         self._writable.register(self._input, select.POLLOUT)
         self._readable.register(self._output, select.POLLIN)
-        self._left = _START_PATIENCE
-        self._greet()
+        self._left = 0.0
+        self._is_ready = False
 
     @property
     def pid(self) -> int:
@@ -60,6 +60,24 @@ class ChildProcess:
     def is_alive(self) -> bool:
         """Tell whether the process has not ended."""
         return self._process.poll() is None
+
+    def await_ready(self) -> None:
+        """Wait until it has said that it is ready; raise what the constructor raises if it does not."""
+        if self._is_ready:
+            return
+        self.allow(_START_PATIENCE)
+        try:
+            if self.receive(len(READY)) != READY:
+                raise EOFError
+            self._is_ready = True
+        except TimeoutError:
+            self.end()
+            raise _shortage("it did not start in time") from None
+        except EOFError:
+            status = self.last_status()
+            if status == -signal.SIGKILL:
+                raise _shortage("it was killed at its start") from None
+            raise ResourceError(Code.DECODER_UNAVAILABLE, cause_of_death(status)) from None
 
     def allow(self, seconds: float) -> None:
         """Let all that is sent and received from now on take so long; then ``TimeoutError`` is raised."""
@@ -110,19 +128,6 @@ class ChildProcess:
             started = time.monotonic()
             ready = bool(pipe.poll(1000 * min(_TICK, self._left)))
             self._left -= min(_TICK, time.monotonic() - started)
-
-    def _greet(self) -> None:
-        try:
-            if self.receive(len(READY)) != READY:
-                raise EOFError
-        except TimeoutError:
-            self.end()
-            raise _shortage("it did not start in time") from None
-        except EOFError:
-            status = self.last_status()
-            if status == -signal.SIGKILL:
-                raise _shortage("it was killed at its start") from None
-            raise ResourceError(Code.DECODER_UNAVAILABLE, cause_of_death(status)) from None
 
 
 def cause_of_death(status: int | None) -> str:
