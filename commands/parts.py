@@ -9,8 +9,8 @@ from shared.errors import Code, ResourceError
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from shared.images import Decode
     from shared.store.store import Store
+    from worker.decoding.pool import Decoders
     from worker.fetching.fetcher import SchemeFetcher
 
 
@@ -48,7 +48,7 @@ def make_fetcher(settings: Settings) -> "SchemeFetcher":
 
 
 @contextmanager
-def open_decoders(settings: Settings, count: int) -> Iterator["Decode"]:
+def open_decoders(settings: Settings, count: int) -> Iterator["Decoders"]:
     """Start so many processes that decode images from strangers, and end them in the end."""
     from shared.classifier.catalogue import limits_of
     from worker.decoding.decoder import DecoderProcess, memory_for
@@ -56,4 +56,4 @@ def open_decoders(settings: Settings, count: int) -> Iterator["Decode"]:
 
     memory = memory_for(limits_of(settings))
     with closing(Decoders(lambda: DecoderProcess(memory), count)) as decoders:
-        yield decoders.decode
+        yield decoders

@@ -25,6 +25,7 @@ from shared.images import Decode
 from shared.settings import Settings
 from shared.store.store import RecordedModel, Store
 from worker.dead_letters import read_dead_letters
+from worker.decoding.pool import Decoders
 from worker.fetching.web import WebFetcher
 from worker.pulse import Pulse, beat, signs, trouble
 from worker.supervisor import Supervisor
@@ -54,13 +55,13 @@ def run(options: Namespace, settings: Settings) -> int:
         stack.callback(stop.set)
         try:
             if options.as_child:
-                decode = stack.enter_context(open_decoders(settings, 1))
-                _run_child(options, settings, stop, decode)
+                decoders = stack.enter_context(open_decoders(settings, 1))
+                _run_child(options, settings, stop, decoders)
             elif settings.broker_url:
                 _run_fleet(options, settings, stop)
             else:
-                decode = stack.enter_context(open_decoders(settings, options.processes or cores()))
-                _run_alone(options, settings, stop, decode)
+                decoders = stack.enter_context(open_decoders(settings, options.processes or cores()))
+                _run_alone(options, settings, stop, decoders)
         except KeyboardInterrupt:
             return 0  # that is how a worker ends
     return 0
@@ -95,17 +96,18 @@ def _run_fleet(options: Namespace, settings: Settings, stop: threading.Event) ->
             supervisor.drain(_GRACE + _FAREWELL)
 
 
-def _run_child(options: Namespace, settings: Settings, stop: threading.Event, decode: Decode) -> None:
+def _run_child(options: Namespace, settings: Settings, stop: threading.Event, decoders: Decoders) -> None:
     """Label in this process, with one core, until our parent ends or says so."""
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
-    classifier = open_classifier(settings, settings.model, "auto", 1, decode)
+    classifier = open_classifier(settings, settings.model, "auto", 1, decoders.decode)
+    decoders.await_ready()  # what comes back from a dead worker must not be blamed for a slow start
     metrics = metrics_of(os.environ)
     with (
         _store(settings, stop) as store,
         open_publisher(settings) as publisher,
         open_consumer(settings, 2 * options.concurrency) as consumer,
     ):
-        sides = _Sides(consumer, publisher, decode, metrics)
+        sides = _Sides(consumer, publisher, decoders.decode, metrics)
         worker = _Labelling(store, sides, classifier, settings, options.concurrency, 1)
 
         def is_ready() -> bool:
@@ -116,17 +118,18 @@ def _run_child(options: Namespace, settings: Settings, stop: threading.Event, de
         worker.run(stop, is_ready)
 
 
-def _run_alone(options: Namespace, settings: Settings, stop: threading.Event, decode: Decode) -> None:
+def _run_alone(options: Namespace, settings: Settings, stop: threading.Event, decoders: Decoders) -> None:
     """Do everything in this process: there is no broker, so that the queue is in memory."""
     count = options.processes or cores()
     concurrency = options.concurrency or settings.concurrency
-    classifier = open_classifier(settings, settings.model, "auto", count, decode)
+    classifier = open_classifier(settings, settings.model, "auto", count, decoders.decode)
+    decoders.await_ready()  # what comes back from a dead worker must not be blamed for a slow start
     broker = InProcessBroker()
     with shown(settings.metrics_port) as metrics, _store(settings, stop) as store:
         for job in store.tended_jobs():
             store.publish_again(job.id)  # what an earlier process held in memory is gone
         _log.info("working for %s, alone: no broker is set", store.name)
-        sides = _Sides(broker, broker, decode, metrics)
+        sides = _Sides(broker, broker, decoders.decode, metrics)
         labelling = _Labelling(store, sides, classifier, settings, concurrency, count)
         parts = _shared_parts(store, broker, settings, metrics)
         parts.append(lambda stop: labelling.run(stop, lambda: True))

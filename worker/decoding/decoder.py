@@ -58,12 +58,28 @@ class DecoderProcess:
             self._decoded = 0
         return self._child
 
+    def await_ready(self) -> ChildProcess:
+        """Return the process, or another one in its place, when it is ready for an image.
+
+        Raises ``ResourceError(decoder_unavailable)``, or ``ItemError(out_of_memory)`` if it is worth a retry.
+        """
+        if self._child and (self._decoded >= self._lifetime or not self._child.is_alive()):
+            self.close()
+        child = self.start()
+        try:
+            child.await_ready()
+        except BaseException:
+            self.close()
+            raise
+        return child
+
     def decode(self, data: bytes, side: int, crop: float, limits: Limits) -> Picture:
         """See ``shared.images.decode``; there are codes more for what only a process can suffer.
 
-        Raises ``ResourceError(decoder_unavailable)`` if it cannot be started.
+        Raises what ``await_ready`` raises, too.
         """
-        child = self._ready_child()
+        child = self.await_ready()
+        self._decoded += 1
         try:
             answer = self._ask(child, Request(data, side, crop, limits))
         except (EOFError, BrokenPipeError):
@@ -86,18 +102,6 @@ class DecoderProcess:
         if self._child:
             self._child.end()
             self._child = None
-
-    def _ready_child(self) -> ChildProcess:
-        if self._child and (self._decoded >= self._lifetime or not self._child.is_alive()):
-            self.close()
-        child = self.start()
-        try:
-            child.await_ready()
-        except BaseException:
-            self.close()
-            raise
-        self._decoded += 1
-        return child
 
     def _ask(self, child: ChildProcess, request: Request) -> Picture | ItemError:
         child.allow(self._patience)

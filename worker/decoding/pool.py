@@ -22,6 +22,11 @@ class Decoders:
             for decoder in self._idle:
                 decoder.start()
 
+    def await_ready(self) -> None:
+        """Wait until those that were started are ready; raise ``SmartSightError`` if they cannot be."""
+        for decoder in self._idle:
+            decoder.await_ready()
+
     def decode(self, data: bytes, side: int, crop: float, limits: Limits) -> Picture:
         """See ``DecoderProcess``."""
         decoder = self._take()
