@@ -9,7 +9,7 @@ from pathlib import Path
 
 from commands.label_run import LabelRun
 from commands.messages import say
-from commands.parts import cores
+from commands.parts import cores, open_decoders
 from commands.stdout import show
 from producer.entries import Entry, Reference
 from producer.estimate import Estimate, Pace, estimate
@@ -71,9 +71,12 @@ def _label(
     file = folder / "sample.txt"
     file.write_text("".join(f"{one.ref}\n" for one in sampled), "utf-8")
     sources = Sources([str(file)])
-    classifier = open_classifier(settings, options.model or settings.model, "auto", cores())
-    with closing(Database(f"sqlite:///{folder / 'sample.db'}")) as database:
-        store = Store(database)
+    with (
+        open_decoders(settings, cores()) as decoders,
+        closing(Database(f"sqlite:///{folder / 'sample.db'}")) as database,
+    ):
+        name, store = options.model or settings.model, Store(database)
+        classifier = open_classifier(settings, name, "auto", cores(), decoders.decode)
         run = LabelRun(store, classifier, survey(read_sources(sources)), _TOP, "sample")
         run.run(sources, settings, _Nowhere())
         delays = {host.state.host: host.state.delay for host in store.listed_hosts("", len(sampled))}

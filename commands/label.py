@@ -11,7 +11,7 @@ from pathlib import Path
 from commands.label_run import LabelRun
 from commands.lines import Lines
 from commands.messages import say
-from commands.parts import cores, open_store
+from commands.parts import cores, open_decoders, open_store
 from commands.progress import done
 from commands.sources import open_sources, reporting, what_was_looked_for
 from commands.summary import all_succeeded, summary
@@ -19,6 +19,7 @@ from producer.references import Sources, read_sources
 from producer.submit import Survey, survey
 from results_api.exports import STDOUT, RowWriter, check_output, open_output
 from shared.classifier.catalogue import open_classifier
+from shared.classifier.classifier import Classifier
 from shared.classifier.model import Model
 from shared.errors import Code, ResourceError, UsageError
 from shared.settings import Settings
@@ -35,7 +36,10 @@ def run(options: Namespace, settings: Settings) -> int:
         found = survey(reporting(read_sources(sources)))
         if not found.references:
             raise ResourceError(Code.NOTHING_TO_LABEL, what_was_looked_for(options.sources))
-        return _label(options, settings, sources, found)
+        with open_decoders(settings, min(cores(), found.references)) as decoders:
+            name = options.model or settings.model
+            classifier = open_classifier(settings, name, options.engine, cores(), decoders.decode)
+            return _label(options, settings, sources, found, classifier)
 
 
 def _protect_inputs(options: Namespace, settings: Settings) -> None:
@@ -47,8 +51,9 @@ def _protect_inputs(options: Namespace, settings: Settings) -> None:
         raise UsageError(Code.OUTPUT_UNWRITABLE, f"{options.output} is the database")
 
 
-def _label(options: Namespace, settings: Settings, sources: Sources, found: Survey) -> int:
-    classifier = open_classifier(settings, options.model or settings.model, options.engine, cores())
+def _label(
+    options: Namespace, settings: Settings, sources: Sources, found: Survey, classifier: Classifier
+) -> int:
     key = _job_key(found, classifier.model, options.top)
     with open_store(settings) as store:
         job_run = LabelRun(store, classifier, found, options.top, key)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     from shared.store.store import Store
+    from worker.decoding.pool import Decoders
     from worker.fetching.web import WebFetcher
     from worker.frontier.conduct import Manners
     from worker.worker import Sources
@@ -42,12 +43,12 @@ def open_store(settings: Settings) -> Iterator["Store"]:
 
 def make_web(settings: Settings) -> "WebFetcher":
     """Return what fetches URLs, and nothing from inside the network."""
-    from shared.images import Limits
+    from shared.classifier.catalogue import limits_of
     from worker.fetching.guard import Guard
     from worker.fetching.web import WebFetcher, WebLimits
 
     guard = Guard(settings.ports, settings.own_hosts)
-    formats = frozenset(Limits(tiff=settings.tiff).formats)
+    formats = frozenset(limits_of(settings).formats)
     limits = WebLimits(settings.max_bytes, settings.fetch_timeout, formats)
     contact = f" (+{settings.contact})" if settings.contact else ""
     return WebFetcher(guard, limits, f"SmartSightBot/{version('smartsight')}{contact}")
@@ -68,3 +69,15 @@ def manners_of(settings: Settings, ladder: Sequence[float]) -> "Manners":
     from worker.frontier.conduct import Manners
 
     return Manners(settings.host_connections, settings.host_delay, ladder)
+
+
+@contextmanager
+def open_decoders(settings: Settings, count: int) -> Iterator["Decoders"]:
+    """Start so many processes that decode images from strangers, and end them in the end."""
+    from shared.classifier.catalogue import limits_of
+    from worker.decoding.decoder import DecoderProcess, memory_for
+    from worker.decoding.pool import Decoders
+
+    memory = memory_for(limits_of(settings))
+    with closing(Decoders(lambda: DecoderProcess(memory), count)) as decoders:
+        yield decoders

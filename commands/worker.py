@@ -14,16 +14,18 @@ from typing import NamedTuple
 from commands.logs import log_as_json
 from commands.messages import say
 from commands.metrics import Metrics, metrics_of, shown
-from commands.parts import cores, make_web, manners_of, open_store
+from commands.parts import cores, make_web, manners_of, open_decoders, open_store
 from commands.servers import check_broker, open_consumer, open_publisher, patiently
 from producer.dispatch import Dispatcher
 from producer.tending import Tender
 from shared.broker import Consumer, InProcessBroker, Publisher
 from shared.classifier.catalogue import open_classifier
 from shared.classifier.classifier import Classifier
+from shared.images import Decode
 from shared.settings import Settings
 from shared.store.store import RecordedModel, Store
 from worker.dead_letters import read_dead_letters
+from worker.decoding.pool import Decoders
 from worker.pulse import Pulse, beat, signs, trouble
 from worker.supervisor import Supervisor
 from worker.worker import Plan, Sources, Worker
@@ -52,11 +54,13 @@ def run(options: Namespace, settings: Settings) -> int:
         stack.callback(stop.set)
         try:
             if options.as_child:
-                _run_child(options, settings, stop)
+                decoders = stack.enter_context(open_decoders(settings, 1))
+                _run_child(options, settings, stop, decoders)
             elif settings.broker_url:
                 _run_fleet(options, settings, stop)
             else:
-                _run_alone(options, settings, stop)
+                decoders = stack.enter_context(open_decoders(settings, options.processes or cores()))
+                _run_alone(options, settings, stop, decoders)
         except KeyboardInterrupt:
             return 0  # that is how a worker ends
     return 0
@@ -91,17 +95,18 @@ def _run_fleet(options: Namespace, settings: Settings, stop: threading.Event) ->
             supervisor.drain(_GRACE + _FAREWELL)
 
 
-def _run_child(options: Namespace, settings: Settings, stop: threading.Event) -> None:
+def _run_child(options: Namespace, settings: Settings, stop: threading.Event, decoders: Decoders) -> None:
     """Label in this process, with one core, until our parent ends or says so."""
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
-    classifier = open_classifier(settings, settings.model, "auto", threads=1)
+    classifier = open_classifier(settings, settings.model, "auto", 1, decoders.decode)
+    decoders.await_ready()  # what comes back from a dead worker must not be blamed for a slow start
     metrics = metrics_of(os.environ)
     with (
         _store(settings, stop) as store,
         open_publisher(settings) as publisher,
         open_consumer(settings, 2 * options.concurrency) as consumer,
     ):
-        sides = _Sides(consumer, publisher, metrics)
+        sides = _Sides(consumer, publisher, decoders.decode, metrics)
         worker = _Labelling(store, sides, classifier, settings, options.concurrency, 1)
 
         def is_ready() -> bool:
@@ -112,17 +117,18 @@ def _run_child(options: Namespace, settings: Settings, stop: threading.Event) ->
         worker.run(stop, is_ready)
 
 
-def _run_alone(options: Namespace, settings: Settings, stop: threading.Event) -> None:
+def _run_alone(options: Namespace, settings: Settings, stop: threading.Event, decoders: Decoders) -> None:
     """Do everything in this process: there is no broker, so that the queue is in memory."""
     count = options.processes or cores()
     concurrency = options.concurrency or settings.concurrency
-    classifier = open_classifier(settings, settings.model, "auto", threads=count)
+    classifier = open_classifier(settings, settings.model, "auto", count, decoders.decode)
+    decoders.await_ready()  # what comes back from a dead worker must not be blamed for a slow start
     broker = InProcessBroker()
     with shown(settings.metrics_port) as metrics, _store(settings, stop) as store:
         for job in store.tended_jobs():
             store.publish_again(job.id)  # what an earlier process held in memory is gone
         _log.info("working for %s, alone: no broker is set", store.name)
-        sides = _Sides(broker, broker, metrics)
+        sides = _Sides(broker, broker, decoders.decode, metrics)
         labelling = _Labelling(store, sides, classifier, settings, concurrency, count)
         parts = _shared_parts(store, broker, settings, metrics)
         parts.append(lambda stop: labelling.run(stop, lambda: True))
@@ -139,10 +145,11 @@ def _shared_parts(
 
 
 class _Sides(NamedTuple):
-    """What a worker has around it, beside the store: the two sides of the broker, and who looks on."""
+    """What a worker has around it, beside the store: the broker's two sides, who decodes, who looks on."""
 
     consumer: Consumer
     publisher: Publisher
+    decode: Decode
     metrics: Metrics | None
 
 
@@ -160,6 +167,7 @@ class _Labelling:
     ) -> None:
         self._settings = settings
         self._classifier = classifier
+        self._decode = sides.decode
         self._threads = threads
         self._pulse = Pulse()
         self._cores = ThreadPoolExecutor(threads)
@@ -203,7 +211,7 @@ class _Labelling:
         ours = self._classifier.model
         if (ours.name, ours.version) == (recorded.name, recorded.version):
             return self._classifier
-        return open_classifier(self._settings, recorded.name, "auto", self._threads)
+        return open_classifier(self._settings, recorded.name, "auto", self._threads, self._decode)
 
 
 def _run_parts(parts: Sequence[Part], close: Callable[[], None], stop: threading.Event) -> None:

@@ -105,12 +105,13 @@ class Code(StrEnum):
     LABELS_INVALID = "labels_invalid", "The labels do not fit the network."
     WEIGHTS_UNREADABLE = "weights_unreadable", "The trained weights cannot be read."
 
-    # Database, broker and output
+    # Database, broker, processes and output
     DATABASE_UNSUPPORTED = "database_unsupported", "This kind of database is not supported."
     DATABASE_UNAVAILABLE = "database_unavailable", "The database cannot be used."
     DATABASE_REFUSED = "database_refused", "The database does not take what it was given."
     BROKER_UNSUPPORTED = "broker_unsupported", "This kind of broker is not supported."
     BROKER_UNAVAILABLE = "broker_unavailable", "The broker cannot be used."
+    DECODER_UNAVAILABLE = "decoder_unavailable", "No process can be started that decodes images."
     OUTPUT_UNSUPPORTED = "output_unsupported", "The output format is not supported."
     OUTPUT_UNWRITABLE = "output_unwritable", "The output cannot be written."
 

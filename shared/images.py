@@ -4,17 +4,18 @@ The bytes come from strangers. What they are is judged by their content, never b
 size limits hold before anything is unpacked; every failure is an ``ItemError``.
 """
 
+import importlib
 import itertools
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 
 from shared.errors import Code, ItemError
 from shared.signatures import announced_format
@@ -44,8 +45,13 @@ _TURNS = {
 }
 _QUARTER_TURNS = (5, 6, 7, 8)
 
+# At the first image that is none of the commonest, Pillow would load all its plugins, forty-three of them.
+for _plugin in ("Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP"):
+    importlib.import_module(f"PIL.{_plugin}ImagePlugin")
 # Our own limit is checked right after the header is read, and again after the picture is.
 Image.MAX_IMAGE_PIXELS = None
+# Who decodes has one core, and may not be allowed to start a thread.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # Damaged metadata does not matter to us, and a warning per picture would drown the terminal.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
@@ -72,6 +78,10 @@ class Picture:
     width: int
     height: int
     format: str
+
+
+#: What decodes: ``decode`` itself, or somebody who has it done elsewhere.
+Decode = Callable[[bytes, int, float, Limits], Picture]
 
 
 def decode(data: bytes, side: int, crop: float, limits: Limits) -> Picture:

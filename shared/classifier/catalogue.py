@@ -17,7 +17,7 @@ from shared.classifier.efficientnet_lite import VARIANTS
 from shared.classifier.engine import open_engine
 from shared.classifier.model import Model, Preprocessing, read_model
 from shared.errors import Code, ResourceError, UsageError
-from shared.images import Limits
+from shared.images import Decode, Limits, decode
 from shared.settings import Settings
 
 _log = logging.getLogger("smartsight")
@@ -114,10 +114,13 @@ class Catalogue:
             return Entry(name, "broken", None)
 
 
-def open_classifier(settings: Settings, name: str, engine: str, threads: int) -> Classifier:
+def open_classifier(
+    settings: Settings, name: str, engine: str, threads: int, decode: Decode = decode
+) -> Classifier:
     """Return the classifier of this model on this engine, for so many threads at the same time.
 
-    A built-in model whose network was damaged is built again.
+    Images are decoded in this process, unless ``decode`` has it done elsewhere. A built-in model whose
+    network was damaged is built again.
     """
     catalogue = Catalogue(settings.cache_dir, settings.data_dir)
     model = catalogue.model(name)
@@ -128,8 +131,12 @@ def open_classifier(settings: Settings, name: str, engine: str, threads: int) ->
             raise
         model = catalogue.build(name)
         opened = open_engine(model, engine, threads)
-    limits = Limits(settings.max_bytes, settings.max_pixels, settings.tiff)
-    return Classifier(model, opened, limits)
+    return Classifier(model, opened, limits_of(settings), decode)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return what an image may be by the settings."""
+    return Limits(settings.max_bytes, settings.max_pixels, settings.tiff)
 
 
 @contextmanager

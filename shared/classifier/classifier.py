@@ -6,7 +6,7 @@ import numpy as np
 
 from shared.classifier.engine import Engine, Floats
 from shared.classifier.model import Label, Model
-from shared.images import Limits, Picture, decode
+from shared.images import Decode, Limits, Picture, decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,16 @@ class Classification:
 class Classifier:
     """A model and the engine that runs it; safe to call from several threads."""
 
-    def __init__(self, model: Model, engine: Engine, limits: Limits) -> None:
+    def __init__(self, model: Model, engine: Engine, limits: Limits, decode: Decode = decode) -> None:
         self.model = model
         self._engine = engine
         self._limits = limits
+        self._decode = decode
 
     def classify(self, data: bytes, top: int) -> Classification:
         """Return the ``top`` best classes of an image file; raise ``ItemError`` if it cannot be decoded."""
         how = self.model.description.preprocessing
-        picture = decode(data, how.side, how.crop, self._limits)
+        picture = self._decode(data, how.side, how.crop, self._limits)
         outputs = self._engine.predict(picture.pixels[None])
         scores = outputs.scores[0]
         if self.model.description.logits:

@@ -667,3 +667,23 @@ def test_a_crawl_stopped_half_way_goes_on(run: Run, start: Start, samples: Path)
     assert finished.status == 0, finished.err
     assert f"Going on with job 1: {done} of 600 images done before." in finished.err
     assert [row["index"] for row in _rows("out.jsonl")] == list(range(600))
+
+
+def test_an_image_that_kills_the_decoder_costs_itself(run: Run, photos: Path) -> None:
+    poisoned = Path("photos/coffee.png").read_bytes() + b"deadly poison"
+    Path("photos/deadly.png").write_bytes(poisoned)
+    tests = Path(__file__).parents[1]
+    fault = {
+        "SMARTSIGHT_TEST_FAULT": "decoder poison",
+        "PYTHONPATH": f"{tests / 'faults/inject'}:{tests.parent}",
+    }
+    finished = run("label", "photos", "--output", "out.jsonl", **fault)
+    assert finished.status == 1
+    ends = {row["ref"]: (row["state"], row["code"], row["message"]) for row in _rows("out.jsonl")}
+    assert ends["photos/deadly.png"] == (
+        "failed",
+        "decoder_crashed",
+        "The process that decoded the image died of it. (SIGABRT)",
+    )
+    assert ends["photos/coffee.png"][0] == ends["photos/more/chelsea.jpg"][0] == "succeeded"
+    assert "2 failed, 2 succeeded" in finished.err

@@ -124,6 +124,24 @@ def test_an_image_that_kills_its_worker_costs_three_deaths_and_nobody_else_anyth
     assert stop(worker) == 0
 
 
+def test_an_image_that_kills_its_decoder_costs_itself_and_no_worker(
+    fleet: Fleet, pictures: PictureServer, inject: Inject, rabbit: RabbitServer
+) -> None:
+    urls = [*pictures.urls("pictures", 20), *pictures.urls("poison", 5), *pictures.urls("pictures", 20, 20)]
+    job = fleet.submit(urls)
+    worker = fleet.start_worker(processes=2, **inject("decoder poison"))
+    fleet.wait_for(job)
+    fleet.check_invariants(job)
+    ends = fleet.query(
+        "SELECT state, code, detail, attempts FROM results WHERE job_id = %s ORDER BY index", job
+    )
+    good, bad = ("succeeded", None, "", 1), ("failed", "decoder_crashed", "SIGABRT", 1)
+    assert ends == [good] * 20 + [bad] * 5 + [good] * 20
+    assert "was killed" not in fleet.words()
+    _queues_are_empty(rabbit, fleet)
+    assert stop(worker) == 0
+
+
 def test_two_workers_with_a_dispatcher_each_do_nothing_twice(fleet: Fleet, pictures: PictureServer) -> None:
     workers = [fleet.start_worker() for _ in range(2)]
     jobs = [fleet.submit(pictures.urls("pictures", 60, start)) for start in (0, 60)]

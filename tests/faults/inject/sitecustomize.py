@@ -1,7 +1,8 @@
 """Faults for a process that is started with this folder on its path: it dies where a test says.
 
 SMARTSIGHT_TEST_FAULT names the fault; each death takes one file out of SMARTSIGHT_TEST_LIVES, and where none
-is left there are no more deaths. Poisoned pictures kill at any time, and leave a file there each time.
+is left there are no more deaths. Poisoned pictures kill at any time: with ``poison`` the process that labels,
+which leaves a file there each time, with ``decoder poison`` the one that decodes.
 """
 
 import os
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+_FAULTY_DECODER = Path(__file__).parents[2] / "decoders" / "faulty.py"
 _LIVES = Path(os.environ.get("SMARTSIGHT_TEST_LIVES", "nowhere"))
 
 
@@ -45,22 +47,39 @@ def _after(owner: Any, name: str) -> None:
 
 
 def _poison() -> None:
-    from shared.classifier import classifier
+    """Let a poisoned picture kill the process that labels."""
+    from shared.classifier.classifier import Classifier
 
-    original = classifier.decode
+    original = Classifier.classify
 
-    def deadly(data: bytes, *arguments: Any) -> Any:
+    def deadly(self: Classifier, data: bytes, top: int) -> Any:
         if b"deadly poison" in data:
             (_LIVES / f"death{uuid.uuid4().hex}").touch()
             os.abort()
-        return original(data, *arguments)
+        return original(self, data, top)
 
-    classifier.decode = deadly
+    Classifier.classify = deadly
+
+
+def _decoder_poison() -> None:
+    """Let a poisoned picture kill the process that decodes."""
+    from worker.decoding.decoder import DecoderProcess
+    from worker.decoding.process import PYTHON
+
+    original = DecoderProcess.__init__
+
+    def faulty(self: DecoderProcess, memory: int) -> None:
+        original(self, memory, (*PYTHON, str(_FAULTY_DECODER)))
+
+    DecoderProcess.__init__ = faulty
+
+
+_POISONS = {"poison": _poison, "decoder poison": _decoder_poison}
 
 
 def _install(fault: str) -> None:
-    if fault == "poison":
-        _poison()
+    if fault in _POISONS:
+        _POISONS[fault]()
         return
     place, _, name = fault.partition(" ")
     from shared.store.items import Items

@@ -1,0 +1,167 @@
+"""A child process at the other end of two pipes, of which nothing is believed, not even that it reads."""
+
+import errno
+import fcntl
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from shared.errors import Code, ItemError, ResourceError
+from worker.decoding.frames import READY
+
+#: Python without ``site``, which takes time and runs what others installed.
+PYTHON = (sys.executable, "-s", "-S", "-P")
+_ROOT = Path(__file__).parents[2]
+#: How long the process may take to import what it needs, in seconds: machines can be very busy.
+_START_PATIENCE = 60.0
+#: How long a process that let go of its pipes may take to end by itself, in seconds.
+_LAST_BREATH = 1.0
+#: Bytes that a pipe holds: most images are sent, and all answers received, without a wait in between.
+_PIPE_SIZE = 1 << 20
+#: A machine that stood still meanwhile has used up so many seconds of a child's time, and no more.
+_TICK = 1.0
+#: What there may be enough of later.
+_SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+
+
+class ChildProcess:
+    """A process that was started.
+
+    Raises ``ResourceError(decoder_unavailable)``, or ``ItemError(out_of_memory)`` if trying again may help.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._process = _start(command)
+        assert self._process.stdin
+        assert self._process.stdout
+        self._pipes = self._process.stdin, self._process.stdout
+        self._input, self._output = (pipe.fileno() for pipe in self._pipes)
+        os.set_blocking(self._input, False)
+        for pipe in (self._input, self._output):
+            with suppress(OSError):  # all pipes of a user may hold so much together
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        self._writable, self._readable = select.poll(), select.poll()
+        self._writable.register(self._input, select.POLLOUT)
+        self._readable.register(self._output, select.POLLIN)
+        self._left = 0.0
+        self._is_ready = False
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    def is_alive(self) -> bool:
+        """Tell whether the process has not ended."""
+        return self._process.poll() is None
+
+    def await_ready(self) -> None:
+        """Wait until it has said that it is ready; raise what the constructor raises if it does not."""
+        if self._is_ready:
+            return
+        self.allow(_START_PATIENCE)
+        try:
+            if self.receive(len(READY)) != READY:
+                raise EOFError
+            self._is_ready = True
+        except TimeoutError:
+            self.end()
+            raise _shortage("it did not start in time") from None
+        except EOFError:
+            status = self.last_status()
+            if status == -signal.SIGKILL:
+                raise _shortage("it was killed at its start") from None
+            raise ResourceError(Code.DECODER_UNAVAILABLE, cause_of_death(status)) from None
+
+    def allow(self, seconds: float) -> None:
+        """Let all that is sent and received from now on take so long; then ``TimeoutError`` is raised."""
+        self._left = seconds
+
+    def send(self, content: bytes) -> None:
+        """Send all of it; raise ``BrokenPipeError`` if nobody is there."""
+        rest = memoryview(content)
+        while rest:
+            self._wait(self._writable)
+            rest = rest[os.write(self._input, rest) :]
+
+    def receive(self, size: int) -> bytearray:
+        """Return so many bytes; raise ``EOFError`` if they do not come."""
+        content = bytearray(size)
+        self.receive_into(memoryview(content))
+        return content
+
+    def receive_into(self, rest: memoryview) -> None:
+        """Fill this memory; raise ``EOFError`` if not enough comes."""
+        while rest:
+            self._wait(self._readable)
+            count = os.readv(self._output, [rest])
+            if not count:
+                raise EOFError
+            rest = rest[count:]
+
+    def end(self) -> None:
+        """Kill the process."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in self._pipes:
+            pipe.close()
+
+    def last_status(self) -> int | None:
+        """Return the exit status of a process that let go of its pipes, or None if it had to be killed."""
+        status = None
+        with suppress(subprocess.TimeoutExpired):
+            status = self._process.wait(_LAST_BREATH)
+        self.end()
+        return status
+
+    def _wait(self, pipe: select.poll) -> None:
+        ready = False
+        while not ready:
+            if self._left <= 0:
+                raise TimeoutError
+            started = time.monotonic()
+            ready = bool(pipe.poll(1000 * min(_TICK, self._left)))
+            self._left -= min(_TICK, time.monotonic() - started)
+
+
+def cause_of_death(status: int | None) -> str:
+    """Return the name of the signal that ended a process, or its exit status."""
+    if status is None:
+        return "closed its pipes"
+    return signal.Signals(-status).name if status < 0 else f"exit status {status}"
+
+
+def _start(command: Sequence[str]) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,  # a terminal's Ctrl-C is for us
+        )
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in _SHORTAGES:
+            raise _shortage(reason) from error
+        raise ResourceError(Code.DECODER_UNAVAILABLE, reason) from error
+
+
+def _environment() -> dict[str, str]:
+    """Return what a child may know: where modules are. Passwords are in our own environment."""
+    modules = [str(_ROOT), *(path for path in sys.path if Path(path).is_absolute())]
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    return {**kept, "PYTHONPATH": os.pathsep.join(modules), "OPENBLAS_NUM_THREADS": "1"}
+
+
+def _shortage(reason: str) -> ItemError:
+    return ItemError(Code.OUT_OF_MEMORY, f"no process to decode it: {reason}")
