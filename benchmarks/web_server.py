@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 #: Addresses, each of which is a host.
-_HOSTS = 50
+HOSTS = 50
 _SILENT_HOSTS = 2
 #: How late a slow picture comes, in seconds.
 _LATE = 2.0
@@ -41,7 +41,7 @@ def silent_address(host: int) -> str:
 async def serve(paths: list[Path]) -> None:
     """Serve for ever."""
     answers = [_answer(path.read_bytes()) for path in paths]
-    port = await _listen(partial(_Pictures, answers), list(map(address, range(_HOSTS))), 0)
+    port = await _listen(partial(_Pictures, answers), list(map(address, range(HOSTS))), 0)
     await _listen(_Silence, list(map(silent_address, range(_SILENT_HOSTS))), port)
     print(port, flush=True)
     await asyncio.Event().wait()

@@ -5,9 +5,9 @@ import threading
 import time
 
 from benchmarks.fetching.client import CONCURRENCY, Run, run
-from benchmarks.fetching.web import HOSTS, Web
+from benchmarks.fetching.web import Web
 from benchmarks.measure import median, print_table
-from benchmarks.web_server import address
+from benchmarks.web_server import HOSTS, address
 from tests.servers.processes import cpu_seconds
 
 #: Short rounds and many of them: what else runs on the machine then meets both alike.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.fetching.ours import ENVIRONMENT, OWN_DEADLINE, label_command
-from benchmarks.fetching.web import HOSTS, Web
+from benchmarks.fetching.web import Web
 from benchmarks.measure import Cost, cost_of, median, print_table
-from benchmarks.web_server import address
+from benchmarks.web_server import HOSTS, address
 from shared.store.database import Database
 from shared.store.results import Outcome
 from shared.store.store import Store

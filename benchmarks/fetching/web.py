@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from benchmarks.measure import pictures
-from benchmarks.web_server import address, silent_address
-
-HOSTS = 50
+from benchmarks.web_server import HOSTS, address, silent_address
 
 
 @dataclass(frozen=True)
