@@ -45,6 +45,7 @@ bench: $(VENV)/.development ## measure: the figures of benchmarks/README.md
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.submit
 	$(BIN)/python -m benchmarks.pages
+	$(BIN)/python -m benchmarks.fetching
 
 format: $(VENV)/.development ## format the code and mend what can be mended
 	$(BIN)/ruff format .

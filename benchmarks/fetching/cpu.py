@@ -1,0 +1,79 @@
+"""What fetching costs an image, against the least that aiohttp can do; and what the server itself can do."""
+
+import socket
+import threading
+import time
+
+from benchmarks.fetching.client import CONCURRENCY, Run, run
+from benchmarks.fetching.web import Web
+from benchmarks.measure import median, print_table
+from benchmarks.web_server import HOSTS, address
+from tests.servers.processes import cpu_seconds
+
+#: Short rounds and many of them: what else runs on the machine then meets both alike.
+_ROUNDS = 21
+_COUNT = 5000
+_AIM = 1.3
+#: How many connections it takes to keep the server busy.
+_CONNECTIONS = 4
+#: Larger than any of the pictures.
+_ROOM = 1 << 20
+
+
+def measure(web: Web) -> None:
+    """Measure and print."""
+    print(f"\n{_COUNT} images of {HOSTS} hosts, {CONCURRENCY} at a time, {_ROUNDS} rounds of each in turn\n")
+    bare, ours = [], []
+    served = cpu_seconds([web.pid])
+    for _ in range(_ROUNDS):
+        bare.append(run("bare", web, _COUNT))
+        ours.append(run("ours", web, _COUNT))
+    served = cpu_seconds([web.pid]) - served
+    assert len({fetched.size for fetched in bare + ours}) == 1
+    _print(bare, ours)
+    limit = _server_limit(web)
+    print(f"\nthe server: {1000 * served / 2 / _ROUNDS / _COUNT:.2f} CPU ms an image in this", end="; ")
+    print(f"{limit:,.0f} images/s at most, to a client that does nothing with them")
+
+
+def _print(bare: list[Run], ours: list[Run]) -> None:
+    base, cost = median(fetched.cpu for fetched in bare), median(fetched.cpu for fetched in ours)
+    ratios = [mine.cpu / other.cpu for mine, other in zip(ours, bare, strict=True)]
+    print_table(
+        ("what", "CPU ms an image", "images/s", "ratio", "aim"),
+        [
+            ("bare aiohttp loop", f"{1000 * base:.2f}", f"{_rate(bare):.0f}", "1.00", ""),
+            ("our fetcher", f"{1000 * cost:.2f}", f"{_rate(ours):.0f}", f"**{median(ratios):.2f}**", _AIM),
+        ],
+    )
+    low, high = (1000 * min(fetched.cpu for fetched in runs) for runs in (bare, ours))
+    print(f"\nthe quietest round of each: {low:.2f} and {high:.2f} CPU ms, {high / low:.2f} times")
+    print(f"ours to bare, round by round: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
+
+
+def _rate(runs: list[Run]) -> float:
+    return median(fetched.rate for fetched in runs)
+
+
+def _server_limit(web: Web) -> float:
+    """Return how many images a second the server gives to bare sockets."""
+    threads = [threading.Thread(target=_drain, args=(web, place)) for place in range(_CONNECTIONS)]
+    started = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return _COUNT / (time.monotonic() - started)
+
+
+def _drain(web: Web, place: int) -> None:
+    """Ask for each picture that falls to this connection, and throw it away."""
+    room = memoryview(bytearray(_ROOM))
+    with socket.create_connection((address(place), web.port)) as connection:
+        for number in range(place, _COUNT, _CONNECTIONS):
+            connection.sendall(b"GET /%d HTTP/1.1\r\nHost: host\r\n\r\n" % number)
+            received = connection.recv_into(room)
+            head, _, _ = bytes(room[:received]).partition(b"\r\n\r\n")
+            whole = len(head) + 4 + int(head.rpartition(b": ")[2])
+            while received < whole:
+                received += connection.recv_into(room[received:])
