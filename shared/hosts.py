@@ -26,9 +26,9 @@ def _encoded(host: str) -> str:
         return host
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HostState:
-    """What the fleet knows of a host; times are seconds since 1970 by the database's clock.
+    """What is known of a host; times are seconds since 1970 by the database's clock.
 
     ``delay`` is the pause between two requests in seconds, 0 where the setting holds; it is set aside until
     ``closed_until``, because of ``code``; ``failures`` and ``trips`` are those in a row.

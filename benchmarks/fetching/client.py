@@ -18,7 +18,7 @@ from io import BytesIO
 import aiohttp
 from PIL import Image
 
-from benchmarks.fetching.ours import open_fetcher
+from benchmarks.fetching.ours import fetching
 from benchmarks.fetching.web import Names, Web
 from shared.images import Limits, decode
 
@@ -43,7 +43,7 @@ class Run:
 
 
 @asynccontextmanager
-async def _bare() -> AsyncIterator[Fetch]:
+async def _bare(_port: int) -> AsyncIterator[Fetch]:
     connector = aiohttp.TCPConnector(limit=0, resolver=Names())
     async with aiohttp.ClientSession(connector=connector) as session:
 
@@ -54,23 +54,16 @@ async def _bare() -> AsyncIterator[Fetch]:
         yield fetch
 
 
-@asynccontextmanager
-async def _ours() -> AsyncIterator[Fetch]:
-    fetcher = open_fetcher(Names())
-
-    async def fetch(url: str) -> bytes:
-        return (await fetcher.fetch(url)).read()
-
-    yield fetch
-    await fetcher.close()
+def _ours(port: int) -> AbstractAsyncContextManager[Fetch]:
+    return fetching(Names(), port)
 
 
 @asynccontextmanager
-async def _decoding(work: Callable[[bytes], object]) -> AsyncIterator[Fetch]:
+async def _working(port: int, work: Callable[[bytes], object]) -> AsyncIterator[Fetch]:
     """Fetch as we do, and have a thread work at each image: one thread, as one core is meant."""
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1) as core:
-        async with _ours() as fetch_bytes:
+        async with _ours(port) as fetch_bytes:
 
             async def fetch(url: str) -> bytes:
                 data = await fetch_bytes(url)
@@ -88,11 +81,11 @@ def _encode(data: bytes) -> None:
     _decode(data).save(BytesIO(), "JPEG", quality=_QUALITY)
 
 
-_KINDS: dict[str, Callable[[], AbstractAsyncContextManager[Fetch]]] = {
+_KINDS: dict[str, Callable[[int], AbstractAsyncContextManager[Fetch]]] = {
     "bare": _bare,
     "ours": _ours,
-    "ours, decoded": lambda: _decoding(_decode),
-    "ours, decoded and encoded": lambda: _decoding(_encode),
+    "ours, decoded": lambda port: _working(port, _decode),
+    "ours, decoded and encoded": lambda port: _working(port, _encode),
 }
 
 
@@ -121,7 +114,7 @@ def run(kind: str, web: Web, count: int, processes: int = 1) -> Run:
 
 async def _measure(kind: str, web: Web, numbers: range) -> None:
     urls = web.by_name(numbers)
-    async with _KINDS[kind]() as fetch:
+    async with _KINDS[kind](web.port) as fetch:
         await _fetch_all(urls[:_WARM_UP], fetch)
         print("ready", flush=True)
         sys.stdin.readline()

@@ -11,7 +11,7 @@ from benchmarks.web_server import HOSTS, address
 from tests.servers.processes import cpu_seconds
 
 #: Short rounds and many of them: what else runs on the machine then meets both alike.
-_ROUNDS = 21
+_ROUNDS = 5
 _COUNT = 5000
 _AIM = 1.3
 #: How many connections it takes to keep the server busy.

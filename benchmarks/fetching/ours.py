@@ -1,31 +1,120 @@
-"""Where these measurements meet what they measure of ours: a fetcher, a command and its settings."""
+"""Where these measurements meet what they measure of ours: fetching as a worker does it, and a command."""
 
+import asyncio
+import itertools
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
-from aiohttp import TCPConnector
 from aiohttp.abc import AbstractResolver
 
 from benchmarks.measure import smartsight
+from benchmarks.web_server import HOSTS, address, silent_address
+from shared.broker import Delivery, InProcessBroker
+from shared.images import Limits
+from shared.items import Message
 from shared.settings import Settings
-from worker.fetching.fetcher import Fetcher
-from worker.fetching.web import WebFetcher
+from shared.store.database import Database
+from shared.store.store import Store
+from worker.fetching import guard
+from worker.fetching.fetcher import Fetched
+from worker.fetching.web import WebFetcher, WebLimits
+from worker.frontier.conduct import Manners
+from worker.frontier.frontier import Frontier, Turn
+from worker.frontier.line import Errand
+from worker.frontier.turns import FrontierPlan
+from worker.patience import Patience
+from worker.robots_book import RobotsBook
+from worker.visiting import Visitor
 
 #: How long one image may take in the job with hosts in trouble, in seconds.
 _TIMEOUT = 5
-#: What the command of that job has in its environment.
-ENVIRONMENT = {"SMARTSIGHT_FETCH_TIMEOUT": str(_TIMEOUT)}
-#: Seconds that a host in trouble may take of its own: four attempts, and 1, 5 and 15 seconds between them.
-OWN_DEADLINE = 4 * _TIMEOUT + 21
+#: Seconds that a host in trouble may take of its own: five failures, two at a time; `label` sets it aside for
+#: 1, 5 and 15 seconds then, each time with a trial, and gives it up.
+OWN_DEADLINE = 3 * _TIMEOUT + 21 + 3 * _TIMEOUT
+#: Everything is on, and nothing has to wait: what is measured is what the rules cost, not what they forbid.
+_MANNERS = Manners(connections=8, delay=0.0001, ladder=(1.0, 5.0, 15.0))
+_CAPACITY = 64
 
 
-def open_fetcher(names: AbstractResolver) -> Fetcher:
-    """Return the fetcher as a worker has it, save that it asks ``names`` for addresses."""
-    settings = Settings()
-    fetcher = WebFetcher(settings.max_bytes, settings.fetch_timeout)
-    connector = fetcher._open_session().connector
-    assert isinstance(connector, TCPConnector)
-    connector._resolver = names  # the plain fetcher has no place for one
-    return fetcher
+def environment(port: int) -> dict[str, str]:
+    """Return what the command of the job with hosts in trouble has in its environment.
+
+    Its hosts are addresses of this machine, which a worker must be told of, and which it then need not
+    spare: so none of them is treated as a stranger's.
+    """
+    places = [*(address(number) for number in range(HOSTS)), silent_address(0), silent_address(1)]
+    return {
+        "SMARTSIGHT_FETCH_TIMEOUT": str(_TIMEOUT),
+        "SMARTSIGHT_OWN_HOSTS": ",".join(f"{place}:{port}" for place in places),
+    }
+
+
+class _OpenGuard(guard.Guard):
+    """Lets through what it would, and this machine."""
+
+    def allows(self, address: str, port: int) -> bool:
+        """See ``Guard``."""
+        super().allows(address, port)
+        return True
+
+
+class Fetching:
+    """Fetches as a worker does: each URL waits for its turn at its host, and passes gates and rules."""
+
+    def __init__(self, names: AbstractResolver, port: int, store: Store, threads: ThreadPoolExecutor) -> None:
+        settings = Settings()
+        guard.system_resolver = lambda: names
+        limits = WebLimits(settings.max_bytes, settings.fetch_timeout, frozenset(Limits().formats))
+        self.web = WebFetcher(_OpenGuard((port,)), limits, "SmartSightBot/1")
+        patience = Patience(threads, threading.Event(), patient=False)
+        plan = FrontierPlan(_CAPACITY, _MANNERS, settings.fetch_timeout)
+        self.frontier = Frontier(store, InProcessBroker(), patience, self.web.spared, plan)
+        self._visitor = Visitor(self.web, RobotsBook(self.web, store, patience))
+        self._numbers = itertools.count()
+        self._wanted: dict[int, asyncio.Future[bytes]] = {}
+
+    async def fetch(self, url: str) -> bytes:
+        """Return the image at a URL."""
+        number = next(self._numbers)
+        wanted = self._wanted[number] = asyncio.get_running_loop().create_future()
+        self.frontier.put(Errand(Delivery(Message(1, number, url), number), url))
+        content: bytes = await wanted
+        return content
+
+    async def work(self) -> None:
+        """Handle what may go, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                group.create_task(self._visit(await self.frontier.next()))
+
+    async def _visit(self, turn: Turn) -> None:
+        fetched = await self._visitor.visit(turn, None)
+        turn.close()
+        assert isinstance(fetched, Fetched)
+        self._wanted.pop(turn.errand.delivery.message.index).set_result(fetched.read())
+
+
+@asynccontextmanager
+async def fetching(names: AbstractResolver, port: int) -> AsyncIterator[Callable[[str], Awaitable[bytes]]]:
+    """Give what fetches a URL as a worker does, save that it asks ``names`` for addresses."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(Database(f"sqlite:///{folder}/hosts.db")) as database,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        ours = Fetching(names, port, Store(database), threads)
+        working = [asyncio.create_task(ours.work()), asyncio.create_task(ours.frontier.run())]
+        yield ours.fetch
+        ours.frontier.stop()
+        await working.pop()
+        working[0].cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+        await ours.frontier.close()
+        await ours.web.close()
 
 
 def label_command(source: Path, database: str, output: Path) -> list[str]:

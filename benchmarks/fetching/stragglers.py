@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.fetching.ours import ENVIRONMENT, OWN_DEADLINE, label_command
+from benchmarks.fetching.ours import OWN_DEADLINE, environment, label_command
 from benchmarks.fetching.web import Web
 from benchmarks.measure import Cost, cost_of, median, print_table
 from benchmarks.web_server import HOSTS, address
@@ -38,10 +38,11 @@ def measure(web: Web) -> None:
     without = {number: url for number, url in urls.items() if number % HOSTS in well}
     print(f"\n{len(without)} images of {len(well)} hosts, and {_ITEMS - len(without)} more of", end=" ")
     print(f"{len(_TROUBLED)} hosts in trouble ({', '.join(_TROUBLED)}), {_ROUNDS} rounds of each in turn\n")
+    settings = environment(web.port)
     calm, troubled = [], []
     for _ in range(_ROUNDS):
-        calm.append(_label(list(without.values()), set(without.values())))
-        troubled.append(_label(list(urls.values()), set(without.values())))
+        calm.append(_label(list(without.values()), set(without.values()), settings))
+        troubled.append(_label(list(urls.values()), set(without.values()), settings))
     _print(calm, troubled)
 
 
@@ -56,13 +57,13 @@ def _url(web: Web, number: int) -> str:
     return web.url(address(host), f"{trouble}/{number}")
 
 
-def _label(urls: list[str], well: set[str]) -> Run:
+def _label(urls: list[str], well: set[str], settings: dict[str, str]) -> Run:
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch, "list.txt")
         source.write_text("".join(f"{url}\n" for url in urls))
         database = f"sqlite:///{scratch}/labels.db"
         started = time.time()
-        cost = cost_of(label_command(source, database, Path(scratch, "out.jsonl")), **ENVIRONMENT)
+        cost = cost_of(label_command(source, database, Path(scratch, "out.jsonl")), **settings)
         outcomes = _outcomes(database, len(urls))
     last = max(one.result.finished_at.timestamp() for one in outcomes if one.item.ref in well)
     ends = Counter(_end(one) for one in outcomes if one.item.ref not in well)

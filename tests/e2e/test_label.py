@@ -655,7 +655,7 @@ def test_a_crawl_stopped_half_way_goes_on(run: Run, start: Start, samples: Path)
     rocket = (samples / "rocket.jpg").read_bytes()
     with Crawl("crawl.warc.gz") as crawl:
         for number in range(600):
-            crawl.answer(f"https://host/{number}.jpg", rocket)
+            crawl.answer(f"https://host/{number}.jpg", rocket + b"%d" % number)
     command = ("label", "crawl.warc.gz", "--db", "sqlite:///labels.db", "--output", "out.jsonl")
     with start(*command) as process:
         _wait_for_results("labels.db", process)

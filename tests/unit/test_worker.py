@@ -269,10 +269,10 @@ def test_what_takes_too_long_when_stopped_is_handed_back() -> None:
     broker, store = _published("quick", "slow"), _Store(expected=1)
 
     class Slow(_Fetcher):
-        async def fetch(self, ref: str, known: object = None) -> Fetched:
-            if ref == "slow":
+        async def fetch(self, request: Request) -> Fetched:
+            if request.ref == "slow":
                 await asyncio.sleep(1000)
-            return await super().fetch(ref)
+            return await super().fetch(request)
 
     _run(broker, store, Slow(lambda *_: b"fine"), grace=0.01)
     assert _unacked(broker) == 0

@@ -1,24 +1,31 @@
 """Turn what the HTTP client raises into our errors, which say no more than a stranger may know."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from shared.errors import Code, ItemError
 from worker.fetching.guard import NotAllowedError
 
 
-@asynccontextmanager
-async def translated(url: str) -> AsyncIterator[None]:
-    """Turn aiohttp's errors into ours, and note the URL at which they came."""
+class Translated:
+    """Turns aiohttp's errors into ours, and notes the URL at which they came."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            return
+        if isinstance(error, ItemError):
+            error.final_url = error.final_url or self._url
+        elif isinstance(error, _foreign()):
+            raise ItemError(_code_of_error(error), "", final_url=self._url) from error
+
+
+def _foreign() -> tuple[type[Exception], ...]:
     import aiohttp
 
-    try:
-        yield
-    except ItemError as error:
-        error.final_url = error.final_url or url
-        raise
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise ItemError(_code_of_error(error), "", final_url=url) from error
+    return aiohttp.ClientError, OSError, ValueError
 
 
 def _code_of_error(error: Exception) -> Code:

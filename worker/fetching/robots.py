@@ -27,7 +27,7 @@ class Rules:
 
     def against(self, url: str) -> str | None:
         """Return the rule that forbids a URL, or None if it may be fetched."""
-        if self._parsed.can_fetch(url, self.robot):
+        if not self.text or self._parsed.can_fetch(url, self.robot):
             return None
         return f"robots.txt: {self._rule(url)}"
 

@@ -53,6 +53,17 @@ class UrlGate:
             raise _refusal("its host cannot be told for sure")
         return url.with_fragment(None) if "#" in text else url
 
+    def spared(self, text: str) -> str | None:
+        """Return the host that a URL calls, or None if it calls nobody, or a place of our own."""
+        match = _URL.match(text)
+        if match is None:
+            return None
+        try:
+            host, port = self._place_of(match[1].lower(), match[2])
+        except ItemError:
+            return None
+        return None if self.is_own_place(host, port) else host.removesuffix(".")
+
     def is_own(self, url: URL) -> bool:
         """Tell whether the operator named the place of a URL as their own."""
         return self.is_own_place(url.raw_host or "", url.port or 0)

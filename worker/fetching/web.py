@@ -4,28 +4,25 @@ Nothing is believed: not the length, not the type, not the encoding. The body is
 on, and never unpacked.
 """
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ItemError, printable
 from shared.items import Validators
 from shared.signatures import announced_format
-from worker.fetching.failures import translated
+from worker.fetching.failures import Translated
 from worker.fetching.fetcher import Answer, Fetched, NotModified, Redirected, Request
 from worker.fetching.guard import Guard
 from worker.fetching.headers import code_of_status, opt_out, retry_after
+from worker.fetching.session import open_session, when_sent
 
 if TYPE_CHECKING:
     import aiohttp
     from yarl import URL
 
-#: How long a connection may take, and how long it may be silent, in seconds.
-_CONNECT_TIMEOUT, _STALL_TIMEOUT = 5.0, 5.0
 #: Bytes after which every format has announced itself.
 _ANNOUNCED = 32
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -57,76 +54,53 @@ class WebFetcher:
         """See ``Fetcher``."""
         url = self._guard.check(request.ref)
         conditions = _conditions(request.known, request.ref)
-        async with self._answer(url, conditions, request.sent) as answer:
-            if answer.status in _REDIRECTS:
-                # Judged here: nothing that a host says may ever be taken for the name of a file.
-                return Redirected(str(self._guard.check(_target(url, answer))))
-            if answer.status == 304 and conditions:
-                return NotModified(request.ref)
-            if answer.status != 200:
-                wait = retry_after(answer.headers.get("Retry-After", ""), time.time())
-                raise ItemError(code_of_status(answer.status), "", answer.status, wait)
-            self._check_headers(answer, url)
-            content = await self._read(answer, self._limits.max_bytes, self._check_beginning)
-            return Fetched(lambda: content, printable(str(url)), answer.status, _validators(str(url), answer))
+        with Translated(request.ref):
+            async with self._get(url, conditions, request.sent) as answer:
+                if answer.status == 304 and conditions:
+                    return NotModified(request.ref)
+                return await self._taken(answer, url)
 
     async def fetch_text(
         self, url: str, max_bytes: int, sent: Callable[[], None]
     ) -> tuple[int, bytes] | Redirected:
         """Return status and body of any page, cut off at so many bytes; a redirect is not yet judged."""
         checked = self._guard.check(url)
-        async with self._answer(checked, {"Accept": "text/plain"}, sent) as answer:
-            if answer.status in _REDIRECTS:
-                return Redirected(_target(checked, answer))
-            body = await self._read(answer, max_bytes) if answer.status == 200 else b""
-            return answer.status, body
+        with Translated(url):
+            async with self._get(checked, {"Accept": "text/plain"}, sent) as answer:
+                if answer.status in _REDIRECTS:
+                    return Redirected(_target(checked, answer))
+                body = await self._read(answer, max_bytes) if answer.status == 200 else b""
+                return answer.status, body
 
     def spared(self, url: str) -> str | None:
         """Return the host that a URL calls, or None if it calls nobody, or a place of our own."""
-        try:
-            checked = self._guard.check(url)
-        except ItemError:
-            return None
-        return None if self._guard.is_own(checked) else (checked.raw_host or "").removesuffix(".")
+        return self._guard.spared(url)
 
     async def close(self) -> None:
         """See ``Fetcher``."""
         if self._session is not None:
             await self._session.close()
 
-    @asynccontextmanager
-    async def _answer(
+    def _get(
         self, url: "URL", headers: dict[str, str], sent: Callable[[], None] | None
-    ) -> "AsyncIterator[aiohttp.ClientResponse]":
-        """Give the answer to one request, all of it within the time limit."""
-        session = self._open_session()
-        async with (
-            translated(str(url)),
-            asyncio.timeout(self._limits.timeout),
-            session.get(url, allow_redirects=False, headers=headers, trace_request_ctx=sent) as answer,
-        ):
-            yield answer
-
-    def _open_session(self) -> "aiohttp.ClientSession":
+    ) -> "AbstractAsyncContextManager[aiohttp.ClientResponse]":
         if self._session is None:
-            import aiohttp
+            self._session = open_session(self._guard, self._user_agent, self._limits.timeout)
+        when_sent.set(sent)
+        return self._session.get(url, allow_redirects=False, headers=headers or None)
 
-            self._session = aiohttp.ClientSession(
-                connector=self._guard.connector(),
-                headers={
-                    "User-Agent": self._user_agent,
-                    "Accept": "image/*",
-                    "Accept-Encoding": "identity",
-                },
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=_STALL_TIMEOUT
-                ),
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                trace_configs=[_telling_when_sent()],
-            )
-        return self._session
+    async def _taken(self, answer: "aiohttp.ClientResponse", url: "URL") -> Answer:
+        """Return what an answer holds for us."""
+        if answer.status in _REDIRECTS:
+            # Judged here: nothing that a host says may ever be taken for the name of a file.
+            return Redirected(str(self._guard.check(_target(url, answer))))
+        if answer.status != 200:
+            wait = retry_after(answer.headers.get("Retry-After", ""), time.time())
+            raise ItemError(code_of_status(answer.status), "", answer.status, wait)
+        self._check_headers(answer, url)
+        content = await self._read(answer, self._limits.max_bytes, self._check_beginning)
+        final = str(url)
+        return Fetched(lambda: content, printable(final), answer.status, _validators(final, answer))
 
     def _check_headers(self, answer: "aiohttp.ClientResponse", url: "URL") -> None:
         headers = answer.headers
@@ -174,19 +148,6 @@ class WebFetcher:
 
     def _too_many_bytes(self) -> ItemError:
         return ItemError(Code.TOO_MANY_BYTES, f"the limit is {self._limits.max_bytes}")
-
-
-def _telling_when_sent() -> "aiohttp.TraceConfig":
-    """Return what calls a request's own function when its headers are out: its pause counts from there."""
-    import aiohttp
-
-    async def tell(_session: object, context: SimpleNamespace, _what: object) -> None:
-        if context.trace_request_ctx is not None:
-            context.trace_request_ctx()
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_headers_sent.append(tell)
-    return trace
 
 
 def _conditions(known: Validators | None, ref: str) -> dict[str, str]:

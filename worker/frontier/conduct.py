@@ -4,7 +4,7 @@ Pure: every method is told the time, in seconds by the store's clock.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared.errors import Code
 from shared.hosts import HostState
@@ -30,8 +30,8 @@ _OF_HOST = frozenset(
 class Manners:
     """How gently hosts are called: connections at a time, seconds between two requests.
 
-    ``ladder`` are the seconds that a failing host is set aside for, the first time, the second, ...; after
-    the last one it is given up for as long again, and what is asked of it fails at once.
+    ``ladder`` are the seconds that a failing host is set aside for, the first time, the second, ..., at least
+    one; after the last one it is given up for as long again, and what is asked of it fails at once.
     """
 
     connections: int
@@ -74,12 +74,12 @@ class Conduct:
     def reserve(self, now: float) -> float:
         """Take the next moment in which a request may begin, and return it."""
         start = max(now, self.opens_at)
-        self.state = replace(self.state, next_at=start + self.delay)
+        self.state.next_at = start + self.delay
         return start
 
     def asked(self, now: float) -> None:
         """Know that a request went out now: connecting may have taken a while since its moment came."""
-        self.state = replace(self.state, next_at=max(self.state.next_at, now + self.delay))
+        self.state.next_at = max(self.state.next_at, now + self.delay)
 
     def judge(self, code: Code | None, started: float, now: float, wait: float | None = None) -> None:
         """Learn from the outcome of a request that began at ``started``; the host may ask for a pause."""
@@ -91,24 +91,25 @@ class Conduct:
                 self._slow_down(now, wait)
 
     def _succeeded(self) -> None:
-        delay = self.state.delay * _RECOVERY
-        if delay <= self._manners.delay:
-            delay = 0.0
-        self.state = replace(self.state, failures=0, trips=0, code=None, delay=delay)
+        state = self.state
+        state.failures, state.trips, state.code = 0, 0, None
+        state.delay *= _RECOVERY
+        if state.delay <= self._manners.delay:
+            state.delay = 0.0
 
     def _failed(self, code: Code, now: float) -> None:
-        failures, trips, until = self.state.failures + 1, self.state.trips, self.state.closed_until
-        if failures >= _TRIP:
-            ladder = self._manners.ladder
-            until = now + ladder[min(trips, len(ladder) - 1)] if ladder else now
+        state, ladder = self.state, self._manners.ladder
+        state.code = code
+        state.failures += 1
+        if state.failures >= _TRIP:
+            state.closed_until = now + ladder[min(state.trips, len(ladder) - 1)]
             # One more failure is enough to set it aside once more.
-            failures, trips = _TRIP - 1, trips + 1
+            state.failures, state.trips = _TRIP - 1, state.trips + 1
             self._turned_at = now
-        self.state = replace(self.state, failures=failures, trips=trips, closed_until=until, code=code)
 
     def _slow_down(self, now: float, wait: float | None) -> None:
         delay = min(max(2 * self.delay, _FIRST_SLOW), _SLOWEST)
         pause = min(delay if wait is None else max(wait, delay), _LONGEST_WAIT)
-        until = max(self.state.closed_until, now + pause)
-        self.state = replace(self.state, delay=delay, closed_until=until)
+        self.state.closed_until = max(self.state.closed_until, now + pause)
+        self.state.delay = delay
         self._turned_at = now

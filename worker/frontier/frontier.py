@@ -46,6 +46,8 @@ class Frontier:
         self._capacity = plan.capacity
         self._schedule = Schedule(plan.manners, plan.longest_request)
         self._turns = Turns(store, patience, self._schedule, plan)
+        #: The time by the store's clock, in seconds since 1970.
+        self.now = self._turns.now
         self._postponed: list[tuple[Errand, str]] = []
         self._stopped = False
         self._changed = asyncio.Event()
@@ -82,7 +84,7 @@ class Frontier:
         """Return the next delivery that may go, waiting for it."""
         while True:
             self._changed.clear()
-            now = self._turns.now()
+            now = self.now()
             if found := self._schedule.next(now):
                 self._space.set()
                 return Turn(self, *found)
@@ -120,10 +122,6 @@ class Frontier:
         except ResourceError as error:
             # Whoever comes next waits until our hold has run out, and finds everything.
             _log.warning("hosts are not handed back: %s", error)
-
-    def now(self) -> float:
-        """Return the time by the store's clock, in seconds since 1970."""
-        return self._turns.now()
 
     def changed(self, line: Line) -> None:
         """Look at a line again: a request of it began or ended."""

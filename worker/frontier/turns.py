@@ -83,12 +83,10 @@ class Turns:
         self._holder = uuid.uuid4().hex
         self._lease = plan.longest_request + _SPARE
         self._clock = StoreClock()
+        #: The time by the store's clock, in seconds since 1970.
+        self.now = self._clock.now
         self._kept_at = self._taken_at = 0.0
         self.wanted: set[str] = set()
-
-    def now(self) -> float:
-        """Return the time by the store's clock, in seconds since 1970."""
-        return self._clock.now()
 
     async def claim(self) -> list[Errand]:
         """Claim the hosts that are wanted; return what waits here for those that others hold."""

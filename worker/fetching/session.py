@@ -1,0 +1,49 @@
+"""The HTTP client, set up so that it believes nothing and goes nowhere by itself."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from worker.fetching.guard import Guard
+
+if TYPE_CHECKING:
+    import aiohttp
+
+#: How long a connection may take, and how long it may be silent, in seconds.
+_CONNECT_TIMEOUT, _STALL_TIMEOUT = 5.0, 5.0
+#: Called when the request of this task is on its way: its pause counts from there.
+when_sent: ContextVar[Callable[[], None] | None] = ContextVar("when_sent", default=None)
+
+
+def open_session(guard: Guard, user_agent: str, timeout: float) -> "aiohttp.ClientSession":
+    """Return a session that gets past the guard only; each request may take so many seconds in all.
+
+    It follows the environment's proxies in nothing, keeps no cookies, asks for no encoding and undoes none.
+    """
+    import aiohttp
+
+    return aiohttp.ClientSession(
+        connector=guard.connector(),
+        headers={"User-Agent": user_agent, "Accept": "image/*", "Accept-Encoding": "identity"},
+        timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=_CONNECT_TIMEOUT, sock_read=_STALL_TIMEOUT),
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        request_class=_request_class(),
+    )
+
+
+def _request_class() -> "type[aiohttp.ClientRequest]":
+    """Return a kind of request that tells when it is sent: aiohttp's own signals cost a tenth of a fetch."""
+    import aiohttp
+
+    class TellingRequest(aiohttp.ClientRequest):
+        """Tells its task."""
+
+        async def send(self, conn: "aiohttp.connector.Connection") -> "aiohttp.ClientResponse":
+            answer = await super().send(conn)
+            if tell := when_sent.get():
+                tell()
+            return answer
+
+    return TellingRequest
