@@ -16,6 +16,7 @@ from tests.servers.web_hosts import INSIDE, MIXED, REBINDING
 from worker.fetching import guard as gates
 from worker.fetching.fetcher import Answer, Fetched, NotModified, Redirected, Request
 from worker.fetching.guard import Guard
+from worker.fetching.session import open_session
 from worker.fetching.web import WebFetcher, WebLimits
 
 T = TypeVar("T")
@@ -126,13 +127,15 @@ def test_a_second_answer_that_leads_inside_is_refused(web: Web, names: FakeResol
 def test_an_address_in_the_url_meets_the_gate_where_sockets_are_made(web: Web, names: FakeResolver) -> None:
     """Case 58: the HTTP client asks no resolver for an address, so that gate alone would be a hole."""
 
-    async def ask(fetcher: WebFetcher) -> None:
-        session = fetcher._open_session()
-        async with session.get(f"http://127.66.6.6:{web.port}/ok/1"):
+    async def ask() -> None:
+        async with (
+            open_session(Guard((web.port,)), "TestBot/1", _TIMEOUT) as session,
+            session.get(f"http://127.66.6.6:{web.port}/ok/1"),
+        ):
             pass
 
     with pytest.raises(OSError, match="Cannot connect") as caught:
-        _with_fetcher(web, ask)  # type: ignore[arg-type]
+        asyncio.run(ask())
     assert isinstance(caught.value.os_error, gates.NotAllowedError)  # type: ignore[attr-defined]
     assert names.calls.total() == 0
     assert web.observed(TRAP).connections == 0
