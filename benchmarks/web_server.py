@@ -14,7 +14,7 @@ from pathlib import Path
 
 #: Addresses, each of which is a host.
 HOSTS = 50
-_SILENT_HOSTS = 2
+SILENT_HOSTS = 2
 #: How late a slow picture comes, in seconds.
 _LATE = 2.0
 #: Seconds between two bytes of a picture that drips.
@@ -42,7 +42,7 @@ async def serve(paths: list[Path]) -> None:
     """Serve for ever."""
     answers = [_answer(path.read_bytes()) for path in paths]
     port = await _listen(partial(_Pictures, answers), list(map(address, range(HOSTS))), 0)
-    await _listen(_Silence, list(map(silent_address, range(_SILENT_HOSTS))), port)
+    await _listen(_Silence, list(map(silent_address, range(SILENT_HOSTS))), port)
     print(port, flush=True)
     await asyncio.Event().wait()
 

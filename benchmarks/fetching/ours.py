@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,8 +12,9 @@ from pathlib import Path
 
 from aiohttp.abc import AbstractResolver
 
+from benchmarks.fetching.web import host_name, silent_name
 from benchmarks.measure import smartsight
-from benchmarks.web_server import HOSTS, address, silent_address
+from benchmarks.web_server import HOSTS, SILENT_HOSTS, address, silent_address
 from shared.broker import Delivery, InProcessBroker
 from shared.images import Limits
 from shared.items import Message
@@ -35,21 +37,27 @@ _TIMEOUT = 5
 #: Seconds that a host in trouble may take of its own: five failures, two at a time; `label` sets it aside for
 #: 1, 5 and 15 seconds then, each time with a trial, and gives it up.
 OWN_DEADLINE = 3 * _TIMEOUT + 21 + 3 * _TIMEOUT
+_ROOT = Path(__file__).parents[2]
 #: Everything is on, and nothing has to wait: what is measured is what the rules cost, not what they forbid.
 _MANNERS = Manners(connections=8, delay=0.0001, ladder=(1.0, 5.0, 15.0))
 _CAPACITY = 64
 
 
-def environment(port: int) -> dict[str, str]:
+def environment(port: int, folder: Path) -> dict[str, str]:
     """Return what the command of the job with hosts in trouble has in its environment.
 
-    Its hosts are addresses of this machine, which a worker must be told of, and which it then need not
-    spare: so none of them is treated as a stranger's.
+    A file in the folder tells it where the names lead, and that it may go there: all else is as with
+    strangers' hosts.
     """
-    places = [*(address(number) for number in range(HOSTS)), silent_address(0), silent_address(1)]
+    hosts = {host_name(number): [address(number)] for number in range(HOSTS)}
+    hosts |= {silent_name(number): [silent_address(number)] for number in range(SILENT_HOSTS)}
+    web = folder / "web.json"
+    web.write_text(json.dumps({"hosts": hosts, "open": [[found[0], port] for found in hosts.values()]}))
     return {
         "SMARTSIGHT_FETCH_TIMEOUT": str(_TIMEOUT),
-        "SMARTSIGHT_OWN_HOSTS": ",".join(f"{place}:{port}" for place in places),
+        "SMARTSIGHT_PORTS": str(port),
+        "SMARTSIGHT_TEST_WEB": str(web),
+        "PYTHONPATH": f"{_ROOT / 'tests' / 'web_inject'}:{_ROOT}",
     }
 
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.fetching.ours import OWN_DEADLINE, environment, label_command
-from benchmarks.fetching.web import Web
+from benchmarks.fetching.web import Web, host_name
 from benchmarks.measure import Cost, cost_of, median, print_table
-from benchmarks.web_server import HOSTS, address
+from benchmarks.web_server import HOSTS
 from shared.store.database import Database
 from shared.store.results import Outcome
 from shared.store.store import Store
 
-_ROUNDS = 3
+_ROUNDS = 1
 _ITEMS = 2000
 #: The last hosts, each with a trouble of its own.
 _TROUBLED = ("slow", "drip", "hang", "silent", "silent")
@@ -38,11 +38,12 @@ def measure(web: Web) -> None:
     without = {number: url for number, url in urls.items() if number % HOSTS in well}
     print(f"\n{len(without)} images of {len(well)} hosts, and {_ITEMS - len(without)} more of", end=" ")
     print(f"{len(_TROUBLED)} hosts in trouble ({', '.join(_TROUBLED)}), {_ROUNDS} rounds of each in turn\n")
-    settings = environment(web.port)
     calm, troubled = [], []
-    for _ in range(_ROUNDS):
-        calm.append(_label(list(without.values()), set(without.values()), settings))
-        troubled.append(_label(list(urls.values()), set(without.values()), settings))
+    with tempfile.TemporaryDirectory() as folder:
+        settings = environment(web.port, Path(folder))
+        for _ in range(_ROUNDS):
+            calm.append(_label(list(without.values()), set(without.values()), settings))
+            troubled.append(_label(list(urls.values()), set(without.values()), settings))
     _print(calm, troubled)
 
 
@@ -50,11 +51,11 @@ def _url(web: Web, number: int) -> str:
     host = number % HOSTS
     place = host - HOSTS + len(_TROUBLED)
     if place < 0:
-        return web.url(address(host), str(number))
+        return web.url(host_name(host), str(number))
     trouble = _TROUBLED[place]
     if trouble == "silent":
         return web.silent(place - _TROUBLED.index("silent"), number)
-    return web.url(address(host), f"{trouble}/{number}")
+    return web.url(host_name(host), f"{trouble}/{number}")
 
 
 def _label(urls: list[str], well: set[str], settings: dict[str, str]) -> Run:

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from benchmarks.measure import pictures
-from benchmarks.web_server import HOSTS, address, silent_address
+from benchmarks.web_server import HOSTS, address
+
+
+def host_name(number: int) -> str:
+    """Return the name of a host."""
+    return f"host{number}.example"
+
+
+def silent_name(number: int) -> str:
+    """Return the name of a host that never answers anything."""
+    return f"silent{number}.example"
 
 
 @dataclass(frozen=True)
@@ -22,7 +32,7 @@ class Web:
 
     def by_name(self, numbers: Iterable[int]) -> list[str]:
         """Return the URLs of pictures, dealt out to the hosts, which go by name."""
-        return [f"http://host{number % HOSTS}.example:{self.port}/{number}" for number in numbers]
+        return [self.url(host_name(number % HOSTS), str(number)) for number in numbers]
 
     def by_address(self, numbers: Iterable[int]) -> list[str]:
         """Return the URLs of pictures, dealt out to the hosts, which go by address."""
@@ -30,7 +40,7 @@ class Web:
 
     def silent(self, host: int, number: int) -> str:
         """Return the URL of a picture at a host that never answers anything."""
-        return self.url(silent_address(host), str(number))
+        return self.url(silent_name(host), str(number))
 
     def url(self, host: str, path: str) -> str:
         """Return a URL of a host."""
