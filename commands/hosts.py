@@ -1,5 +1,6 @@
 """`smartsight hosts [block|release HOST...]`: how the fleet stands with hosts, and who decides otherwise."""
 
+import re
 from argparse import Namespace
 
 from commands.messages import say
@@ -11,6 +12,7 @@ from shared.settings import Settings
 from shared.store.store import ListedHost
 
 _LISTED = 100
+_NOT_IN_A_NAME = re.compile(r"[\s/?#@]")
 _HEAD = f"{'host':<36} {'state':<10} {'for':>8} {'pause':>8} {'waiting':>9} {'requests':>10}  why"
 
 
@@ -40,8 +42,9 @@ _DONE = {
 
 
 def _checked(text: str) -> str:
+    """Return the name of a host, given as such or in a URL."""
     host = host_of(text if "://" in text else f"http://{text}")
-    if host is None:
+    if host is None or ("://" not in text and _NOT_IN_A_NAME.search(text)):
         raise UsageError(Code.HOST_INVALID, repr(text))
     return host
 
