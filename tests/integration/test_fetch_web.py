@@ -174,7 +174,7 @@ def test_nothing_is_read_on_that_begins_like_no_image(web: Web) -> None:  # case
     request = Request(web.url(_STRANGE, "/html/1"))
     with pytest.raises(ItemError) as caught:
         _with_fetcher(web, lambda fetcher: fetcher.fetch(request), limit=20_000_000)  # type: ignore[arg-type, return-value]
-    assert caught.value.code is Code.NOT_AN_IMAGE
+    assert (caught.value.code, caught.value.http_status) == (Code.NOT_AN_IMAGE, 200)
     assert web.observed(_STRANGE).sent["/html/1"] < 2_000_000
 
 

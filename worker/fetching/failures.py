@@ -5,21 +5,23 @@ from worker.fetching.guard import NotAllowedError
 
 
 class Translated:
-    """Turns aiohttp's errors into ours, and notes the URL at which they came."""
+    """Turns aiohttp's errors into ours, and notes at which URL they came, and after which status if any."""
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self.status: int | None = None
 
-    def __enter__(self) -> None:
-        pass
+    def __enter__(self) -> "Translated":
+        return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is None:
             return
         if isinstance(error, ItemError):
             error.final_url = error.final_url or self._url
+            error.http_status = error.http_status or self.status
         elif isinstance(error, _foreign()):
-            raise ItemError(_code_of_error(error), "", final_url=self._url) from error
+            raise ItemError(_code_of_error(error), "", self.status, final_url=self._url) from error
 
 
 def _foreign() -> tuple[type[Exception], ...]:

@@ -53,9 +53,10 @@ class WebFetcher:
     async def fetch(self, request: Request) -> Answer:
         """See ``Fetcher``."""
         url = self._guard.check(request.ref)
-        conditions = _conditions(request.known, request.ref)
-        with Translated(request.ref):
+        conditions = _conditions(request.known, url)
+        with Translated(request.ref) as asked:
             async with self._get(url, conditions, request.sent) as answer:
+                asked.status = answer.status
                 if answer.status == 304 and conditions:
                     return NotModified(request.ref)
                 return await self._taken(answer, url)
@@ -150,9 +151,9 @@ class WebFetcher:
         return ItemError(Code.TOO_MANY_BYTES, f"the limit is {self._limits.max_bytes}")
 
 
-def _conditions(known: Validators | None, ref: str) -> dict[str, str]:
+def _conditions(known: Validators | None, url: "URL") -> dict[str, str]:
     """Return the headers that ask whether something has changed, if it came from this very URL."""
-    if known is None or known.final_url != ref:
+    if known is None or known.final_url != str(url):
         return {}
     headers = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
     return {name: value for name, value in headers.items() if value}

@@ -3,7 +3,7 @@
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from worker.frontier.conduct import Manners
 from worker.frontier.line import Errand, Line
@@ -36,6 +36,12 @@ class Schedule:
     def drop(self, line: Line) -> None:
         """Forget a host."""
         del self._lines[line.host]
+
+    def drop_unused(self, wanted: Container[str]) -> None:
+        """Forget hosts that are not ours and have nothing here, save those that are wanted."""
+        for line in list(self._lines.values()):
+            if not (line.conduct or line.active or line.waiting or line.host in wanted):
+                self.drop(line)
 
     def add_free(self, errand: Errand) -> None:
         """Take what goes to no host that has to be spared."""

@@ -105,6 +105,7 @@ class Turns:
         if now - self._kept_at < _KEEP_EVERY:
             return []
         self._kept_at = now
+        self._schedule.drop_unused(self.wanted)
         held = [line for line in self._schedule.lines() if line.conduct]
         idle = [line for line in held if not (line.active or line.waiting) and now - line.used_at > _IDLE]
         if idle:
