@@ -40,6 +40,7 @@ down: ## stop them; what is stored stays
 bench: $(VENV)/.development ## measure: the figures of benchmarks/README.md
 	$(BIN)/python -m benchmarks.label
 	$(BIN)/python -m benchmarks.classify
+	$(BIN)/python -m benchmarks.decoding
 	$(BIN)/python -m benchmarks.accuracy
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.pipeline

@@ -7,6 +7,8 @@ pixels of the asked-for square; or the code of a failure, a space and its detail
 import struct
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
+
 from shared.errors import Code, ItemError
 from shared.images import Limits, Picture
 
@@ -58,7 +60,7 @@ def pack_picture(picture: Picture) -> bytes:
     """Return the answer that carries a picture."""
     text = picture.format.encode()
     head = _ANSWER.pack(True, picture.width, picture.height, len(text))
-    return b"".join((head, text, picture.pixels.tobytes()))
+    return b"".join((head, text, np.ascontiguousarray(picture.pixels).data))
 
 
 def pack_error(error: ItemError) -> bytes:
