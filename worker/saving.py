@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Protocol
 
@@ -29,6 +30,14 @@ class ResultStore(Protocol):
         ...
 
 
+class Company(Protocol):
+    """What keeps apart those items that may kill a worker."""
+
+    def together(self) -> AbstractAsyncContextManager[None]:
+        """See ``Suspects``."""
+        ...
+
+
 class Receipts(Protocol):
     """What acks a delivery, wherever it came from."""
 
@@ -41,12 +50,18 @@ class Saver:
     """Takes results from many tasks and commits them in few transactions."""
 
     def __init__(
-        self, store: ResultStore, receipts: Receipts, patience: Patience, observer: Observer
+        self,
+        store: ResultStore,
+        receipts: Receipts,
+        patience: Patience,
+        observer: Observer,
+        company: Company,
     ) -> None:
         self._store = store
         self._receipts = receipts
         self._patience = patience
         self._observer = observer
+        self._company = company
         self._inbox: asyncio.Queue[tuple[Delivery, Result] | None] = asyncio.Queue(4 * _BATCH)
         self._finished = False
 
@@ -63,7 +78,8 @@ class Saver:
         while not self._finished:
             if batch := await self._next_batch():
                 started = time.monotonic()
-                await self._save([result for _, result in batch])
+                async with self._company.together():
+                    await self._save([result for _, result in batch])
                 self._observer.took("save", time.monotonic() - started)
                 for delivery, result in batch:
                     self._receipts.ack(delivery)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 from shared.broker import Delivery
@@ -72,6 +72,10 @@ class Suspects:
         self._store = store
         self._patience = patience
         self._gate = Gate()
+
+    def together(self) -> AbstractAsyncContextManager[None]:
+        """Do something while nobody is tried: what kills the process now is not the fault of a suspect."""
+        return self._gate.together()
 
     @asynccontextmanager
     async def guarded(self, delivery: Delivery) -> AsyncIterator[None]:

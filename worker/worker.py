@@ -107,7 +107,8 @@ class Worker:
         patience = Patience(self._waiting, self._stopping, plan.patient)
         observer = observer or NoObserver()
         self._frontier = Frontier(store, consumer, patience, sources.spared, plan.frontier_plan())
-        self._saver = Saver(store, self._frontier.receipts, patience, observer)
+        suspects = Suspects(store, patience)
+        self._saver = Saver(store, self._frontier.receipts, patience, observer, suspects)
         robots = RobotsBook(sources.web, store, patience) if sources.web else None
         self._handling = Handling(
             frontier=self._frontier,
@@ -116,7 +117,7 @@ class Worker:
             orders=Orders(store, patience, open_model),
             known=KnownImages(store, patience),
             known_urls=KnownUrls(store, patience),
-            suspects=Suspects(store, patience),
+            suspects=suspects,
             saver=self._saver,
             patience=patience,
             observer=observer,
