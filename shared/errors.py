@@ -163,6 +163,8 @@ class ResourceError(SmartSightError):
 
 def printable(text: str) -> str:
     """Return a text from strangers as one short line that terminals, databases and UTF-8 can bear."""
+    if text.isascii() and text.isprintable() and len(text) <= _MAX_DETAIL:
+        return text
     return UNPRINTABLE.sub("?", text)[:_MAX_DETAIL]
 
 

@@ -47,6 +47,11 @@ class HostState:
     holder: str | None = None
     held_until: float = 0.0
 
+    @property
+    def is_troubled(self) -> bool:
+        """Whether it was set aside for failing and has not been well since, or is blocked."""
+        return self.trips > 0 or self.blocked
+
 
 class Standing(StrEnum):
     """How a host stands, in a word."""

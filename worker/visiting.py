@@ -50,7 +50,7 @@ class Visitor:
 def _check_host(turn: Turn) -> None:
     """Raise ``ItemError`` if the host is not to be called at all."""
     line = turn.line
-    if line is None or line.conduct is None:
+    if line is None or line.conduct is None or not line.conduct.state.is_troubled:
         return
     if line.conduct.state.blocked:
         raise ItemError(Code.HOST_BLOCKED, line.host)

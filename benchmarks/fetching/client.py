@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -18,19 +18,18 @@ from io import BytesIO
 import aiohttp
 from PIL import Image
 
-from benchmarks.fetching.ours import fetching
+from benchmarks.fetching.ours import CONCURRENCY, fetching
 from benchmarks.fetching.web import Names, Web
 from shared.images import Limits, decode
 
-#: Images that a process fetches at the same time.
-CONCURRENCY = 32
 #: Enough to open the connections and to have all code run.
 _WARM_UP = 200
 _SIDE, _CROP = 224, 0.875
 #: That of img2dataset when nothing else is asked.
 _QUALITY = 95
 
-Fetch = Callable[[str], Awaitable[bytes]]
+#: Fetches all URLs, and returns how many bytes they were.
+FetchAll = Callable[[Sequence[str]], Awaitable[int]]
 
 
 @dataclass(frozen=True)
@@ -43,34 +42,41 @@ class Run:
 
 
 @asynccontextmanager
-async def _bare(_port: int) -> AsyncIterator[Fetch]:
+async def _bare(_port: int) -> AsyncIterator[FetchAll]:
     connector = aiohttp.TCPConnector(limit=0, resolver=Names())
     async with aiohttp.ClientSession(connector=connector) as session:
 
-        async def fetch(url: str) -> bytes:
-            async with session.get(url) as answer:
-                return await answer.read()
+        async def fetch_some(waiting: Iterator[str]) -> int:
+            size = 0
+            for url in waiting:
+                async with session.get(url) as answer:
+                    size += len(await answer.read())
+            return size
 
-        yield fetch
+        async def fetch_all(urls: Sequence[str]) -> int:
+            waiting = iter(urls)
+            return sum(await asyncio.gather(*(fetch_some(waiting) for _ in range(CONCURRENCY))))
 
-
-def _ours(port: int) -> AbstractAsyncContextManager[Fetch]:
-    return fetching(Names(), port)
+        yield fetch_all
 
 
 @asynccontextmanager
-async def _working(port: int, work: Callable[[bytes], object]) -> AsyncIterator[Fetch]:
+async def _ours(port: int) -> AsyncIterator[FetchAll]:
+    async with fetching(Names(), port) as ours:
+        yield ours.fetch_all
+
+
+@asynccontextmanager
+async def _working(port: int, work: Callable[[bytes], object]) -> AsyncIterator[FetchAll]:
     """Fetch as we do, and have a thread work at each image: one thread, as one core is meant."""
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1) as core:
-        async with _ours(port) as fetch_bytes:
+        async with fetching(Names(), port) as ours:
 
-            async def fetch(url: str) -> bytes:
-                data = await fetch_bytes(url)
+            async def use(data: bytes) -> None:
                 await loop.run_in_executor(core, work, data)
-                return data
 
-            yield fetch
+            yield lambda urls: ours.fetch_all(urls, use)
 
 
 def _decode(data: bytes) -> Image.Image:
@@ -81,7 +87,7 @@ def _encode(data: bytes) -> None:
     _decode(data).save(BytesIO(), "JPEG", quality=_QUALITY)
 
 
-_KINDS: dict[str, Callable[[int], AbstractAsyncContextManager[Fetch]]] = {
+_KINDS: dict[str, Callable[[int], AbstractAsyncContextManager[FetchAll]]] = {
     "bare": _bare,
     "ours": _ours,
     "ours, decoded": lambda port: _working(port, _decode),
@@ -114,26 +120,13 @@ def run(kind: str, web: Web, count: int, processes: int = 1) -> Run:
 
 async def _measure(kind: str, web: Web, numbers: range) -> None:
     urls = web.by_name(numbers)
-    async with _KINDS[kind](web.port) as fetch:
-        await _fetch_all(urls[:_WARM_UP], fetch)
+    async with _KINDS[kind](web.port) as fetch_all:
+        await fetch_all(urls[:_WARM_UP])
         print("ready", flush=True)
         sys.stdin.readline()
         started = time.process_time()
-        size = await _fetch_all(urls, fetch)
+        size = await fetch_all(urls)
         print(json.dumps({"cpu": time.process_time() - started, "size": size}), flush=True)
-
-
-async def _fetch_all(urls: list[str], fetch: Fetch) -> int:
-    """Fetch everything and return how many bytes it was."""
-    waiting = iter(urls)
-    return sum(await asyncio.gather(*(_fetch_some(waiting, fetch) for _ in range(CONCURRENCY))))
-
-
-async def _fetch_some(waiting: Iterator[str], fetch: Fetch) -> int:
-    size = 0
-    for url in waiting:
-        size += len(await fetch(url))
-    return size
 
 
 if __name__ == "__main__":

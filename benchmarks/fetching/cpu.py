@@ -4,14 +4,15 @@ import socket
 import threading
 import time
 
-from benchmarks.fetching.client import CONCURRENCY, Run, run
+from benchmarks.fetching.client import Run, run
+from benchmarks.fetching.ours import CONCURRENCY
 from benchmarks.fetching.web import Web
 from benchmarks.measure import median, print_table
 from benchmarks.web_server import HOSTS, address
 from tests.servers.processes import cpu_seconds
 
 #: Short rounds and many of them: what else runs on the machine then meets both alike.
-_ROUNDS = 5
+_ROUNDS = 11
 _COUNT = 5000
 _AIM = 1.3
 #: How many connections it takes to keep the server busy.

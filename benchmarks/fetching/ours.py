@@ -1,11 +1,10 @@
 """Where these measurements meet what they measure of ours: fetching as a worker does it, and a command."""
 
 import asyncio
-import itertools
 import json
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -41,6 +40,11 @@ _ROOT = Path(__file__).parents[2]
 #: Everything is on, and nothing has to wait: what is measured is what the rules cost, not what they forbid.
 _MANNERS = Manners(connections=8, delay=0.0001, ladder=(1.0, 5.0, 15.0))
 _CAPACITY = 64
+#: Images that a process fetches at the same time.
+CONCURRENCY = 32
+
+#: What is done with an image.
+Use = Callable[[bytes], Awaitable[None]]
 
 
 def environment(port: int, folder: Path) -> dict[str, str]:
@@ -82,45 +86,48 @@ class Fetching:
         plan = FrontierPlan(_CAPACITY, _MANNERS, settings.fetch_timeout)
         self.frontier = Frontier(store, InProcessBroker(), patience, self.web.spared, plan)
         self._visitor = Visitor(self.web, RobotsBook(self.web, store, patience))
-        self._numbers = itertools.count()
-        self._wanted: dict[int, asyncio.Future[bytes]] = {}
+        self._slots = asyncio.Semaphore(CONCURRENCY)
 
-    async def fetch(self, url: str) -> bytes:
-        """Return the image at a URL."""
-        number = next(self._numbers)
-        wanted = self._wanted[number] = asyncio.get_running_loop().create_future()
-        self.frontier.put(Errand(Delivery(Message(1, number, url), number), url))
-        content: bytes = await wanted
-        return content
-
-    async def work(self) -> None:
-        """Handle what may go, until cancelled."""
+    async def fetch_all(self, urls: Sequence[str], use: Use | None = None) -> int:
+        """Fetch all of these, and return how many bytes they were; each may be used for something."""
+        sizes: list[int] = []
         async with asyncio.TaskGroup() as group:
-            while True:
-                group.create_task(self._visit(await self.frontier.next()))
+            feeding = group.create_task(self._feed(urls))
+            for _ in urls:
+                await self._slots.acquire()
+                group.create_task(self._visit(await self.frontier.next(), sizes, use))
+            await feeding
+        return sum(sizes)
 
-    async def _visit(self, turn: Turn) -> None:
+    async def _feed(self, urls: Sequence[str]) -> None:
+        for number, url in enumerate(urls):
+            await self.frontier.room()
+            self.frontier.put(Errand(Delivery(Message(1, number, url), number), url))
+
+    async def _visit(self, turn: Turn, sizes: list[int], use: Use | None) -> None:
         fetched = await self._visitor.visit(turn, None)
         turn.close()
         assert isinstance(fetched, Fetched)
-        self._wanted.pop(turn.errand.delivery.message.index).set_result(fetched.read())
+        content = fetched.read()
+        sizes.append(len(content))
+        if use:
+            await use(content)
+        self._slots.release()
 
 
 @asynccontextmanager
-async def fetching(names: AbstractResolver, port: int) -> AsyncIterator[Callable[[str], Awaitable[bytes]]]:
-    """Give what fetches a URL as a worker does, save that it asks ``names`` for addresses."""
+async def fetching(names: AbstractResolver, port: int) -> AsyncIterator[Fetching]:
+    """Give what fetches as a worker does, save that it asks ``names`` for addresses."""
     with (
         tempfile.TemporaryDirectory() as folder,
         closing(Database(f"sqlite:///{folder}/hosts.db")) as database,
         ThreadPoolExecutor(2) as threads,
     ):
         ours = Fetching(names, port, Store(database), threads)
-        working = [asyncio.create_task(ours.work()), asyncio.create_task(ours.frontier.run())]
-        yield ours.fetch
+        talking = asyncio.create_task(ours.frontier.run())
+        yield ours
         ours.frontier.stop()
-        await working.pop()
-        working[0].cancel()
-        await asyncio.gather(*working, return_exceptions=True)
+        await talking
         await ours.frontier.close()
         await ours.web.close()
 

@@ -129,7 +129,7 @@ def test_an_address_in_the_url_meets_the_gate_where_sockets_are_made(web: Web, n
 
     async def ask() -> None:
         async with (
-            open_session(Guard((web.port,)), "TestBot/1", _TIMEOUT) as session,
+            open_session(Guard((web.port,)), "TestBot/1") as session,
             session.get(f"http://127.66.6.6:{web.port}/ok/1"),
         ):
             pass

@@ -1,27 +1,36 @@
-"""Turn what the HTTP client raises into our errors, which say no more than a stranger may know."""
+"""What can become of a request: its failures as our errors, which say no more than a stranger may know."""
 
 from shared.errors import Code, ItemError
+from worker.fetching.deadline import Deadline
 from worker.fetching.guard import NotAllowedError
 
 
-class Translated:
-    """Turns aiohttp's errors into ours, and notes at which URL they came, and after which status if any."""
+class Asking:
+    """One request: ends it in time, turns aiohttp's errors into ours, and notes where and how far it came."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, seconds: float) -> None:
         self._url = url
+        self._deadline = Deadline(seconds)
+        self.moved = self._deadline.moved
         self.status: int | None = None
 
-    def __enter__(self) -> "Translated":
+    def __enter__(self) -> "Asking":
+        self._deadline.begin()
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None:
-            return
+        try:
+            self._deadline.end(error)
+        except TimeoutError as too_late:
+            raise self._failure(Code.FETCH_TIMEOUT) from too_late
         if isinstance(error, ItemError):
             error.final_url = error.final_url or self._url
             error.http_status = error.http_status or self.status
-        elif isinstance(error, _foreign()):
-            raise ItemError(_code_of_error(error), "", self.status, final_url=self._url) from error
+        elif error is not None and isinstance(error, _foreign()):
+            raise self._failure(_code_of_error(error)) from error
+
+    def _failure(self, code: Code) -> ItemError:
+        return ItemError(code, "", self.status, final_url=self._url)
 
 
 def _foreign() -> tuple[type[Exception], ...]:
@@ -30,7 +39,7 @@ def _foreign() -> tuple[type[Exception], ...]:
     return aiohttp.ClientError, OSError, ValueError
 
 
-def _code_of_error(error: Exception) -> Code:
+def _code_of_error(error: BaseException) -> Code:
     import aiohttp
 
     if isinstance(getattr(error, "os_error", error), NotAllowedError):

@@ -1,6 +1,7 @@
 """What a robots.txt allows, read by Protego (RFC 9309)."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from protego import Protego
 
@@ -18,7 +19,7 @@ class Rules:
     text: str
     _parsed: Protego
 
-    @property
+    @cached_property
     def delay(self) -> float:
         """Seconds that the host wants between two requests; 0 if it does not say."""
         rate = self._parsed.request_rate(self.robot)

@@ -9,14 +9,14 @@ from worker.fetching.guard import Guard
 if TYPE_CHECKING:
     import aiohttp
 
-#: How long a connection may take, and how long it may be silent, in seconds.
-_CONNECT_TIMEOUT, _STALL_TIMEOUT = 5.0, 5.0
+#: How long a connection may take, in seconds.
+_CONNECT_TIMEOUT = 5.0
 #: Called when the request of this task is on its way: its pause counts from there.
 when_sent: ContextVar[Callable[[], None] | None] = ContextVar("when_sent", default=None)
 
 
-def open_session(guard: Guard, user_agent: str, timeout: float) -> "aiohttp.ClientSession":
-    """Return a session that gets past the guard only; each request may take so many seconds in all.
+def open_session(guard: Guard, user_agent: str) -> "aiohttp.ClientSession":
+    """Return a session that gets past the guard only; whoever asks limits how long a request takes.
 
     It follows the environment's proxies in nothing, keeps no cookies, asks for no encoding and undoes none.
     """
@@ -25,7 +25,7 @@ def open_session(guard: Guard, user_agent: str, timeout: float) -> "aiohttp.Clie
     return aiohttp.ClientSession(
         connector=guard.connector(),
         headers={"User-Agent": user_agent, "Accept": "image/*", "Accept-Encoding": "identity"},
-        timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=_CONNECT_TIMEOUT, sock_read=_STALL_TIMEOUT),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from shared.errors import Code, ItemError, printable
 from shared.items import Validators
 from shared.signatures import announced_format
-from worker.fetching.failures import Translated
+from worker.fetching.failures import Asking
 from worker.fetching.fetcher import Answer, Fetched, NotModified, Redirected, Request
 from worker.fetching.guard import Guard
 from worker.fetching.headers import code_of_status, opt_out, retry_after
@@ -54,23 +54,23 @@ class WebFetcher:
         """See ``Fetcher``."""
         url = self._guard.check(request.ref)
         conditions = _conditions(request.known, url)
-        with Translated(request.ref) as asked:
+        with Asking(request.ref, self._limits.timeout) as asking:
             async with self._get(url, conditions, request.sent) as answer:
-                asked.status = answer.status
+                asking.status = answer.status
                 if answer.status == 304 and conditions:
                     return NotModified(request.ref)
-                return await self._taken(answer, url)
+                return await self._taken(answer, url, asking)
 
     async def fetch_text(
         self, url: str, max_bytes: int, sent: Callable[[], None]
     ) -> tuple[int, bytes] | Redirected:
         """Return status and body of any page, cut off at so many bytes; a redirect is not yet judged."""
         checked = self._guard.check(url)
-        with Translated(url):
+        with Asking(url, self._limits.timeout) as asking:
             async with self._get(checked, {"Accept": "text/plain"}, sent) as answer:
                 if answer.status in _REDIRECTS:
                     return Redirected(_target(checked, answer))
-                body = await self._read(answer, max_bytes) if answer.status == 200 else b""
+                body = await self._read(answer, asking, max_bytes) if answer.status == 200 else b""
                 return answer.status, body
 
     def spared(self, url: str) -> str | None:
@@ -86,11 +86,11 @@ class WebFetcher:
         self, url: "URL", headers: dict[str, str], sent: Callable[[], None] | None
     ) -> "AbstractAsyncContextManager[aiohttp.ClientResponse]":
         if self._session is None:
-            self._session = open_session(self._guard, self._user_agent, self._limits.timeout)
+            self._session = open_session(self._guard, self._user_agent)
         when_sent.set(sent)
         return self._session.get(url, allow_redirects=False, headers=headers or None)
 
-    async def _taken(self, answer: "aiohttp.ClientResponse", url: "URL") -> Answer:
+    async def _taken(self, answer: "aiohttp.ClientResponse", url: "URL", asking: Asking) -> Answer:
         """Return what an answer holds for us."""
         if answer.status in _REDIRECTS:
             # Judged here: nothing that a host says may ever be taken for the name of a file.
@@ -99,7 +99,7 @@ class WebFetcher:
             wait = retry_after(answer.headers.get("Retry-After", ""), time.time())
             raise ItemError(code_of_status(answer.status), "", answer.status, wait)
         self._check_headers(answer, url)
-        content = await self._read(answer, self._limits.max_bytes, self._check_beginning)
+        content = await self._read(answer, asking, self._limits.max_bytes, self._check_beginning)
         final = str(url)
         return Fetched(lambda: content, printable(final), answer.status, _validators(final, answer))
 
@@ -126,13 +126,15 @@ class WebFetcher:
     async def _read(
         self,
         answer: "aiohttp.ClientResponse",
+        asking: Asking,
         limit: int,
         check: Callable[[bytes], None] | None = None,
     ) -> bytes:
         """Return a body. With a check, its beginning must pass, and more than the limit is a failure."""
         chunks: list[bytes] = []
         size = 0
-        async for chunk in answer.content.iter_any():
+        while chunk := await answer.content.readany():
+            asking.moved()
             chunks.append(chunk)
             begun = size < _ANNOUNCED
             size += len(chunk)

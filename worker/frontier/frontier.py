@@ -7,11 +7,13 @@ go soon waits in the store, where it takes no place from other hosts; whoever ho
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.broker import Consumer
 from shared.errors import Code, ResourceError
+from worker.frontier.alarm import Alarm
 from worker.frontier.line import PATIENCE, Errand, Line
 from worker.frontier.receipts import Receipts
 from worker.frontier.schedule import Schedule
@@ -50,7 +52,9 @@ class Frontier:
         self.now = self._turns.now
         self._postponed: list[tuple[Errand, str]] = []
         self._stopped = False
-        self._changed = asyncio.Event()
+        self._changed = Alarm()
+        #: Until when ``next`` sleeps, if nothing happens.
+        self._awaited = math.inf
         self._told = asyncio.Event()
         self._space = asyncio.Event()
         self.receipts = Receipts(consumer)
@@ -67,9 +71,9 @@ class Frontier:
         host = self._spared(errand.url)
         if host is None:
             self._schedule.add_free(errand)
+            self._changed.ring()
         else:
             self._line_up(errand, host)
-        self._changed.set()
 
     def postpone(self, errand: Errand, host: str) -> None:
         """Let a delivery wait in the store for its host, and take the next ones instead."""
@@ -83,17 +87,13 @@ class Frontier:
     async def next(self) -> "Turn":
         """Return the next delivery that may go, waiting for it."""
         while True:
-            self._changed.clear()
             now = self.now()
             if found := self._schedule.next(now):
                 self._space.set()
                 return Turn(self, *found)
             at = self._schedule.next_at()
-            try:
-                async with asyncio.timeout(None if at is None else max(0.0, at - now)):
-                    await self._changed.wait()
-            except TimeoutError:
-                pass  # somebody's time has come
+            self._awaited = math.inf if at is None else at
+            await self._changed.wait(None if at is None else max(0.0, at - now))
 
     async def run(self) -> None:
         """Talk with the store until told to stop. Raises ``ResourceError`` if it cannot be used."""
@@ -126,7 +126,7 @@ class Frontier:
     def changed(self, line: Line) -> None:
         """Look at a line again: a request of it began or ended."""
         self._schedule.arrange(line, self.now())
-        self._changed.set()
+        self._wake()
 
     def _line_up(self, errand: Errand, host: str) -> None:
         now = self.now()
@@ -136,8 +136,16 @@ class Frontier:
             self._told.set()
         if line.room(now) > 0:
             self._schedule.add(line, errand, now)
+            self._wake()
         else:
             self.postpone(errand, host)
+
+    def _wake(self) -> None:
+        """Wake ``next`` if it has something to look at sooner than it knows."""
+        at = self._schedule.next_at()
+        if at is not None and at < self._awaited:
+            self._awaited = at
+            self._changed.ring()
 
     async def _tend(self) -> None:
         for line, errand in self._schedule.take_overdue(self.now()):
@@ -148,7 +156,7 @@ class Frontier:
         await self._store_postponed()
         await self._turns.settle(self.receipts.take_done(), self.receipts.take_back())
         await self._turns.take()
-        self._changed.set()
+        self._changed.ring()
         self._space.set()
 
     async def _store_postponed(self) -> None:
@@ -159,7 +167,7 @@ class Frontier:
             self.receipts.stored(errand.delivery)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Turn:
     """A delivery whose turn it is; its line, if its host is to be spared. Close it when it is over."""
 
@@ -174,16 +182,17 @@ class Turn:
 
         Raises ``PostponedError`` if that is too far away.
         """
-        if self.line is not None:
-            now = self.frontier.now()
-            conduct = self.line.conduct
-            if conduct is None or conduct.opens_at > now + PATIENCE:
-                raise PostponedError
-            start = conduct.reserve(now)
-            if start > now:
-                await asyncio.sleep(start - now)
-            self.line.requests += 1
         self._started = self.frontier.now()
+        if self.line is None:
+            return
+        conduct = self.line.conduct
+        if conduct is None or conduct.opens_at > self._started + PATIENCE:
+            raise PostponedError
+        start = conduct.reserve(self._started)
+        if start > self._started:
+            await asyncio.sleep(start - self._started)
+            self._started = self.frontier.now()
+        self.line.requests += 1
 
     def sent(self) -> None:
         """Say that a request is on its way: the pause before the next one counts from now."""
@@ -193,11 +202,8 @@ class Turn:
     def sent_its_own(self) -> None:
         """Say that the request of the delivery itself is on its way: the next one can be let go."""
         self.sent()
-        self._let_next_go()
-
-    def _let_next_go(self) -> None:
-        if self.line is not None and self.line.launching:
-            self.line.launching = False
+        if self.line is not None and self.line.launching is self.errand:
+            self.line.launching = None
             self.frontier.changed(self.line)
 
     def judge(self, code: Code | None, wait: float | None = None) -> None:
@@ -216,6 +222,7 @@ class Turn:
         self._ended = self.frontier.now()
         if self.line is not None:
             self.line.active -= 1
-            self.line.used_at = self.frontier.now()
-            self._let_next_go()
+            self.line.used_at = self._ended
+            if self.line.launching is self.errand:
+                self.line.launching = None
             self.frontier.changed(self.line)

@@ -59,8 +59,8 @@ class Line:
     queued_at: float | None = None
     #: Requests since the store was told.
     requests: int = 0
-    #: Whether one has been let go that has not asked yet.
-    launching: bool = False
+    #: The one that has been let go and has not asked yet.
+    launching: Errand | None = None
     waiting: deque[tuple[Errand, float]] = field(default_factory=deque)
 
     def hold(self, state: HostState, until: float) -> None:
@@ -77,32 +77,43 @@ class Line:
         self.held_until = 0.0
 
     def room(self, now: float) -> int:
-        """Return how many more deliveries can wait here, without waiting too long."""
+        """Return how many more deliveries can wait here, without waiting too long if the host is well."""
         if self.conduct is None:
             return _LONGEST - len(self.waiting)
         if self.is_shut(now):
             return _SHUT
-        if self.conduct.opens_at > now + PATIENCE or self.active >= self.conduct.connections:
+        if self.conduct.opens_at > now + PATIENCE:
             return 0
         soon = int(PATIENCE / self.conduct.delay) if self.conduct.delay else _LONGEST
         return max(1, min(_LONGEST, soon)) - len(self.waiting)
 
+    def demand(self, now: float) -> int:
+        """Return how many items to take from the store: none while all connections are busy, or not ours."""
+        if self.conduct is None:
+            return 0
+        busy = self.active >= self.conduct.connections and not self.is_shut(now)
+        return 0 if busy else self.room(now)
+
     def is_shut(self, now: float) -> bool:
         """Tell whether the host is not to be called at all: given up, or blocked."""
-        return self.conduct is not None and (self.conduct.state.blocked or self.conduct.is_down(now))
+        conduct = self.conduct
+        if conduct is None or not conduct.state.is_troubled:
+            return False
+        return conduct.state.blocked or conduct.is_down(now)
 
     def opens_at(self, now: float, lead: float) -> float | None:
         """Return when the next delivery may go, or None if something must happen before.
 
         A request must be over while the host is still held: ``lead`` is how long one may take.
         """
-        if self.conduct is None or not self.waiting or self.launching:
+        conduct = self.conduct
+        if conduct is None or not self.waiting or self.launching is not None:
             return None
         if self.is_shut(now):
             return now
-        if self.active >= self.conduct.connections or self.held_until < now + lead:
+        if self.active >= conduct.connections or self.held_until < now + lead:
             return None
-        return self.conduct.opens_at
+        return conduct.opens_at
 
     def overdue(self, now: float) -> list[Errand]:
         """Remove and return the deliveries that have waited here for too long."""

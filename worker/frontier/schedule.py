@@ -52,7 +52,8 @@ class Schedule:
         """Put a delivery at the end of a line."""
         line.waiting.append((errand, now))
         self.count += 1
-        self.arrange(line, now)
+        if line.queued_at is None:
+            self.arrange(line, now)
 
     def arrange(self, line: Line, now: float) -> None:
         """Note when the next delivery of a line may go; call it when anything of the line has changed."""
@@ -107,7 +108,9 @@ class Schedule:
         self.count -= 1
         line.active += 1
         line.used_at = now
-        line.launching = not line.is_shut(now)
         errand = line.waiting.popleft()[0]
-        self.arrange(line, now)
+        if line.is_shut(now):
+            self.arrange(line, now)  # nobody is called: the others can be told so at once
+        else:
+            line.launching = errand
         return errand

@@ -133,7 +133,7 @@ class Turns:
         if room <= 0 or now - self._taken_at < _TAKE_EVERY:
             return
         self._taken_at = now
-        of_hosts = {line.host: line.room(now) if line.conduct else 0 for line in self._schedule.lines()}
+        of_hosts = {line.host: line.demand(now) for line in self._schedule.lines()}
         demand = Demand(room, of_hosts, _FIRST, self._plan.only_job)
         ladder = len(self._plan.manners.ladder)
         taken = await self._call(self._store.take_waiting, demand, self._holder, ladder, self._lease)
