@@ -103,7 +103,8 @@ class Worker:
         self._stopping = threading.Event()
         # Of their own: in asyncio's, slow look-ups of host names would hold up the store.
         self._waiting = ThreadPoolExecutor(_WAITING_THREADS)
-        self._slots = asyncio.Semaphore(plan.concurrency)
+        #: Handlers that have something to do.
+        self._in_hand: set[asyncio.Task[None]] = set()
         patience = Patience(self._waiting, self._stopping, plan.patient)
         observer = observer or NoObserver()
         self._frontier = Frontier(store, consumer, patience, sources.spared, plan.frontier_plan())
@@ -156,19 +157,18 @@ class Worker:
 
     async def _run_handlers(self) -> None:
         """Receive and handle until told to stop; then give what is in hand some time, and return the rest."""
-        in_hand: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as group:
             receiving = group.create_task(self._receive())
-            starting = group.create_task(self._start_handlers(group, in_hand))
+            handlers = [group.create_task(self._handle_all()) for _ in range(self._plan.concurrency)]
             await self._in_thread(self._stopping.wait)
             await self._in_thread(self._consumer.stop)
-            starting.cancel()
             await asyncio.wait([receiving], timeout=2 * _RECEIVE_WAIT)
             receiving.cancel()  # it can only wait for room now
-            if in_hand:
-                _finished, late = await asyncio.wait(in_hand, timeout=self._plan.grace)
-                for handler in late:
-                    handler.cancel()
+            for handler in set(handlers) - self._in_hand:
+                handler.cancel()
+            _finished, late = await asyncio.wait(handlers, timeout=self._plan.grace)
+            for handler in late:
+                handler.cancel()
 
     async def _receive(self) -> None:
         while not self._stopping.is_set():
@@ -176,14 +176,14 @@ class Worker:
             for delivery in await self._in_thread(self._consumer.receive, room, _RECEIVE_WAIT):
                 self._frontier.put(Errand(delivery, delivery.message.ref))
 
-    async def _start_handlers(self, group: asyncio.TaskGroup, in_hand: set[asyncio.Task[None]]) -> None:
-        while True:
-            await self._slots.acquire()
-            handler = group.create_task(self._handle(await self._frontier.next()))
-            in_hand.add(handler)
-            handler.add_done_callback(in_hand.discard)
+    async def _handle_all(self) -> None:
+        while not self._stopping.is_set():
+            await self._handle(await self._frontier.next())
 
     async def _handle(self, turn: Turn) -> None:
+        handler = asyncio.current_task()
+        assert handler is not None
+        self._in_hand.add(handler)
         try:
             await self._handling.handle(turn)
         except asyncio.CancelledError:
@@ -191,7 +191,7 @@ class Worker:
             raise
         finally:
             turn.close()
-            self._slots.release()
+            self._in_hand.discard(handler)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._waiting, function, *arguments)

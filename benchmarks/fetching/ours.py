@@ -24,7 +24,7 @@ from worker.fetching import guard
 from worker.fetching.fetcher import Fetched
 from worker.fetching.web import WebFetcher, WebLimits
 from worker.frontier.conduct import Manners
-from worker.frontier.frontier import Frontier, Turn
+from worker.frontier.frontier import Frontier
 from worker.frontier.line import Errand
 from worker.frontier.turns import FrontierPlan
 from worker.patience import Patience
@@ -86,17 +86,17 @@ class Fetching:
         plan = FrontierPlan(_CAPACITY, _MANNERS, settings.fetch_timeout)
         self.frontier = Frontier(store, InProcessBroker(), patience, self.web.spared, plan)
         self._visitor = Visitor(self.web, RobotsBook(self.web, store, patience))
-        self._slots = asyncio.Semaphore(CONCURRENCY)
 
     async def fetch_all(self, urls: Sequence[str], use: Use | None = None) -> int:
         """Fetch all of these, and return how many bytes they were; each may be used for something."""
         sizes: list[int] = []
         async with asyncio.TaskGroup() as group:
-            feeding = group.create_task(self._feed(urls))
-            for _ in urls:
-                await self._slots.acquire()
-                group.create_task(self._visit(await self.frontier.next(), sizes, use))
-            await feeding
+            handlers = [group.create_task(self._handle_all(sizes, use)) for _ in range(CONCURRENCY)]
+            await self._feed(urls)
+            while len(sizes) < len(urls):
+                await asyncio.sleep(0.001)
+            for handler in handlers:
+                handler.cancel()
         return sum(sizes)
 
     async def _feed(self, urls: Sequence[str]) -> None:
@@ -104,15 +104,16 @@ class Fetching:
             await self.frontier.room()
             self.frontier.put(Errand(Delivery(Message(1, number, url), number), url))
 
-    async def _visit(self, turn: Turn, sizes: list[int], use: Use | None) -> None:
-        fetched = await self._visitor.visit(turn, None)
-        turn.close()
-        assert isinstance(fetched, Fetched)
-        content = fetched.read()
-        sizes.append(len(content))
-        if use:
-            await use(content)
-        self._slots.release()
+    async def _handle_all(self, sizes: list[int], use: Use | None) -> None:
+        while True:
+            turn = await self.frontier.next()
+            fetched = await self._visitor.visit(turn, None)
+            turn.close()
+            assert isinstance(fetched, Fetched)
+            content = fetched.read()
+            if use:
+                await use(content)
+            sizes.append(len(content))
 
 
 @asynccontextmanager

@@ -85,13 +85,16 @@ class Frontier:
         self.postpone(errand, self._spared(errand.url) or host)
 
     async def next(self) -> "Turn":
-        """Return the next delivery that may go, waiting for it."""
+        """Return the next delivery that may go, waiting for it; several may wait."""
         while True:
             now = self.now()
-            if found := self._schedule.next(now):
-                self._space.set()
-                return Turn(self, *found)
+            found = self._schedule.next(now)
             at = self._schedule.next_at()
+            if found:
+                self._space.set()
+                if self._schedule.has_free() or (at is not None and at <= now):
+                    self._changed.ring()  # there is one for another, too
+                return Turn(self, *found)
             self._awaited = math.inf if at is None else at
             await self._changed.wait(None if at is None else max(0.0, at - now))
 

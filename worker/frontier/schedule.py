@@ -78,6 +78,10 @@ class Schedule:
             self.arrange(line, now)
         return None
 
+    def has_free(self) -> bool:
+        """Tell whether anything waits that goes to no host to be spared."""
+        return bool(self._free)
+
     def next_at(self) -> float | None:
         """Return when it is worth to look again, if nothing else happens."""
         return self._due[0][0] if self._due else None
