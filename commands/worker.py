@@ -49,6 +49,8 @@ def run(options: Namespace, settings: Settings) -> int:
     if options.check:
         return _check(options.check, settings)
     log_as_json()
+    if not (settings.contact or options.as_child):
+        _log.warning("hosts are not told whom to ask about this crawl: set SMARTSIGHT_CONTACT")
     stop = threading.Event()
     with ExitStack() as stack:
         stack.callback(stop.set)

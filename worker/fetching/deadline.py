@@ -5,8 +5,9 @@ The HTTP client's own limits set a timer for every piece that arrives, which cos
 
 import asyncio
 
-#: How long a host may be silent, in seconds; it is found out after twice as long at the latest.
-_STALL = 5.0
+#: How long a host may be silent, in seconds; it is found out after twice as long at the latest. Until the first
+#: sign of life there is time for a connection, too, which has a limit of its own.
+_STALL, _FIRST_SIGN = 5.0, 10.0
 
 
 class Deadline:
@@ -26,7 +27,7 @@ class Deadline:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._end = self._loop.time() + self._seconds
-        self._timer = self._loop.call_later(min(_STALL, self._seconds), self._look)
+        self._timer = self._loop.call_later(min(_FIRST_SIGN, self._seconds), self._look)
 
     def end(self, error: BaseException | None) -> None:
         """Stop the time; raise ``TimeoutError`` if it was over, and the task was cancelled for that."""
