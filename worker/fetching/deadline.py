@@ -5,8 +5,8 @@ The HTTP client's own limits set a timer for every piece that arrives, which cos
 
 import asyncio
 
-#: How long a host may be silent, in seconds; it is found out after twice as long at the latest. Until the first
-#: sign of life there is time for a connection, too, which has a limit of its own.
+#: How long a host may be silent, in seconds; it is found out after twice as long at the latest. Until the
+#: first sign of life there is time for a connection, too, which has a limit of its own.
 _STALL, _FIRST_SIGN = 5.0, 10.0
 
 
