@@ -153,12 +153,11 @@ class Frontier:
     async def _tend(self) -> None:
         for line, errand in self._schedule.take_overdue(self.now()):
             self.postpone(errand, line.host)
-        for refused in (await self._turns.claim(), await self._turns.keep()):
-            for errand in refused:
-                self.postpone(errand, self._spared(errand.url) or "")
+        refused = [*await self._turns.claim(), *await self._turns.keep(), *await self._turns.take()]
+        for errand in refused:
+            self.postpone(errand, self._spared(errand.url) or "")
         await self._store_postponed()
         await self._turns.settle(self.receipts.take_done(), self.receipts.take_back())
-        await self._turns.take()
         self._changed.ring()
         self._space.set()
 

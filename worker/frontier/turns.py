@@ -126,19 +126,18 @@ class Turns:
         """Let others have all our hosts."""
         await self.give_back(list(self._schedule.lines()))
 
-    async def take(self) -> None:
-        """Now and then, take items that wait for hosts that we can call."""
+    async def take(self) -> list[Errand]:
+        """Now and then, take items that wait for hosts that we can call; return as ``claim``."""
         now = self.now()
         room = self._plan.capacity - self._schedule.count
         if room <= 0 or now - self._taken_at < _TAKE_EVERY:
-            return
+            return []
         self._taken_at = now
         of_hosts = {line.host: line.demand(now) for line in self._schedule.lines()}
         demand = Demand(room, of_hosts, _FIRST, self._plan.only_job)
         ladder = len(self._plan.manners.ladder)
         taken = await self._call(self._store.take_waiting, demand, self._holder, ladder, self._lease)
-        if taken:
-            self._adopt(taken)
+        return self._adopt(taken) if taken else []
 
     async def store_waiting(self, items: Sequence[Waiting]) -> None:
         """Let items wait in the store."""
@@ -152,12 +151,11 @@ class Turns:
         if back:
             await self._call(self._store.return_waiting, back)
 
-    def _adopt(self, taken: Taken) -> None:
-        for host in taken.claims.states:
-            self._schedule.line(host)
-        self._apply(taken.claims)
+    def _adopt(self, taken: Taken) -> list[Errand]:
+        refused = self._apply(taken.claims)
         for item in taken.items:
             self._schedule.add(self._schedule.line(item.host), Errand.of_waiting(item), self.now())
+        return refused
 
     def _apply(self, claims: Claims) -> list[Errand]:
         """Take note of how hosts stand; return what waits here for those that others hold."""
