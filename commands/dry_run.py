@@ -9,7 +9,7 @@ from pathlib import Path
 
 from commands.label_run import LabelRun
 from commands.messages import say
-from commands.parts import cores, open_decoders
+from commands.parts import ROBOT, cores, open_decoders
 from commands.stdout import show
 from producer.entries import Entry, Reference
 from producer.estimate import Estimate, Pace, estimate
@@ -22,10 +22,14 @@ from shared.errors import Code, ResourceError
 from shared.settings import Settings
 from shared.store.database import Database
 from shared.store.store import Outcome, Store
+from worker.fetching.robots import parse_rules
 
 _TOP = 5
 #: The same list has the same sample.
 _SEED = 0
+#: Hosts that a reference and its redirects can lead to.
+_HOSTS_A_REFERENCE = 4
+_A_DAY = 24 * 3600.0
 #: Forbidding hosts that are named.
 _NAMED = 10
 _UNITS = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
@@ -79,8 +83,19 @@ def _label(
         classifier = open_classifier(settings, name, "auto", cores(), decoders.decode)
         run = LabelRun(store, classifier, survey(read_sources(sources)), _TOP, "sample")
         run.run(sources, settings, _Nowhere())
-        delays = {host.state.host: host.state.delay for host in store.listed_hosts("", len(sampled))}
-        return store.outcomes(run.job.id, -1, len(sampled)), delays
+        return store.outcomes(run.job.id, -1, len(sampled)), _delays(store, sampled)
+
+
+def _delays(store: Store, sampled: Sequence[Sampled]) -> dict[str, float]:
+    """Return the pauses that hosts want, by their robots.txt or by the answers that they gave."""
+    known = store.listed_hosts("", _HOSTS_A_REFERENCE * len(sampled))
+    delays = {host.state.host: host.state.delay for host in known}
+    for one in sampled:
+        scheme, _, rest = one.ref.partition("://")
+        origin = f"{scheme.lower()}://{rest.partition('/')[0].lower()}"
+        rules = parse_rules(store.robots_of(origin, _A_DAY) or "", ROBOT.lower())
+        delays[one.host] = max(delays.get(one.host, 0.0), rules.delay)
+    return delays
 
 
 def words_of(found: Estimate) -> Iterator[str]:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from worker.worker import Sources
 
 
+#: What hosts call this robot in their rules.
+ROBOT = "SmartSightBot"
+
+
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0))
@@ -51,7 +55,7 @@ def make_web(settings: Settings) -> "WebFetcher":
     formats = frozenset(limits_of(settings).formats)
     limits = WebLimits(settings.max_bytes, settings.fetch_timeout, formats)
     contact = f" (+{settings.contact})" if settings.contact else ""
-    return WebFetcher(guard, limits, f"SmartSightBot/{version('smartsight')}{contact}")
+    return WebFetcher(guard, limits, f"{ROBOT}/{version('smartsight')}{contact}")
 
 
 def make_sources(settings: Settings) -> "Sources":

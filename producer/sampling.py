@@ -30,9 +30,10 @@ class Listed:
 
     @property
     def shares(self) -> dict[str, float]:
-        """Part of the list that each host has, as far as it can be told from what was kept."""
-        counts = Counter(host for ref in self.kept if (host := host_of(ref)))
-        return {host: count / len(self.kept) for host, count in counts.items()}
+        """Part of the different references that each host has, as far as what was kept tells."""
+        different = dict.fromkeys(self.kept)
+        counts = Counter(host for ref in different if (host := host_of(ref)))
+        return {host: count / len(different) for host, count in counts.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ def sample(listed: Listed, size: int, chance: random.Random) -> list[Sampled]:
 
     What is left out because its host has enough is counted, and adds to the weight of what is not.
     """
-    refs = list(dict.fromkeys(listed.kept))
+    times = Counter(listed.kept)
+    refs = list(times)
     chance.shuffle(refs)
     hosts = {ref: host_of(ref) or "" for ref in refs}
     limit = max(_OF_ONE_HOST, math.ceil(size / max(1, len(set(hosts.values())))))
@@ -99,7 +101,7 @@ def sample(listed: Listed, size: int, chance: random.Random) -> list[Sampled]:
     taken: list[str] = []
     counts: Counter[str] = Counter()
     for ref in refs:
-        seen[hosts[ref]] += 1
+        seen[hosts[ref]] += times[ref]
         if counts[hosts[ref]] < limit:
             counts[hosts[ref]] += 1
             taken.append(ref)

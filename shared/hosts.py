@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+#: Longest host name, in characters (RFC 1035, section 2.3.4); what is longer is none.
+_MAX_LENGTH = 253
 _HOST = re.compile(r"https?://(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:@]*)", re.IGNORECASE)
 
 
@@ -16,13 +18,17 @@ def host_of(ref: str) -> str | None:
     if match is None:
         return None
     host = match[1].strip("[]").lower().removesuffix(".")
-    return (host if host.isascii() else _encoded(host)) or None
+    name = host if host.isascii() else _encoded(host)
+    return name if name and len(name) <= _MAX_LENGTH else None
 
 
 def _encoded(host: str) -> str:
+    """Return a name as the HTTP client asks name servers for it (IDNA 2008, with UTS 46)."""
+    import idna
+
     try:
-        return host.encode("idna").decode()
-    except UnicodeError:  # no name server knows it
+        return idna.encode(host, uts46=True).decode()
+    except (idna.IDNAError, UnicodeError):  # no name server knows it
         return host
 
 

@@ -1,5 +1,6 @@
 """The robots.txt of every origin: asked for before the first request, known to the whole fleet for a day."""
 
+import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,8 +22,10 @@ _MAX_BYTES, _MAX_REDIRECTS = 512 * 1024, 5
 #: For how long rules are kept, in the store and then in a process, in seconds: a day in all (2.4).
 _KEPT_IN_STORE, _KEPT_HERE = 23 * 3600.0, 3600.0
 _BEGINNING = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
-#: Origins whose rules a process remembers.
-_REMEMBERED = 2000
+#: Rules that a process remembers, and their length in all, in characters: parsed they take twenty times that.
+_REMEMBERED, _REMEMBERED_LENGTH = 2000, 4_000_000
+#: Longest rules that are read at once, in characters; others in a thread, so that nobody waits for it.
+_QUICKLY_READ = 10_000
 #: Failures that say that nobody is there at all: they are told as they are.
 _NOBODY = (
     *(Code.URL_NOT_ALLOWED, Code.DNS_FAILED, Code.CONNECT_FAILED),
@@ -66,6 +69,7 @@ class RobotsBook:
         self._store = store
         self._patience = patience
         self._rules: OrderedDict[str, tuple[Rules, float]] = OrderedDict()
+        self._length = 0
 
     async def rules(self, turn: Turn) -> "Rules":
         """Return the rules for the URL of an errand; asking the host for them is a request like any other.
@@ -80,20 +84,26 @@ class RobotsBook:
         known = self._rules.get(beginning)
         if known and turn.frontier.now() - known[1] < _KEPT_HERE:
             return known[0]
+        if known:
+            self._length -= len(self._rules.pop(beginning)[0].text)
         origin = str(URL(url).origin())
         text = await self._patience.call(self._store.robots_of, origin, _KEPT_IN_STORE)
         if text is None:
             text = await self._ask(turn, origin)
             await self._patience.call(self._store.save_robots, origin, text)
-        return self._remember(beginning, text, turn.frontier.now())
+        return await self._remember(beginning, text, turn.frontier.now())
 
-    def _remember(self, beginning: str, text: str, now: float) -> "Rules":
+    async def _remember(self, beginning: str, text: str, now: float) -> "Rules":
         from worker.fetching.robots import parse_rules  # loads the parser: only where there is a web
 
-        rules = parse_rules(text, self._web.robot)
+        quick = len(text) <= _QUICKLY_READ
+        robot = self._web.robot
+        rules = parse_rules(text, robot) if quick else await asyncio.to_thread(parse_rules, text, robot)
         self._rules[beginning] = rules, now
-        if len(self._rules) > _REMEMBERED:
-            self._rules.popitem(last=False)
+        self._length += len(text)
+        while len(self._rules) > _REMEMBERED or self._length > _REMEMBERED_LENGTH:
+            (forgotten, _) = self._rules.popitem(last=False)[1]
+            self._length -= len(forgotten.text)
         return rules
 
     async def _ask(self, turn: Turn, origin: str) -> str:
@@ -101,6 +111,8 @@ class RobotsBook:
         for hop in range(_MAX_REDIRECTS + 1):
             await turn.begin_request()
             try:
+                if hop and self._web.spared(url) is None:
+                    raise ItemError(Code.URL_NOT_ALLOWED)  # inside, or a place of our own
                 answer = await self._web.fetch_text(url, _MAX_BYTES, turn.sent)
                 text = None if isinstance(answer, Redirected) else _text_of(*answer)
             except ItemError as error:

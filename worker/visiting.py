@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass
 
+from shared.broker import Delivery
 from shared.errors import Code, ItemError
 from shared.items import Validators
 from worker.fetching.fetcher import Answer, Fetcher, Redirected, Request
 from worker.frontier.frontier import Turn
+from worker.frontier.line import WaitingDelivery
 from worker.robots_book import RobotsBook
 
 #: Redirects that are followed (https://fetch.spec.whatwg.org allows 20; images of crawls need two).
 _MAX_REDIRECTS = 3
+#: How often an item that waited in the store may come back from processes that died, as in RabbitMQ.
+_MOST_RETURNS = 20
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Visitor:
         Raises ``ItemError``, and ``PostponedError`` if the host cannot be called soon.
         """
         if turn.line is not None and self.robots is not None:
+            _check_delivery(turn.errand.delivery)
             _check_host(turn)
             await self._check_rules(turn, self.robots)
         await turn.begin_request()
@@ -45,6 +50,12 @@ class Visitor:
         forbidden = rules.against(turn.errand.url)
         if forbidden is not None:
             raise ItemError(Code.ROBOTS_DISALLOWED, forbidden, final_url=turn.errand.url)
+
+
+def _check_delivery(delivery: Delivery) -> None:
+    """Raise ``ItemError`` for an item of the store's that has come back too often: it would for ever."""
+    if isinstance(delivery, WaitingDelivery) and delivery.earlier >= _MOST_RETURNS:
+        raise ItemError(Code.WORKER_CRASHED, f"{delivery.earlier} processes died while they had it")
 
 
 def _check_host(turn: Turn) -> None:

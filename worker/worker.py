@@ -81,6 +81,10 @@ class Sources:
         """Return the host that a URL calls, if it is to be spared."""
         return self.web.spared(url) if self.web else None
 
+    def visitor(self, store: RobotsStore, patience: Patience) -> Visitor:
+        """Return what asks hosts, as far as they want to be asked."""
+        return Visitor(self.fetcher, RobotsBook(self.web, store, patience) if self.web else None)
+
 
 class Worker:
     """Labels what the broker delivers; ``cores`` runs what needs a core, such as decoding."""
@@ -97,9 +101,7 @@ class Worker:
         observer: Observer | None = None,
         pulse: Pulse | None = None,
     ) -> None:
-        self._consumer = consumer
-        self._fetcher = sources.fetcher
-        self._plan = plan
+        self._consumer, self._fetcher, self._plan = consumer, sources.fetcher, plan
         self._stopping = threading.Event()
         # Of their own: in asyncio's, slow look-ups of host names would hold up the store.
         self._waiting = ThreadPoolExecutor(_WAITING_THREADS)
@@ -107,14 +109,13 @@ class Worker:
         self._in_hand: set[asyncio.Task[None]] = set()
         patience = Patience(self._waiting, self._stopping, plan.patient)
         observer = observer or NoObserver()
-        self._frontier = Frontier(store, consumer, patience, sources.spared, plan.frontier_plan())
         suspects = Suspects(store, patience)
+        self._frontier = Frontier(store, consumer, patience, sources.spared, plan.frontier_plan())
         self._saver = Saver(store, self._frontier.receipts, patience, observer, suspects)
-        robots = RobotsBook(sources.web, store, patience) if sources.web else None
         self._handling = Handling(
             frontier=self._frontier,
             publisher=publisher,
-            visitor=Visitor(sources.fetcher, robots),
+            visitor=sources.visitor(store, patience),
             orders=Orders(store, patience, open_model),
             known=KnownImages(store, patience),
             known_urls=KnownUrls(store, patience),

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, func, or_, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, exists, func, or_, select, update
 
 from shared.hosts import HostState
 from shared.store.database import Database
@@ -57,21 +57,16 @@ class Hosts:
             now = time_now(connection)
             order = sorted(range(len(learned)), key=lambda i: learned[i].host)
             mine = (hosts.c.host == bindparam("name")) & (hosts.c.holder == holder)
-            hold = (
-                update(hosts)
-                .where(mine)
-                .values(
-                    held_until=now + seconds,
-                    holder=holder if seconds else None,
-                    requests=hosts.c.requests + bindparam("more"),
-                )
-            )
-            connection.execute(hold, [{"name": learned[i].host, "more": requests[i]} for i in order])
-            learn = update(hosts).where(
-                hosts.c.host == bindparam("name"), hosts.c.generation == bindparam("known")
-            )
+            learn = update(hosts).where(mine, hosts.c.generation == bindparam("known"))
             learn = learn.values({name: bindparam(f"new_{name}") for name in _LEARNED})
             connection.execute(learn, [_learned(learned[i]) for i in order])
+            hold = update(hosts).where(mine)
+            hold = hold.values(
+                held_until=now + seconds,
+                holder=holder if seconds else None,
+                requests=hosts.c.requests + bindparam("more"),
+            )
+            connection.execute(hold, [{"name": learned[i].host, "more": requests[i]} for i in order])
             names = [state.host for state in learned]
             rows = connection.execute(select(hosts).where(hosts.c.host.in_(names))).mappings()
             return Claims(now, {row["host"]: _state(row) for row in rows})
@@ -127,7 +122,9 @@ def claim(connection: Connection, names: Collection[str], holder: str, seconds: 
     return Claims(now, {row["host"]: _state(row) for row in rows})
 
 
-def free_hosts(connection: Connection, holder: str, ladder: int, horizon: float, limit: int) -> Iterable[str]:
+def free_hosts(
+    connection: Connection, holder: str, ladder: int, horizon: float, limit: int, job_id: int | None
+) -> Iterable[str]:
     """Return hosts for which items wait, and which this holder could serve now, longest due first.
 
     Those that were set aside more often than ``ladder`` are given up, and those that are blocked are not
@@ -137,6 +134,8 @@ def free_hosts(connection: Connection, holder: str, ladder: int, horizon: float,
     unheld = or_(hosts.c.holder.is_(None), hosts.c.holder == holder, hosts.c.held_until < now)
     open_ = or_(hosts.c.closed_until <= now + horizon, hosts.c.trips > ladder, hosts.c.blocked)
     query = select(hosts.c.host).where(hosts.c.has_waiting, unheld, open_, hosts.c.next_at <= now + horizon)
+    if job_id is not None:
+        query = query.where(exists().where(waiting.c.host == hosts.c.host, waiting.c.job_id == job_id))
     return connection.execute(query.order_by(hosts.c.next_at).limit(limit)).scalars()
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -24,6 +24,21 @@ def upsert(connection: Connection, table: Table, key: str, columns: Sequence[str
     statement = dialect.insert(table)
     change = {name: statement.excluded[name] for name in columns}
     return statement.on_conflict_do_update(index_elements=[key], set_=change)
+
+
+def upsert_where(
+    connection: Connection,
+    table: Table,
+    key: Sequence[str],
+    columns: Sequence[str],
+    condition: Callable[[Any], ColumnElement[bool]],
+) -> Any:
+    """Return an INSERT that gives a row that is there new values, if they meet a condition."""
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    statement = dialect.insert(table)
+    new = statement.excluded
+    change = {name: new[name] for name in columns}
+    return statement.on_conflict_do_update(index_elements=key, set_=change, where=condition(new))
 
 
 def insert_or_add(connection: Connection, table: Table, key: Sequence[str], column: str) -> Any:

@@ -4,13 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, case, delete, exists, or_, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, case, delete, exists, select, update
 
 from shared.items import Message
 from shared.store.database import Database
 from shared.store.hosts import Claims, claim, free_hosts
 from shared.store.schema import hosts, waiting
-from shared.store.statements import insert_new
+from shared.store.statements import insert_new, upsert_where
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,14 @@ class Waiting:
 class Demand:
     """What a process can take: so many items in all, and so many of each host that it has room for.
 
-    Of a host that it does not know yet it takes ``first``; with a job, only items of that one.
+    Of a host that it does not know yet it takes ``first``; it has the rows ``in_hand`` already; with a job,
+    only items of that one.
     """
 
     room: int
     of_hosts: dict[str, int]
     first: int
+    in_hand: frozenset[int] = frozenset()
     job_id: int | None = None
 
 
@@ -68,13 +70,14 @@ class WaitingItems:
         placed = [_moved(item) for item in ordered if item.id is not None]
         others = [_values(item) for item in ordered if item.id is None]
         with self._database.write() as connection:
+            # First, as whoever takes items locks hosts first, too.
+            _mark(connection, sorted({item.host for item in new}))
             if others:
-                connection.execute(insert_new(connection, waiting, "job_id", "index"), others)
+                connection.execute(_placing(connection), others)
             if placed:
                 change: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _MOVING}
                 back = update(waiting).where(waiting.c.id == bindparam("row"))
                 connection.execute(back.values(change | {"holder": None}), placed)
-            _mark(connection, sorted({item.host for item in new}))
 
     def take_waiting(self, demand: Demand, holder: str, ladder: int, seconds: float) -> Taken | None:
         """Take items of hosts that are free, or held by this holder already, and hold those hosts.
@@ -84,37 +87,52 @@ class WaitingItems:
         Returns None if nothing waits that can be taken.
         """
         with self._database.read() as connection:
-            found = list(free_hosts(connection, holder, ladder, _HORIZON, _HOSTS))
-        wanted = {host: demand.of_hosts.get(host, demand.first) for host in found}
-        names = [host for host, limit in wanted.items() if limit > 0][: demand.room]
-        if not names:
+            found = list(free_hosts(connection, holder, ladder, _HORIZON, _HOSTS, demand.job_id))
+        wanted = _wanted(found, demand)
+        if not wanted:
             return None
         items: list[Waiting] = []
         with self._database.write() as connection:
-            claims = claim(connection, names, holder, seconds)
-            for host in (name for name in names if claims.states[name].holder == holder):
+            claims = claim(connection, wanted, holder, seconds)
+            for host in (name for name in wanted if claims.states[name].holder == holder):
                 limit = min(wanted[host], demand.room - len(items))
-                items += _take(connection, host, holder, limit, demand.job_id)
+                items += _take(connection, host, holder, limit, demand) if limit else []
         return Taken(items, claims)
 
-    def remove_waiting(self, ids: Collection[int]) -> None:
-        """Remove items that are done with."""
+    def remove_waiting(self, ids: Collection[int], holder: str) -> None:
+        """Remove items that are done with, unless they have come again meanwhile."""
+        ours = waiting.c.id.in_(sorted(ids)) & (waiting.c.holder == holder)
         with self._database.write() as connection:
-            connection.execute(delete(waiting).where(waiting.c.id.in_(sorted(ids))))
+            connection.execute(delete(waiting).where(ours))
 
-    def return_waiting(self, ids: Collection[int]) -> None:
+    def return_waiting(self, ids: Collection[int], holder: str) -> None:
         """Hand items back untouched, for whoever takes their host next."""
+        ours = waiting.c.id.in_(sorted(ids)) & (waiting.c.holder == holder)
         with self._database.write() as connection:
-            back = update(waiting).where(waiting.c.id.in_(sorted(ids)))
-            connection.execute(back.values(holder=None))
+            connection.execute(update(waiting).where(ours).values(holder=None))
 
 
-def _take(connection: Connection, host: str, holder: str, limit: int, job_id: int | None) -> list[Waiting]:
+def _wanted(hosts: Sequence[str], demand: Demand) -> dict[str, int]:
+    """Return how many items to take of which of these hosts: of no more new ones than there is room for."""
+    wanted = {host: demand.of_hosts[host] for host in hosts if demand.of_hosts.get(host)}
+    new = [host for host in hosts if host not in demand.of_hosts]
+    enough = demand.room // max(1, demand.first) + 1
+    return wanted | (dict.fromkeys(new[:enough], demand.first) if demand.first else {})
+
+
+def _placing(connection: Connection) -> Any:
+    """Return an INSERT that leaves an item in its place, unless this is a later attempt at it."""
+    fresh = ("host", "ref", "attempt", "url", "hops", "holder")
+    return upsert_where(
+        connection, waiting, ("job_id", "index"), fresh, lambda new: new.attempt > waiting.c.attempt
+    )
+
+
+def _take(connection: Connection, host: str, holder: str, limit: int, demand: Demand) -> list[Waiting]:
     # Nobody else holds the host: whoever else's mark stands there has gone.
-    not_ours = or_(waiting.c.holder.is_(None), waiting.c.holder != holder)
-    query = select(waiting).where(waiting.c.host == host, not_ours)
-    if job_id is not None:
-        query = query.where(waiting.c.job_id == job_id)
+    query = select(waiting).where(waiting.c.host == host, waiting.c.id.not_in(sorted(demand.in_hand)))
+    if demand.job_id is not None:
+        query = query.where(waiting.c.job_id == demand.job_id)
     rows = connection.execute(query.order_by(waiting.c.id).limit(limit)).mappings().all()
     if rows:
         mine = update(waiting).where(waiting.c.id.in_([row["id"] for row in rows]))

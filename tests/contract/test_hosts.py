@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def _wait(store: Store, job: Job, host: str, *indexes: int) -> None:
     store.add_waiting([Waiting(_message(job, index), host, f"http://{host}/{index}") for index in indexes])
 
 
-def _take(store: Store, holder: str, room: int = 100, first: int = 100, **options: int) -> list[Waiting]:
+def _take(store: Store, holder: str, room: int = 100, first: int = 100, **options: Any) -> list[Waiting]:
     taken = store.take_waiting(Demand(room, {}, first, **options), holder, _LADDER, 60)
     return [] if taken is None else taken.items
 
@@ -88,20 +89,22 @@ def test_waiting_items_are_taken_in_order_by_whoever_holds_their_host(store: Sto
     _wait(store, job, "a", 3, 1, 2)
     taken = _take(store, "me", first=2)
     assert [item.message.index for item in taken] == [1, 2]
+    rows = frozenset(item.id or 0 for item in taken)
     assert [(item.host, item.url, item.hops, item.earlier) for item in taken] == [
         ("a", "http://a/1", 0, 0),
         ("a", "http://a/2", 0, 0),
     ]
     assert _take(store, "you") == []
-    assert [item.message.index for item in _take(store, "me")] == [3]
+    assert [item.message.index for item in _take(store, "me", in_hand=rows)] == [3]
 
 
 def test_an_item_waits_once(store: Store, job: Job) -> None:
     _wait(store, job, "a", 1)
     _wait(store, job, "b", 1)
-    assert [item.host for item in _take(store, "me")] == ["a"]
+    (item,) = _take(store, "me")
+    assert item.host == "a"
     _wait(store, job, "a", 1)
-    assert _take(store, "me") == []
+    assert _take(store, "me", in_hand=frozenset({item.id or 0})) == []
 
 
 def test_an_item_can_move_on_to_another_host_and_try_again(store: Store, job: Job) -> None:
@@ -120,10 +123,38 @@ def test_items_of_a_holder_that_died_are_found_again_and_known_as_such(store: St
     assert [(item.message.index, item.earlier) for item in _take(store, "you")] == [(1, 1), (2, 0)]
 
 
+def test_an_item_that_comes_again_is_not_lost_with_its_old_place(store: Store, job: Job) -> None:
+    """Its message was delivered elsewhere before whoever had put it off could remove its row."""
+    _wait(store, job, "a", 1)
+    (item,) = _take(store, "me")
+    store.add_waiting([Waiting(_message(job, 1, attempt=2), "a", "http://a/1")])
+    store.remove_waiting([item.id or 0], "me")
+    (again,) = _take(store, "me")
+    assert again.message.attempt == 2
+
+
+def test_items_whose_taking_was_not_heard_of_are_taken_again(store: Store, job: Job) -> None:
+    _wait(store, job, "a", 1, 2)
+    (lost, known) = _take(store, "me")
+    demand = Demand(10, {}, 10, in_hand=frozenset({known.id or 0}))
+    taken = store.take_waiting(demand, "me", _LADDER, 60)
+    assert taken is not None
+    assert [item.id for item in taken.items] == [lost.id]
+
+
+def test_what_a_former_holder_learned_is_not_written_over_what_is_known_now(store: Store) -> None:
+    old = store.claim_hosts(["a"], "me", -1).states["a"]
+    new = store.claim_hosts(["a"], "you", 60).states["a"]
+    later = store.now() + 900
+    store.keep_hosts([replace(new, closed_until=later)], [1], "you", 0)
+    store.keep_hosts([old], [1], "me", 60)
+    assert _state(store, "a").closed_until == later
+
+
 def test_items_handed_back_are_as_new(store: Store, job: Job) -> None:
     _wait(store, job, "a", 1)
     (item,) = _take(store, "me")
-    store.return_waiting([item.id or 0])
+    store.return_waiting([item.id or 0], "me")
     (again,) = _take(store, "me")
     assert again == item
 
@@ -131,7 +162,7 @@ def test_items_handed_back_are_as_new(store: Store, job: Job) -> None:
 def test_items_done_with_are_gone(store: Store, job: Job) -> None:
     _wait(store, job, "a", 1)
     (item,) = _take(store, "me")
-    store.remove_waiting([item.id or 0])
+    store.remove_waiting([item.id or 0], "me")
     store.claim_hosts(["a"], "me", -1)
     assert _take(store, "you") == []
 

@@ -120,6 +120,8 @@ def test_how_a_host_stands_is_one_word(state: HostState, word: Standing) -> None
         ("http://user:pw@example.com/", "example.com"),
         ("http://[2606:4700::1111]:80/a", "2606:4700::1111"),
         ("http://bücher.example/ü.jpg", "xn--bcher-kva.example"),
+        ("http://straße.example/", "xn--strae-oqa.example"),
+        (f"http://{'a.' * 200}example/", None),
         ("http:///nothing", None),
         ("photos/a.jpg", None),
         ("crawl.warc.gz:12:http://example.com/a.jpg", None),

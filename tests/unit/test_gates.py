@@ -201,7 +201,7 @@ def test_our_own_places_are_open_and_no_others() -> None:
     guard = Guard((80, 443), [("images.lan", 8080), ("10.0.0.5", 80)])
     assert str(guard.check("http://images.lan:8080/a")) == "http://images.lan:8080/a"
     assert guard.is_own(guard.check("http://10.0.0.5/a"))
-    assert guard.allows("10.0.0.5", 80)
+    guard.open_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("10.0.0.5", 80))).close()
     for url in ("http://images.lan/a", "http://10.0.0.5:8080/a", "http://10.0.0.6/a", "http://x@10.0.0.5/a"):
         with pytest.raises(ItemError):
             guard.check(url)
@@ -211,10 +211,21 @@ def test_an_address_of_our_own_name_is_open_only_once_the_name_led_there() -> No
     guard = Guard((80, 443), [("images.lan", 8080)])
     with pytest.raises(NotAllowedError):
         guard.check_answers("evil.example.com", 8080, ["10.0.0.7"])
-    assert not guard.allows("10.0.0.7", 8080)
+    place = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("10.0.0.7", 8080))
+    with pytest.raises(NotAllowedError):
+        guard.open_socket(place)
     guard.check_answers("images.lan", 8080, ["10.0.0.7"])
-    assert guard.allows("10.0.0.7", 8080)
-    assert not guard.allows("10.0.0.7", 80)
+    guard.open_socket(place).close()
+    with pytest.raises(NotAllowedError):
+        guard.open_socket((*place[:4], ("10.0.0.7", 80)))
+
+
+def test_a_strangers_name_does_not_lead_to_a_place_of_our_own() -> None:
+    guard = Guard((80, 443), [("images.lan", 80), ("10.0.0.5", 80)])
+    guard.check_answers("images.lan", 80, ["10.0.0.7"])
+    for address in ("10.0.0.5", "10.0.0.7"):
+        with pytest.raises(NotAllowedError):
+            guard.check_answers("evil.example.com", 80, [address])
 
 
 @pytest.mark.parametrize(

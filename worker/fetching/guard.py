@@ -48,8 +48,8 @@ class Guard(UrlGate):
         )
 
     def allows(self, address: str, port: int) -> bool:
-        """Tell whether a connection may go there."""
-        return (address, port) in self._opened or is_public(address)
+        """Tell whether strangers' names may lead there."""
+        return is_public(address)
 
     def check_answers(self, host: str, port: int, addresses: Collection[str]) -> None:
         """Raise ``NotAllowedError`` if any address of a name is inside: such a mixture is an attack."""
@@ -62,7 +62,7 @@ class Guard(UrlGate):
     def open_socket(self, target: tuple[Any, ...]) -> socket.socket:
         """Return a socket for one address of ``getaddrinfo``, or raise ``NotAllowedError``."""
         family, kind, protocol, _name, (address, port, *_) = target
-        if not self.allows(address, port):
+        if (address, port) not in self._opened and not self.allows(address, port):
             _log.warning("no connection to %s, port %s", address, port)
             raise NotAllowedError(f"{address} is inside")
         return socket.socket(family, kind, protocol)

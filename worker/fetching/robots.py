@@ -5,8 +5,9 @@ from functools import cached_property
 
 from protego import Protego
 
-#: Longest rules in which the one that matched is looked for, in characters; of longer ones none is named.
-_SEARCHED = 100_000
+#: Longest rules in which the one that matched is looked for, in characters, and how many are tried; where
+#: there is more, none is named: it would keep others waiting.
+_SEARCHED, _TRIED = 20_000, 20
 #: Longest pause between two requests that a robots.txt can ask for, in seconds.
 MAX_DELAY = 60.0
 
@@ -37,8 +38,10 @@ class Rules:
         lines = self.text.splitlines() if len(self.text) <= _SEARCHED else []
         values = {line.partition(":")[2].partition("#")[0].strip() for line in lines if _is_disallow(line)}
         matching = [value for value in values if not _alone(value).can_fetch(url, self.robot)]
-        ours = [value for value in matching if not self._without_others(value).can_fetch(url, self.robot)]
-        return f"Disallow: {max(ours, key=len)}" if ours else "Disallow"
+        for value in sorted(matching, key=len, reverse=True)[:_TRIED]:
+            if not self._without_others(value).can_fetch(url, self.robot):
+                return f"Disallow: {value}"
+        return "Disallow"
 
     def _without_others(self, value: str) -> Protego:
         """Return the rules with this one as the only prohibition, in whichever group it stands."""

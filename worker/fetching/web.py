@@ -94,7 +94,10 @@ class WebFetcher:
         """Return what an answer holds for us."""
         if answer.status in _REDIRECTS:
             # Judged here: nothing that a host says may ever be taken for the name of a file.
-            return Redirected(str(self._guard.check(_target(url, answer))))
+            target = self._guard.check(_target(url, answer))
+            if self._guard.is_own(target) and not self._guard.is_own(url):
+                raise ItemError(Code.URL_NOT_ALLOWED, "a stranger's redirect")
+            return Redirected(str(target))
         if answer.status != 200:
             wait = retry_after(answer.headers.get("Retry-After", ""), time.time())
             raise ItemError(code_of_status(answer.status), "", answer.status, wait)

@@ -38,6 +38,12 @@ class Alarm:
                 self.ring()  # it was for us, and is for another one now
             raise
 
+    def ring_in(self, seconds: float) -> None:
+        """Ring after so many seconds, if somebody waits."""
+        if self._waiting:
+            loop = asyncio.get_running_loop()
+            self._set_timer(loop, loop.time() + seconds)
+
     def _set_timer(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
         if self._timer is not None and loop.time() < self._timer.when() <= when:
             return

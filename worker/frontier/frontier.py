@@ -47,7 +47,8 @@ class Frontier:
         self._spared = spared
         self._capacity = plan.capacity
         self._schedule = Schedule(plan.manners, plan.longest_request)
-        self._turns = Turns(store, patience, self._schedule, plan)
+        self.receipts = Receipts(consumer)
+        self._turns = Turns(store, patience, self._schedule, plan, self.receipts.in_hand)
         #: The time by the store's clock, in seconds since 1970.
         self.now = self._turns.now
         self._postponed: list[tuple[Errand, str]] = []
@@ -57,14 +58,13 @@ class Frontier:
         self._awaited = math.inf
         self._told = asyncio.Event()
         self._space = asyncio.Event()
-        self.receipts = Receipts(consumer)
 
     async def room(self) -> int:
         """Return how many deliveries more can wait here; wait while there is none."""
-        while self._schedule.count >= self._capacity:
+        while (count := self._schedule.count + len(self._postponed)) >= self._capacity:
             self._space.clear()
             await self._space.wait()
-        return self._capacity - self._schedule.count
+        return self._capacity - count
 
     def put(self, errand: Errand) -> None:
         """Take a delivery, new or sent on by a redirect; it goes when its turn comes."""
@@ -92,8 +92,7 @@ class Frontier:
             at = self._schedule.next_at()
             if found:
                 self._space.set()
-                if self._schedule.has_free() or (at is not None and at <= now):
-                    self._changed.ring()  # there is one for another, too
+                self._leave_word(at, now)
                 return Turn(self, *found)
             self._awaited = math.inf if at is None else at
             await self._changed.wait(None if at is None else max(0.0, at - now))
@@ -120,7 +119,7 @@ class Frontier:
             self.receipts.release(errand.delivery)
         try:
             await self._store_postponed()
-            await self._turns.settle(self.receipts.take_done(), self.receipts.take_back())
+            await self._settle()
             await self._turns.give_all_back()
         except ResourceError as error:
             # Whoever comes next waits until our hold has run out, and finds everything.
@@ -143,6 +142,14 @@ class Frontier:
         else:
             self.postpone(errand, host)
 
+    def _leave_word(self, at: float | None, now: float) -> None:
+        """Let another one who waits know of what there is beside that which was found."""
+        if self._schedule.has_free() or (at is not None and at <= now):
+            self._changed.ring()
+        elif at is not None:
+            self._awaited = at
+            self._changed.ring_in(at - now)
+
     def _wake(self) -> None:
         """Wake ``next`` if it has something to look at sooner than it knows."""
         at = self._schedule.next_at()
@@ -153,20 +160,25 @@ class Frontier:
     async def _tend(self) -> None:
         for line, errand in self._schedule.take_overdue(self.now()):
             self.postpone(errand, line.host)
+        await self._settle()
         refused = [*await self._turns.claim(), *await self._turns.keep(), *await self._turns.take()]
         for errand in refused:
             self.postpone(errand, self._spared(errand.url) or "")
         await self._store_postponed()
-        await self._turns.settle(self.receipts.take_done(), self.receipts.take_back())
         self._changed.ring()
         self._space.set()
 
     async def _store_postponed(self) -> None:
         postponed, self._postponed = self._postponed, []
+        # First: an item that was done with and has come again must not lose its place with its old one.
+        await self._settle()
         if postponed:
             await self._turns.store_waiting([errand.as_waiting(host) for errand, host in postponed])
         for errand, _ in postponed:
             self.receipts.stored(errand.delivery)
+
+    async def _settle(self) -> None:
+        await self._turns.settle(self.receipts.take_done(), self.receipts.take_back())
 
 
 @dataclass(eq=False, slots=True)
@@ -194,6 +206,8 @@ class Turn:
         if start > self._started:
             await asyncio.sleep(start - self._started)
             self._started = self.frontier.now()
+        if not self.line.may_begin(self._started):
+            raise PostponedError  # the store was away, and the host may be another's by now
         self.line.requests += 1
 
     def sent(self) -> None:

@@ -50,6 +50,8 @@ class Line:
 
     host: str
     manners: Manners
+    #: How long a request may take, in seconds: it must be over while the host is still held.
+    lead: float
     conduct: Conduct | None = None
     #: Until when nobody else calls the host.
     held_until: float = 0.0
@@ -87,6 +89,14 @@ class Line:
         soon = int(PATIENCE / self.conduct.delay) if self.conduct.delay else _LONGEST
         return max(1, min(_LONGEST, soon)) - len(self.waiting)
 
+    def is_idle(self, since: float) -> bool:
+        """Tell whether nothing is to do here, and has not been since then."""
+        return not (self.active or self.waiting) and self.used_at < since
+
+    def may_begin(self, now: float) -> bool:
+        """Tell whether a request that begins now is over while the host is still ours."""
+        return self.conduct is not None and self.held_until >= now + self.lead
+
     def demand(self, now: float) -> int:
         """Return how many items to take from the store: none while all connections are busy, or not ours."""
         if self.conduct is None:
@@ -101,17 +111,14 @@ class Line:
             return False
         return conduct.state.blocked or conduct.is_down(now)
 
-    def opens_at(self, now: float, lead: float) -> float | None:
-        """Return when the next delivery may go, or None if something must happen before.
-
-        A request must be over while the host is still held: ``lead`` is how long one may take.
-        """
+    def opens_at(self, now: float) -> float | None:
+        """Return when the next delivery may go, or None if something must happen before."""
         conduct = self.conduct
         if conduct is None or not self.waiting or self.launching is not None:
             return None
         if self.is_shut(now):
             return now
-        if self.active >= conduct.connections or self.held_until < now + lead:
+        if self.active >= conduct.connections or not self.may_begin(now):
             return None
         return conduct.opens_at
 

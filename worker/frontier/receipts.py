@@ -15,6 +15,8 @@ class Receipts:
         self._lock = threading.Lock()
         self._done: list[int] = []
         self._back: list[int] = []
+        #: Rows of the store that this process took and has not settled, and their hosts.
+        self.in_hand: dict[int, str] = {}
 
     def ack(self, delivery: Delivery) -> None:
         """Say that a delivery's result is stored: it will not come again."""
@@ -26,7 +28,9 @@ class Receipts:
 
     def stored(self, delivery: Delivery) -> None:
         """Say that a delivery now waits in the store."""
-        if not isinstance(delivery, WaitingDelivery):
+        if isinstance(delivery, WaitingDelivery):
+            self.in_hand.pop(delivery.row, None)
+        else:
             self._consumer.ack(delivery)
 
     def take_done(self) -> list[int]:

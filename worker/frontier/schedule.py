@@ -30,7 +30,7 @@ class Schedule:
         """Return the line of a host, a new one if there is none."""
         line = self._lines.get(host)
         if line is None:
-            line = self._lines[host] = Line(host, self._manners)
+            line = self._lines[host] = Line(host, self._manners, self._lead)
         return line
 
     def drop(self, line: Line) -> None:
@@ -57,7 +57,7 @@ class Schedule:
 
     def arrange(self, line: Line, now: float) -> None:
         """Note when the next delivery of a line may go; call it when anything of the line has changed."""
-        at = line.opens_at(now, self._lead)
+        at = line.opens_at(now)
         if at is not None and (line.queued_at is None or at < line.queued_at):
             line.queued_at = at
             heapq.heappush(self._due, (at, next(self._numbers), line))
@@ -72,7 +72,7 @@ class Schedule:
             if noted != line.queued_at:
                 continue  # it was noted for an earlier time since
             line.queued_at = None
-            at = line.opens_at(now, self._lead)
+            at = line.opens_at(now)
             if at is not None and at <= now:
                 return line, self._launch(line, now)
             self.arrange(line, now)

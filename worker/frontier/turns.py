@@ -23,6 +23,8 @@ _SPARE = 15.0
 _KEEP_EVERY, _TAKE_EVERY = 3.0, 0.4
 #: How long a host is kept without a request, in seconds: longer than its idle connections.
 _IDLE = KEEP_ALIVE + 0.5
+#: How much of its doubt about the store's clock a process adds to a pause at the most, in seconds.
+_MOST_DOUBT = 2.0
 #: Items taken of a host that was not ours before.
 _FIRST = 4
 #: Hosts claimed, and items stored, in one transaction.
@@ -63,11 +65,11 @@ class HostStore(Protocol):
         """See ``Store``."""
         ...
 
-    def remove_waiting(self, ids: Collection[int]) -> None:
+    def remove_waiting(self, ids: Collection[int], holder: str) -> None:
         """See ``Store``."""
         ...
 
-    def return_waiting(self, ids: Collection[int]) -> None:
+    def return_waiting(self, ids: Collection[int], holder: str) -> None:
         """See ``Store``."""
         ...
 
@@ -75,11 +77,20 @@ class HostStore(Protocol):
 class Turns:
     """Holds the hosts of this process's schedule in the store, and exchanges items with it."""
 
-    def __init__(self, store: HostStore, patience: Patience, schedule: Schedule, plan: FrontierPlan) -> None:
+    def __init__(
+        self,
+        store: HostStore,
+        patience: Patience,
+        schedule: Schedule,
+        plan: FrontierPlan,
+        in_hand: dict[int, str],
+    ) -> None:
         self._store = store
         self._patience = patience
         self._schedule = schedule
         self._plan = plan
+        #: Rows of the store that we took, and their hosts: these are not given back before.
+        self._in_hand = in_hand
         self._holder = uuid.uuid4().hex
         self._lease = plan.longest_request + _SPARE
         self._clock = StoreClock()
@@ -107,7 +118,8 @@ class Turns:
         self._kept_at = now
         self._schedule.drop_unused(self.wanted)
         held = [line for line in self._schedule.lines() if line.conduct]
-        idle = [line for line in held if not (line.active or line.waiting) and now - line.used_at > _IDLE]
+        busy_hosts = set(self._in_hand.values())
+        idle = [line for line in held if line.is_idle(now - _IDLE) and line.host not in busy_hosts]
         if idle:
             await self.give_back(idle)
         busy = [line for line in held if line.conduct]
@@ -134,10 +146,14 @@ class Turns:
             return []
         self._taken_at = now
         of_hosts = {line.host: line.demand(now) for line in self._schedule.lines()}
-        demand = Demand(room, of_hosts, _FIRST, self._plan.only_job)
+        demand = Demand(room, of_hosts, _FIRST, frozenset(self._in_hand), self._plan.only_job)
         ladder = len(self._plan.manners.ladder)
+        asked = time.monotonic()
         taken = await self._call(self._store.take_waiting, demand, self._holder, ladder, self._lease)
-        return self._adopt(taken) if taken else []
+        if taken is None:
+            return []
+        self._clock.learn(taken.claims.now, asked)
+        return self._adopt(taken)
 
     async def store_waiting(self, items: Sequence[Waiting]) -> None:
         """Let items wait in the store."""
@@ -147,13 +163,17 @@ class Turns:
     async def settle(self, done: Collection[int], back: Collection[int]) -> None:
         """Remove what is done with from the waiting items, and hand back what is not."""
         if done:
-            await self._call(self._store.remove_waiting, done)
+            await self._call(self._store.remove_waiting, done, self._holder)
         if back:
-            await self._call(self._store.return_waiting, back)
+            await self._call(self._store.return_waiting, back, self._holder)
+        for row in (*done, *back):
+            self._in_hand.pop(row, None)
 
     def _adopt(self, taken: Taken) -> list[Errand]:
         refused = self._apply(taken.claims)
         for item in taken.items:
+            if item.id is not None:
+                self._in_hand[item.id] = item.host
             self._schedule.add(self._schedule.line(item.host), Errand.of_waiting(item), self.now())
         return refused
 
@@ -180,7 +200,8 @@ class Turns:
         for line, _ in learned:
             line.requests = 0
         # Whoever calls the host next may know the time better: our pause must not end too early for them.
-        states = [replace(state, next_at=state.next_at + self._clock.doubt) for _, state in learned]
+        doubt = min(self._clock.doubt, _MOST_DOUBT)
+        states = [replace(state, next_at=state.next_at + doubt) for _, state in learned]
         return await self._call(self._store.keep_hosts, states, requests, self._holder, seconds)
 
     async def _call(self, function: Callable[..., T], *arguments: object) -> T:
