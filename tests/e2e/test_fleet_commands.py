@@ -112,7 +112,7 @@ def test_a_broker_that_cannot_be_used_is_named_without_its_password(run: Run, ur
 
 def test_a_worker_whose_broker_is_away_waits_and_can_be_stopped(start: Start) -> None:
     away = f"amqp://u:secret@127.0.0.1:{free_port()}/"
-    with start("worker", SMARTSIGHT_BROKER_URL=away) as worker:
+    with start("worker", SMARTSIGHT_CONTACT="me@example.com", SMARTSIGHT_BROKER_URL=away) as worker:
         assert worker.stderr
         first = worker.stderr.readline()
         wait_until(lambda: worker.poll() is None, 1, "the worker to live on")
