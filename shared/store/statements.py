@@ -11,17 +11,20 @@ from sqlalchemy import ARRAY, ColumnElement, Connection, Table, bindparam, func,
 from shared.store.schema import progress
 
 
+def _insert(connection: Connection, table: Table) -> Any:
+    """Return an INSERT that can say what happens to rows that are there already."""
+    # The other database's module would bring all its drivers along.
+    return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert(table)
+
+
 def insert_new(connection: Connection, table: Table, *key: str) -> Any:
     """Return an INSERT that leaves a row alone that is there already."""
-    # The other database's module would bring all its drivers along.
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
-    return dialect.insert(table).on_conflict_do_nothing(index_elements=key)
+    return _insert(connection, table).on_conflict_do_nothing(index_elements=key)
 
 
 def upsert(connection: Connection, table: Table, key: str, columns: Sequence[str]) -> Any:
     """Return an INSERT that gives a row that is there already new values in these columns."""
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
-    statement = dialect.insert(table)
+    statement = _insert(connection, table)
     change = {name: statement.excluded[name] for name in columns}
     return statement.on_conflict_do_update(index_elements=[key], set_=change)
 
@@ -34,8 +37,7 @@ def upsert_where(
     condition: Callable[[Any], ColumnElement[bool]],
 ) -> Any:
     """Return an INSERT that gives a row that is there new values, if they meet a condition."""
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
-    statement = dialect.insert(table)
+    statement = _insert(connection, table)
     new = statement.excluded
     change = {name: new[name] for name in columns}
     return statement.on_conflict_do_update(index_elements=key, set_=change, where=condition(new))
@@ -43,8 +45,7 @@ def upsert_where(
 
 def insert_or_add(connection: Connection, table: Table, key: Sequence[str], column: str) -> Any:
     """Return an INSERT that adds to a number if the row is there already."""
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
-    statement = dialect.insert(table)
+    statement = _insert(connection, table)
     change = {column: table.c[column] + statement.excluded[column]}
     return statement.on_conflict_do_update(index_elements=key, set_=change)
 
