@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.measure import median, pictures, print_table
+from shared.decoding.decoder import DecoderProcess, memory_for
 from shared.images import Decode, Limits, decode
-from worker.decoding.decoder import DecoderProcess, memory_for
 
 _ROUNDS = 9
 _SIDE, _CROP = 224, 0.875

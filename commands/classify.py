@@ -10,8 +10,8 @@ from commands.stdout import show
 from shared.classifier.catalogue import open_classifier
 from shared.classifier.classifier import Classifier, Prediction
 from shared.errors import ItemError
+from shared.fetching.fetcher import FileFetcher
 from shared.settings import Settings
-from worker.fetching.fetcher import FileFetcher
 
 
 def run(options: Namespace, settings: Settings) -> int:

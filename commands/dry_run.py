@@ -19,10 +19,10 @@ from producer.submit import survey
 from results_api.rows import Row
 from shared.classifier.catalogue import open_classifier
 from shared.errors import Code, ResourceError
+from shared.fetching.robots import parse_rules
 from shared.settings import Settings
 from shared.store.database import Database
 from shared.store.store import Outcome, Store
-from worker.fetching.robots import parse_rules
 
 _TOP = 5
 #: The same list has the same sample.

@@ -10,9 +10,9 @@ from shared.errors import Code, ResourceError
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from shared.decoding.pool import Decoders
+    from shared.fetching.web import WebFetcher
     from shared.store.store import Store
-    from worker.decoding.pool import Decoders
-    from worker.fetching.web import WebFetcher
     from worker.frontier.conduct import Manners
     from worker.worker import Sources
 
@@ -48,8 +48,8 @@ def open_store(settings: Settings) -> Iterator["Store"]:
 def make_web(settings: Settings) -> "WebFetcher":
     """Return what fetches URLs, and nothing from inside the network."""
     from shared.classifier.catalogue import limits_of
-    from worker.fetching.guard import Guard
-    from worker.fetching.web import WebFetcher, WebLimits
+    from shared.fetching.guard import Guard
+    from shared.fetching.web import WebFetcher, WebLimits
 
     guard = Guard(settings.ports, settings.own_hosts)
     formats = frozenset(limits_of(settings).formats)
@@ -60,8 +60,8 @@ def make_web(settings: Settings) -> "WebFetcher":
 
 def make_sources(settings: Settings) -> "Sources":
     """Return what fetches URLs and reads paths and records of WARC files."""
-    from worker.fetching.fetcher import FileFetcher, SchemeFetcher
-    from worker.fetching.warc import WarcFetcher
+    from shared.fetching.fetcher import FileFetcher, SchemeFetcher
+    from shared.fetching.warc import WarcFetcher
     from worker.worker import Sources
 
     web, limit = make_web(settings), settings.max_bytes
@@ -79,8 +79,8 @@ def manners_of(settings: Settings, ladder: Sequence[float]) -> "Manners":
 def open_decoders(settings: Settings, count: int) -> Iterator["Decoders"]:
     """Start so many processes that decode images from strangers, and end them in the end."""
     from shared.classifier.catalogue import limits_of
-    from worker.decoding.decoder import DecoderProcess, memory_for
-    from worker.decoding.pool import Decoders
+    from shared.decoding.decoder import DecoderProcess, memory_for
+    from shared.decoding.pool import Decoders
 
     memory = memory_for(limits_of(settings))
     with closing(Decoders(lambda: DecoderProcess(memory), count)) as decoders:

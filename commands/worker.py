@@ -21,11 +21,11 @@ from producer.tending import Tender
 from shared.broker import Consumer, InProcessBroker, Publisher
 from shared.classifier.catalogue import open_classifier
 from shared.classifier.classifier import Classifier
+from shared.decoding.pool import Decoders
 from shared.images import Decode
 from shared.settings import Settings
 from shared.store.store import RecordedModel, Store
 from worker.dead_letters import read_dead_letters
-from worker.decoding.pool import Decoders
 from worker.pulse import Pulse, beat, signs, trouble
 from worker.supervisor import Supervisor
 from worker.worker import Plan, Sources, Worker

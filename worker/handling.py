@@ -12,10 +12,10 @@ from typing import TypeVar
 from shared.broker import BrokerClosedError, Delivery, Publisher
 from shared.classifier.classifier import Classification, Classifier
 from shared.errors import Code, ItemError, ResourceError, printable
+from shared.fetching.fetcher import Fetched, NotModified, Redirected
 from shared.hosts import host_of
 from shared.items import Evidence, Message, Result
 from shared.store.store import KnownAnswer
-from worker.fetching.fetcher import Fetched, NotModified, Redirected
 from worker.frontier.frontier import Frontier, PostponedError, Turn
 from worker.frontier.line import Errand
 from worker.observing import Observer

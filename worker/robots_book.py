@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 from yarl import URL
 
 from shared.errors import Code, ItemError
-from worker.fetching.fetcher import Redirected
+from shared.fetching.fetcher import Redirected
 from worker.frontier.frontier import Turn
 from worker.patience import Patience
 
 if TYPE_CHECKING:
-    from worker.fetching.robots import Rules
+    from shared.fetching.robots import Rules
 
 #: RFC 9309: what is read of a robots.txt, in bytes (2.5 wants 500 KiB), and how many redirects are followed
 #: (2.3.1.2).
@@ -94,7 +94,7 @@ class RobotsBook:
         return await self._remember(beginning, text, turn.frontier.now())
 
     async def _remember(self, beginning: str, text: str, now: float) -> "Rules":
-        from worker.fetching.robots import parse_rules  # loads the parser: only where there is a web
+        from shared.fetching.robots import parse_rules  # loads the parser: only where there is a web
 
         quick = len(text) <= _QUICKLY_READ
         robot = self._web.robot

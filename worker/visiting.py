@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from shared.broker import Delivery
 from shared.errors import Code, ItemError
+from shared.fetching.fetcher import Answer, Fetcher, Redirected, Request
 from shared.items import Validators
-from worker.fetching.fetcher import Answer, Fetcher, Redirected, Request
 from worker.frontier.frontier import Turn
 from worker.frontier.line import WaitingDelivery
 from worker.robots_book import RobotsBook

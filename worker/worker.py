@@ -11,8 +11,8 @@ from typing import Protocol, TypeVar
 from shared.broker import Consumer, Publisher
 from shared.classifier.classifier import Classifier
 from shared.errors import ResourceError
+from shared.fetching.fetcher import Fetcher
 from shared.store.store import RecordedModel
-from worker.fetching.fetcher import Fetcher
 from worker.frontier.conduct import Manners
 from worker.frontier.frontier import Frontier, Turn
 from worker.frontier.line import Errand

@@ -15,14 +15,14 @@ from benchmarks.fetching.web import host_name, silent_name
 from benchmarks.measure import smartsight
 from benchmarks.web_server import HOSTS, SILENT_HOSTS, address, silent_address
 from shared.broker import Delivery, InProcessBroker
+from shared.fetching import guard
+from shared.fetching.fetcher import Fetched
+from shared.fetching.web import WebFetcher, WebLimits
 from shared.images import Limits
 from shared.items import Message
 from shared.settings import Settings
 from shared.store.database import Database
 from shared.store.store import Store
-from worker.fetching import guard
-from worker.fetching.fetcher import Fetched
-from worker.fetching.web import WebFetcher, WebLimits
 from worker.frontier.conduct import Manners
 from worker.frontier.frontier import Frontier
 from worker.frontier.line import Errand

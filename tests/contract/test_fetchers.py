@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from shared.errors import Code, ItemError
+from shared.fetching.fetcher import Fetched, Fetcher, FileFetcher, Request, SchemeFetcher
+from shared.fetching.guard import Guard
+from shared.fetching.warc import WarcFetcher
+from shared.fetching.web import WebFetcher, WebLimits
 from shared.warc.references import WarcReference
 from tests.crawls import Crawl
-from worker.fetching.fetcher import Fetched, Fetcher, FileFetcher, Request, SchemeFetcher
-from worker.fetching.guard import Guard
-from worker.fetching.warc import WarcFetcher
-from worker.fetching.web import WebFetcher, WebLimits
 
 _LIMIT = 1000
 

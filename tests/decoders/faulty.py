@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 
 from shared import images
+from shared.decoding.child import run
 from shared.errors import Code, ItemError
 from shared.images import Limits, Picture
-from worker.decoding.child import run
 
 
 def _spin() -> None:

@@ -4,8 +4,8 @@ import sys
 import threading
 import time
 
+from shared.decoding.decoder import DecoderProcess
 from shared.images import Limits
-from worker.decoding.decoder import DecoderProcess
 
 decoder = DecoderProcess(1 << 30, command=sys.argv[2:], patience=3600)
 decoder_thread = threading.Thread(target=decoder.decode, args=(sys.argv[1].encode(), 8, 1.0, Limits()))

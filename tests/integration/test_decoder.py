@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from shared.decoding.decoder import DecoderProcess, memory_for
+from shared.decoding.pool import Decoders
+from shared.decoding.process import PYTHON
 from shared.errors import Code, ItemError, ResourceError
 from shared.images import Decode, Limits, decode
 from tests.servers.processes import cpu_seconds, is_alive
 from tests.servers.waiting import wait_until
-from worker.decoding.decoder import DecoderProcess, memory_for
-from worker.decoding.pool import Decoders
-from worker.decoding.process import PYTHON
 
 _ROOT = Path(__file__).parents[2]
 _FAULTY = (*PYTHON, str(_ROOT / "tests" / "decoders" / "faulty.py"))
@@ -331,7 +331,7 @@ def test_a_process_that_cannot_be_started_for_the_moment_is_tried_again(image: b
 
 
 def test_the_process_loads_what_it_needs_and_no_more() -> None:
-    code = "import sys, worker.decoding.child; print(*sys.modules)"
+    code = "import sys, shared.decoding.child; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in run.stdout.split()}
     assert {"numpy", "PIL"} <= loaded

@@ -8,16 +8,16 @@ from typing import TypeVar
 import pytest
 
 from shared.errors import Code, ItemError
+from shared.fetching import guard as gates
+from shared.fetching.fetcher import Answer, Fetched, NotModified, Redirected, Request
+from shared.fetching.guard import Guard
+from shared.fetching.session import open_session
+from shared.fetching.web import WebFetcher, WebLimits
 from shared.items import Validators
 from tests.servers.names import FakeResolver
 from tests.servers.opening import opened
 from tests.servers.web import TRAP, Web
 from tests.servers.web_hosts import INSIDE, MIXED, REBINDING
-from worker.fetching import guard as gates
-from worker.fetching.fetcher import Answer, Fetched, NotModified, Redirected, Request
-from worker.fetching.guard import Guard
-from worker.fetching.session import open_session
-from worker.fetching.web import WebFetcher, WebLimits
 
 T = TypeVar("T")
 

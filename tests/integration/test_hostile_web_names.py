@@ -91,8 +91,8 @@ class Guard:
 _CALLER = """
 import asyncio, json, sys
 assert "json" in sys.modules and "aiohttp" not in sys.modules and "worker" not in sys.modules
-from worker.fetching import guard
-from worker.fetching.guard import Guard, system_resolver
+from shared.fetching import guard
+from shared.fetching.guard import Guard, system_resolver
 
 async def ask(name):
     try:

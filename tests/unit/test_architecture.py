@@ -23,9 +23,9 @@ _HOMES = {
     "ai_edge_litert": ("shared.classifier",),
     "tensorflow": ("shared.classifier",),
     "keras": ("shared.classifier",),
-    "aiohttp": ("worker.fetching",),
-    "yarl": ("worker",),
-    "protego": ("worker.fetching.robots",),
+    "aiohttp": ("shared.fetching",),
+    "yarl": ("shared.fetching", "worker"),
+    "protego": ("shared.fetching.robots",),
     "jinja2": ("results_api.report.page",),
     "markupsafe": ("results_api.report.page",),
     "matplotlib": ("results_api.report.plots",),
@@ -87,7 +87,7 @@ def test_each_technology_has_one_home() -> None:
 
 
 #: What stands behind a boundary is put there by commands; whoever uses the boundary uses it.
-_ADAPTERS = {"shared.rabbitmq": "shared.broker"}
+_ADAPTERS = {"shared.rabbitmq": "shared.broker", "shared.decoding": "shared.images"}
 
 
 def test_what_is_shared_is_used_by_two() -> None:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import Code, ItemError
-from worker.fetching import addresses
-from worker.fetching.addresses import is_public
-from worker.fetching.guard import Guard, NotAllowedError
+from shared.fetching import addresses
+from shared.fetching.addresses import is_public
+from shared.fetching.guard import Guard, NotAllowedError
 
 _GUARD = Guard((80, 443))
 

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.errors import Code
-from worker.fetching.headers import code_of_status, opt_out, retry_after
+from shared.fetching.headers import code_of_status, opt_out, retry_after
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.fetching.robots import MAX_DELAY, parse_rules
+from shared.fetching.robots import MAX_DELAY, parse_rules
 
 _ROBOT = "smartsightbot"
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from producer.entries import Columns, Entry, Malformed, Reference
 from producer.lists import is_list, read_list
 from shared.errors import Code, ItemError, ResourceError, SmartSightError, UsageError
+from shared.fetching.warc import WarcFetcher
 from shared.warc.references import is_warc_reference, parse_warc_reference
 from tests.crawls import JPEG, Crawl, bomb, chunked, raw_deflated
-from worker.fetching.warc import WarcFetcher
 
 _LIMIT = 1 << 20
 

@@ -18,11 +18,11 @@ from shared.broker import InProcessBroker
 from shared.classifier.classifier import Classification, Classifier, Prediction
 from shared.classifier.model import Label
 from shared.errors import Code, ItemError, ResourceError
+from shared.fetching.fetcher import Fetched, FileFetcher, Request
 from shared.images import Picture
 from shared.items import ItemState, JobState, Message, Result
 from shared.store.store import Job, RecordedModel
 from tests.servers.waiting import wait_until
-from worker.fetching.fetcher import Fetched, FileFetcher, Request
 from worker.worker import Plan, Sources, Worker, WorkerStore
 
 _PATIENCE = 10.0

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_GUARD = "worker.fetching.guard"
+_GUARD = "shared.fetching.guard"
 
 
 class _GuardFinder(MetaPathFinder):

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
+from shared.fetching.guard import KEEP_ALIVE
 from shared.hosts import HostState
 from shared.store.store import Claims, Demand, Taken, Waiting
-from worker.fetching.guard import KEEP_ALIVE
 from worker.frontier.clock import StoreClock
 from worker.frontier.conduct import Manners
 from worker.frontier.line import Errand, Line

@@ -1,7 +1,7 @@
 """The process that decodes: it takes requests on standard input, and answers on standard output.
 
 Whoever talks a decoder into running his code finds himself here: without the environment, with no file that
-could be written and no process that could be started. Run by a worker: see ``worker.decoding.decoder``.
+could be written and no process that could be started. Run by a worker: see ``shared.decoding.decoder``.
 """
 
 import fcntl
@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from shared.decoding.frames import READY, Request, pack_error, pack_picture, read_request
 from shared.errors import Code, ItemError
 from shared.images import Decode, decode
-from worker.decoding.frames import READY, Request, pack_error, pack_picture, read_request
 
 #: Open files: the three standard ones, and what Python may still have to import.
 _MAX_FILES = 16

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from shared.decoding.frames import ANSWER_SIZE, Request, pack_request, unpack_error, unpack_head
+from shared.decoding.process import PYTHON, ChildProcess, cause_of_death
 from shared.errors import Code, ItemError, printable
 from shared.images import Limits, Picture, Pixels
-from worker.decoding.frames import ANSWER_SIZE, Request, pack_request, unpack_error, unpack_head
-from worker.decoding.process import PYTHON, ChildProcess, cause_of_death
 
-_COMMAND = (*PYTHON, "-m", "worker.decoding.child")
+_COMMAND = (*PYTHON, "-m", "shared.decoding.child")
 #: How long decoding one image may take, in seconds.
 _PATIENCE = 10.0
 #: Images that one process decodes: what decoders leak ends with it.

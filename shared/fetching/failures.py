@@ -1,8 +1,8 @@
 """What can become of a request: its failures as our errors, which say no more than a stranger may know."""
 
 from shared.errors import Code, ItemError
-from worker.fetching.deadline import Deadline
-from worker.fetching.guard import NotAllowedError
+from shared.fetching.deadline import Deadline
+from shared.fetching.guard import NotAllowedError
 
 
 class Asking:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ItemError, printable
+from shared.fetching.failures import Asking
+from shared.fetching.fetcher import Answer, Fetched, NotModified, Redirected, Request
+from shared.fetching.guard import Guard
+from shared.fetching.headers import code_of_status, opt_out, retry_after
+from shared.fetching.session import open_session, when_sent
 from shared.items import Validators
 from shared.signatures import announced_format
-from worker.fetching.failures import Asking
-from worker.fetching.fetcher import Answer, Fetched, NotModified, Redirected, Request
-from worker.fetching.guard import Guard
-from worker.fetching.headers import code_of_status, opt_out, retry_after
-from worker.fetching.session import open_session, when_sent
 
 if TYPE_CHECKING:
     import aiohttp

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from shared.errors import Code, ItemError, printable
+from shared.fetching.fetcher import Fetched, Request, file_errors, regular_status
 from shared.warc.members import OneStreamError
 from shared.warc.payloads import UndecodableError
 from shared.warc.records import DamagedError, Record, read_record
 from shared.warc.references import WarcReference, parse_warc_reference
-from worker.fetching.fetcher import Fetched, Request, file_errors, regular_status
 
 
 class WarcFetcher:

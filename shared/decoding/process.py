@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from shared.decoding.frames import READY
 from shared.errors import Code, ItemError, ResourceError
-from worker.decoding.frames import READY
 
 #: Python without ``site``, which takes time and runs what others installed.
 PYTHON = (sys.executable, "-s", "-S", "-P")

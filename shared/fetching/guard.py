@@ -9,8 +9,8 @@ import socket
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from worker.fetching.addresses import is_public
-from worker.fetching.urls import Place, UrlGate
+from shared.fetching.addresses import is_public
+from shared.fetching.urls import Place, UrlGate
 
 if TYPE_CHECKING:
     import aiohttp

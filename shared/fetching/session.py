@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from worker.fetching.guard import Guard
+from shared.fetching.guard import Guard
 
 if TYPE_CHECKING:
     import aiohttp

@@ -8,7 +8,7 @@ from ipaddress import AddressValueError, IPv4Address
 from yarl import URL
 
 from shared.errors import Code, ItemError
-from worker.fetching.addresses import is_public
+from shared.fetching.addresses import is_public
 
 #: Longest URL, in characters.
 _MAX_LENGTH = 2048

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from contextlib import suppress
 
+from shared.decoding.decoder import DecoderProcess
 from shared.errors import SmartSightError
 from shared.images import Limits, Picture
-from worker.decoding.decoder import DecoderProcess
 
 
 class Decoders:
