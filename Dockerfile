@@ -5,6 +5,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 RUN python -m venv /opt/venv
 WORKDIR /source
 COPY constraints.txt pyproject.toml README.md smartsight.py ./
+COPY api_client api_client
 COPY commands commands
 COPY producer producer
 COPY results_api results_api

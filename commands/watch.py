@@ -13,7 +13,6 @@ from shared.store.store import Job, Store
 
 #: Seconds between two looks.
 _INTERVAL = 1.0
-_OVER = (JobState.COMPLETED, JobState.CANCELLED)
 
 
 def run(options: Namespace, settings: Settings) -> int:
@@ -34,7 +33,7 @@ def run(options: Namespace, settings: Settings) -> int:
 
 
 def _follow(store: Store, job: Job, progress: Progress) -> Job:
-    while job.state not in (*_OVER, JobState.PAUSED):
+    while not (job.state.is_over or job.state is JobState.PAUSED):
         progress.update(store.tallies(job.id), job.submitted)
         time.sleep(_INTERVAL)
         job = store.job(job.id)

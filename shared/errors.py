@@ -3,7 +3,8 @@
 SmartSightError
 ├── ItemError       one item gets no label: stored as its result, or retried if transient
 ├── UsageError      the command asks for what cannot be: the user must change the command
-└── ResourceError   a file, folder, model, database or broker that is needed cannot be used
+├── ResourceError   a file, folder, model, database or broker that is needed cannot be used
+└── RequestError    the API cannot answer a request: whoever asked must change it, or wait
 """
 
 import re
@@ -63,6 +64,7 @@ class Code(StrEnum):
     ROBOTS_DISALLOWED = "robots_disallowed", "The host's robots.txt asks robots not to fetch this URL."
     OPTED_OUT = "opted_out", "The answer's X-Robots-Tag asks not to use this image."
     HOST_BLOCKED = "host_blocked", "The host was blocked by `smartsight hosts block`."
+    FORGOTTEN = "forgotten", "Somebody asked for this image to be forgotten, and not to be labelled again."
     PLACEHOLDER = "placeholder", "Many URLs of the host lead to these same bytes: a stand-in, not the image."
 
     # Decoding it
@@ -88,6 +90,35 @@ class Code(StrEnum):
     JOB_NOT_READY = "job_not_ready", "The job is in a state in which this cannot be done."
     HOST_INVALID = "host_invalid", "This is not the name of a host."
     KEY_TAKEN = "key_taken", "This idempotency key names a job with other references."
+
+    # Asking the API
+    KEY_MISSING = "key_missing", "This needs a key: send it as `Authorization: Bearer KEY`."
+    KEY_INVALID = "key_invalid", "The key is unknown, expired or revoked."
+    KEY_UNKNOWN = "key_unknown", "There is no key of this number."
+    KEYS_NEEDED = "keys_needed", "The API answers strangers only with keys: make one, or say --no-auth."
+    SCOPE_MISSING = "scope_missing", "The key does not allow this."
+    ORIGIN_REFUSED = (
+        "origin_refused",
+        "Without keys, only pages and programs of this machine are answered.",
+    )
+    TOO_MANY_REQUESTS = "too_many_requests", "The key asks more often than it may.", True
+    QUOTA_EXCEEDED = "quota_exceeded", "The key has used up what it may have."
+    AT_CAPACITY = "at_capacity", "As many images are being classified as there is room for.", True
+    SHUTTING_DOWN = "shutting_down", "This server is being stopped: ask again, and another one answers.", True
+    REQUEST_INVALID = "request_invalid", "The request is not as the documentation has it."
+    REQUEST_TIMEOUT = "request_timeout", "The request did not arrive in time.", True
+    BODY_TOO_LARGE = "body_too_large", "The request is larger than is allowed."
+    MEDIA_TYPE_UNSUPPORTED = "media_type_unsupported", "The body is of a kind that is not taken here."
+    NOT_ACCEPTABLE = "not_acceptable", "The answer cannot be given in the form that is asked for."
+    NO_IMAGE = "no_image", "There is no image in the request."
+    CURSOR_INVALID = "cursor_invalid", "The cursor is none that was given out here."
+    CLASS_UNKNOWN = "class_unknown", "The model has no class of this name or id."
+    IMAGE_UNKNOWN = "image_unknown", "Nothing is known of this image."
+    WEBHOOK_INVALID = "webhook_invalid", "The webhook's URL or secret cannot be used."
+    NOT_FOUND = "not_found", "There is nothing at this URL."
+    METHOD_NOT_ALLOWED = "method_not_allowed", "This URL does not take that method."
+    API_UNAVAILABLE = "api_unavailable", "The API does not answer.", True
+    API_REFUSED = "api_refused", "The answer is none that the API of SmartSight gives."
 
     # Lists, folders and settings
     SOURCE_NOT_FOUND = "source_not_found", "There is no such list or folder."
@@ -117,7 +148,10 @@ class Code(StrEnum):
 
 
 #: Codes of items that were left out on purpose.
-SKIPPED = (Code.ROBOTS_DISALLOWED, Code.OPTED_OUT, Code.HOST_BLOCKED, Code.PLACEHOLDER)
+SKIPPED = (
+    *(Code.ROBOTS_DISALLOWED, Code.OPTED_OUT, Code.HOST_BLOCKED),
+    *(Code.FORGOTTEN, Code.PLACEHOLDER),
+)
 
 
 class SmartSightError(Exception):
@@ -159,6 +193,14 @@ class UsageError(SmartSightError):
 
 class ResourceError(SmartSightError):
     """A file, folder, model, database or broker that is needed cannot be used."""
+
+
+class RequestError(SmartSightError):
+    """A request that the API cannot answer; ``retry_after`` says in how many seconds it may."""
+
+    def __init__(self, code: Code, detail: str = "", retry_after: float | None = None) -> None:
+        super().__init__(code, detail)
+        self.retry_after = retry_after
 
 
 def printable(text: str) -> str:

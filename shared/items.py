@@ -26,6 +26,15 @@ class JobState(StrEnum):
     COMPLETED = "completed"
     CANCELLING = "cancelling"
     CANCELLED = "cancelled"
+    #: The submission itself broke: what it had recorded is cancelled.
+    FAILED = "failed"
+    #: Removed by its owner: nobody sees it any more, and its rows go bit by bit.
+    DELETING = "deleting"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every item has its result, for good or until it is tried again."""
+        return self in (JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ _PREFIX = "SMARTSIGHT_"
 _PORTS = range(1, 65536)
 _OWN_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s\[\]:/@]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
 
+_ORIGIN = re.compile(r"https?://[^\s/?#@,*]+")
+
 #: A host name and a port.
 Place = tuple[str, int]
 
@@ -81,6 +83,19 @@ class Settings:
     host_delay: float = 0.25
     #: From how many URLs of one host the same bytes are taken for a stand-in, and not for an image.
     placeholder_urls: int = 5
+    #: The API that ``--api`` speaks to unless it names another, and the key that it is shown.
+    api_url: str = "http://127.0.0.1:8000"
+    api_key: str = field(default="", repr=False)
+    #: Origins whose pages may ask the API from a browser.
+    cors_origins: tuple[str, ...] = ()
+    #: Largest image that is classified at once, in bytes.
+    upload_bytes: int = 10_000_000
+    #: Largest list that may be handed in as a job, in bytes.
+    list_bytes: int = 200_000_000
+    #: Images that may wait for a core of the API; what comes then is told to come again.
+    classify_queue: int = 8
+    #: How much workers stand back for whatever else wants a core, as ``nice`` has it.
+    nice: int = 10
 
     @property
     def store_url(self) -> str:
@@ -136,6 +151,13 @@ def _ports(text: str) -> tuple[int, ...]:
     return ports
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(word.strip() for word in text.split(","))
+    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError("say SCHEME://HOST or SCHEME://HOST:PORT, with commas between them")
+    return origins
+
+
 def _places(text: str) -> tuple[Place, ...]:
     """Return hosts and ports; a host without a port stands for both of the web."""
     places: list[Place] = []
@@ -152,5 +174,6 @@ _PARSERS: dict[Any, Callable[[str], Any]] = {
     bool: _boolean,
     tuple[float, ...]: _delays,
     tuple[int, ...]: _ports,
+    tuple[str, ...]: _origins,
     tuple[Place, ...]: _places,
 }

@@ -19,7 +19,7 @@ _log = logging.getLogger("smartsight.worker")
 _FRESH = 1.0
 #: Models kept loaded at the same time.
 _LOADED = 3
-_OVER = (JobState.CANCELLING, JobState.CANCELLED)
+_OVER = (JobState.CANCELLING, JobState.CANCELLED, JobState.FAILED)
 
 
 class JobStore(Protocol):

@@ -10,7 +10,8 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from shared.errors import Code, ResourceError, UsageError
 from shared.store import sqlite
-from shared.store.schema import REVISION, alembic_version, metadata
+from shared.store.schema import REVISION, alembic_version
+from shared.store.schema_api import metadata  # the last of the modules: with the tables of all
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _POSTGRES = "postgresql+psycopg://"

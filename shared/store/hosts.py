@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, exists, func, or_, sel
 
 from shared.hosts import HostState
 from shared.store.database import Database
-from shared.store.schema import hosts, robots, waiting
+from shared.store.schema_hosts import hosts, robots, waiting
 from shared.store.statements import clock, insert_new, time_now, upsert
 
 #: What a holder learns of a host, and writes back.

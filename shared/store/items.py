@@ -11,7 +11,8 @@ from shared.items import Item, JobState
 from shared.store.database import Database
 from shared.store.mapping import item_from, item_values, ref_hash
 from shared.store.results import copy_to_duplicates
-from shared.store.schema import items, job_hosts, jobs, results
+from shared.store.schema import items, jobs, results
+from shared.store.schema_hosts import job_hosts
 from shared.store.statements import insert_many_new, insert_or_add
 
 _TAKING = (JobState.SUBMITTING, JobState.PAUSED)

@@ -16,7 +16,7 @@ from shared.store.statements import clock, done_of, insert_new
 #: States in which workers label what they receive.
 RUNNING = (JobState.SUBMITTING, JobState.RUNNING)
 #: States in which a dispatcher has work with a job.
-TENDED = (*RUNNING, JobState.CANCELLING)
+TENDED = (*RUNNING, JobState.CANCELLING, JobState.DELETING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class Job:
     """One submission.
 
     ``submitted`` counts the items recorded so far: all of them when the job is ``sealed``. ``published``
-    is the watermark: every item below it was handed to the broker, or had its result.
+    is the watermark: every item below it was handed to the broker, or had its result. ``key_id`` is whose
+    it is, ``malformed`` how many lines of its list held no reference, ``rate`` how many items end a second.
     """
 
     id: int
@@ -39,6 +40,11 @@ class Job:
     max_failure_rate: float | None
     created_at: datetime
     finished_at: datetime | None
+    key_id: int | None = None
+    asked: str = ""
+    priority: int = 0
+    malformed: int = 0
+    rate: float | None = None
 
     @property
     def is_running(self) -> bool:
@@ -142,7 +148,11 @@ class Jobs:
         """End a job whose items all have their results; tell whether it ended now."""
         ending = jobs.c.state.in_((JobState.RUNNING, JobState.CANCELLING))
         all_done = jobs.c.sealed & (done_of(job_id) >= jobs.c.submitted)
-        state = case((jobs.c.state == JobState.RUNNING, JobState.COMPLETED), else_=JobState.CANCELLED)
+        state = case(
+            (jobs.c.state == JobState.RUNNING, JobState.COMPLETED),
+            (jobs.c.reason == "", JobState.CANCELLED),
+            else_=JobState.FAILED,
+        )
         return self._change(job_id, ending & all_done, state=state, finished_at=now())
 
     def pause(self, job_id: int, reason: str) -> bool:
@@ -159,6 +169,11 @@ class Jobs:
         """Stop a job for good; tell whether it was not over. What has no result is cancelled afterwards."""
         open_ = jobs.c.state.in_((*RUNNING, JobState.PAUSED))
         return self._change(job_id, open_, state=JobState.CANCELLING, sealed=True, reason="")
+
+    def fail(self, job_id: int, reason: str) -> bool:
+        """Give a job up whose submission broke, as ``cancel`` does, but so that it ends as failed."""
+        open_ = jobs.c.state.in_((*RUNNING, JobState.PAUSED))
+        return self._change(job_id, open_, state=JobState.CANCELLING, sealed=True, reason=reason)
 
     def reopen(self, job_id: int) -> bool:
         """Run a job again, for what will have no result any more; tell whether it can.

@@ -11,7 +11,8 @@ from shared.errors import Code
 from shared.items import Item, ItemState, Result, now
 from shared.store.database import Database
 from shared.store.mapping import code_from, item_from, result_from, result_values
-from shared.store.schema import items, jobs, progress, results, suspects, waiting
+from shared.store.schema import items, jobs, progress, results, suspects
+from shared.store.schema_hosts import waiting
 from shared.store.statements import add_counts, add_progress, insert_new
 from shared.store.validators import save_validators
 

@@ -3,6 +3,8 @@
 The hot tables have no foreign keys: each row would cost a look at, and in Postgres a lock on, its job.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     ARRAY,
     JSON,
@@ -25,12 +27,12 @@ from sqlalchemy import (
 )
 
 #: The newest migration in ``migrations/versions``.
-REVISION = "0003"
+REVISION = "0004"
 
 metadata = MetaData()
 
 # SQLite counts up only columns of type INTEGER, which is 64 bits wide there anyway.
-_Id = BigInteger().with_variant(Integer, "sqlite")
+Id = BigInteger().with_variant(Integer, "sqlite")
 
 models = Table(
     "models",
@@ -46,7 +48,7 @@ models = Table(
 jobs = Table(
     "jobs",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     #: Names what was asked for; the same key finds the same job until it was delivered.
     Column("key", Text, unique=True),
     Column("name", Text),
@@ -62,6 +64,16 @@ jobs = Table(
     #: The watermark: every item below this index was confirmed by the broker, or had its result.
     Column("published", BigInteger, nullable=False, server_default="0"),
     Column("max_failure_rate", REAL),
+    #: Which key it belongs to; none where keys were not asked for.
+    Column("key_id", Integer),
+    #: What the request for it said, to tell another one with the same key.
+    Column("asked", Text, nullable=False, server_default=""),
+    #: Jobs with a higher one are published first.
+    Column("priority", SmallInteger, nullable=False, server_default="0"),
+    #: Lines of its list that hold no reference.
+    Column("malformed", BigInteger, nullable=False, server_default="0"),
+    #: Items that ended a second, of late.
+    Column("rate", REAL),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("finished_at", DateTime(timezone=True)),
     #: Which dispatcher tends the job, and until when, in seconds since 1970 by the database's clock.
@@ -74,7 +86,7 @@ jobs = Table(
 items = Table(
     "items",
     metadata,
-    Column("job_id", _Id, primary_key=True, autoincrement=False),
+    Column("job_id", Id, primary_key=True, autoincrement=False),
     Column("index", BigInteger, primary_key=True),
     Column("ref", Text, nullable=False),
     Column("custom_id", Text),
@@ -84,7 +96,8 @@ items = Table(
     Column("original", BigInteger),
     sqlite_with_rowid=False,
 )
-Index("items_by_ref", items.c.job_id, items.c.ref_hash)
+#: The digest first: what is known of a URL is asked across jobs, too.
+Index("items_by_ref", items.c.ref_hash, items.c.job_id)
 _IS_DUPLICATE = items.c.original.is_not(None)
 Index(
     "items_by_original",
@@ -97,7 +110,7 @@ Index(
 results = Table(
     "results",
     metadata,
-    Column("job_id", _Id, primary_key=True, autoincrement=False),
+    Column("job_id", Id, primary_key=True, autoincrement=False),
     Column("index", BigInteger, primary_key=True),
     Column("state", Text, nullable=False),
     Column("code", Text),
@@ -123,21 +136,26 @@ results = Table(
     Column("reused", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
-_IS_OWN = results.c.reused.is_(False)
-Index(
-    "results_by_content",
-    results.c.sha256,
-    results.c.model_id,
-    postgresql_where=_IS_OWN,
-    sqlite_where=_IS_OWN,
-)
+
+
+def _index_where(name: str, column: Column[Any], *others: Column[Any]) -> None:
+    """Make an index of those results that have something in this column."""
+    present = column.is_not(None)
+    Index(name, *others, postgresql_where=present, sqlite_where=present)
+
+
+_index_where("results_by_content", results.c.sha256, results.c.sha256, results.c.model_id, results.c.reused)
+# What results are looked through by, each in the order of the items.
+_index_where("results_by_code", results.c.code, results.c.job_id, results.c.code, results.c.index)
+_index_where("results_by_class", results.c.top_class, results.c.job_id, results.c.top_class, results.c.index)
+_index_where("results_by_host", results.c.host, results.c.job_id, results.c.host, results.c.index)
 
 #: How many results of a kind were added; folded now and then into one row a kind.
 progress = Table(
     "progress",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("job_id", _Id, nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("job_id", Id, nullable=False),
     Column("state", Text, nullable=False),
     Column("code", Text),
     Column("count", BigInteger, nullable=False),
@@ -148,93 +166,9 @@ progress = Table(
 suspects = Table(
     "suspects",
     metadata,
-    Column("job_id", _Id, primary_key=True, autoincrement=False),
+    Column("job_id", Id, primary_key=True, autoincrement=False),
     Column("index", BigInteger, primary_key=True, autoincrement=False),
     Column("trials", SmallInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-#: How many items a job has of each host: what is left of a host bounds the time that is left.
-job_hosts = Table(
-    "job_hosts",
-    metadata,
-    Column("job_id", _Id, primary_key=True, autoincrement=False),
-    Column("host", Text, primary_key=True),
-    Column("items", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-#: What the whole fleet knows of a host. Times are seconds since 1970 by the database's clock.
-hosts = Table(
-    "hosts",
-    metadata,
-    Column("host", Text, primary_key=True),
-    #: Which process alone may call the host, and until when.
-    Column("holder", Text),
-    Column("held_until", Double, nullable=False, server_default="0"),
-    #: Seconds between two requests; more than the setting where the host asked us to slow down.
-    Column("delay", Double, nullable=False, server_default="0"),
-    Column("next_at", Double, nullable=False, server_default="0"),
-    #: Set aside until then, and why.
-    Column("closed_until", Double, nullable=False, server_default="0"),
-    Column("code", Text),
-    #: Failures in a row, and how often in a row it was set aside for them.
-    Column("failures", Integer, nullable=False, server_default="0"),
-    Column("trips", Integer, nullable=False, server_default="0"),
-    Column("blocked", Boolean, nullable=False, server_default=false()),
-    Column("requests", BigInteger, nullable=False, server_default="0"),
-    #: Counts what people did to it: what its holder remembers from before does not hold any more.
-    Column("generation", Integer, nullable=False, server_default="0"),
-    #: Whether items wait for it in ``waiting``.
-    Column("has_waiting", Boolean, nullable=False, server_default=false()),
-    sqlite_with_rowid=False,
-)
-Index(
-    "hosts_with_waiting",
-    hosts.c.next_at,
-    postgresql_where=hosts.c.has_waiting,
-    sqlite_where=hosts.c.has_waiting,
-)
-
-#: Items that wait for their turn at a host, outside the broker.
-waiting = Table(
-    "waiting",
-    metadata,
-    Column("id", _Id, primary_key=True),
-    Column("host", Text, nullable=False),
-    Column("job_id", _Id, nullable=False),
-    Column("index", BigInteger, nullable=False),
-    Column("ref", Text, nullable=False),
-    Column("attempt", SmallInteger, nullable=False),
-    #: Where redirects have led so far, and how many there were.
-    Column("url", Text, nullable=False),
-    Column("hops", SmallInteger, nullable=False),
-    #: Which holder has it in hand, and how many had it before and never came back.
-    Column("holder", Text),
-    Column("earlier", SmallInteger, nullable=False),
-    Index("waiting_by_item", "job_id", "index", unique=True),
-    Index("waiting_by_host", "host", "id"),
-)
-
-#: robots.txt by origin (scheme, host, port), as fetched last.
-robots = Table(
-    "robots",
-    metadata,
-    Column("origin", Text, primary_key=True),
-    Column("body", Text, nullable=False),
-    Column("fetched_at", Double, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-#: What to ask for a URL with again, and the bytes that it led to. The key is a digest of the reference.
-validators = Table(
-    "validators",
-    metadata,
-    Column("ref_digest", LargeBinary(16), primary_key=True),
-    Column("final_url", Text, nullable=False),
-    Column("etag", Text),
-    Column("last_modified", Text),
-    Column("sha256", LargeBinary(32), nullable=False),
     sqlite_with_rowid=False,
 )
 

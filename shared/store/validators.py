@@ -10,7 +10,8 @@ from sqlalchemy import Connection, select
 from shared.items import ItemState, Result, Validators
 from shared.store.database import Database
 from shared.store.mapping import result_from
-from shared.store.schema import results, validators
+from shared.store.schema import results
+from shared.store.schema_hosts import validators
 from shared.store.statements import upsert
 
 _CHANGING = ("final_url", "etag", "last_modified", "sha256")

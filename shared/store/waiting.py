@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, case, delete, exists, 
 from shared.items import Message
 from shared.store.database import Database
 from shared.store.hosts import Claims, claim, free_hosts
-from shared.store.schema import hosts, waiting
+from shared.store.schema_hosts import hosts, waiting
 from shared.store.statements import insert_new, upsert_where
 
 

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 
+from results_api.service.services import Services
 from shared.store.database import Database
 from shared.store.store import Job, RecordedModel, Store
+from tests.contract.api import client_on, services_on
 
 LABELS = [("n1", "cat"), ("n2", "dog")]
 
@@ -39,3 +42,15 @@ def model(store: Store) -> RecordedModel:
 @pytest.fixture
 def job(store: Store, model: RecordedModel) -> Job:
     return store.open_job("key", model.id)
+
+
+@pytest.fixture
+def services(store: Store) -> Services:
+    return services_on(store)
+
+
+@pytest.fixture
+def api(services: Services) -> Iterator[TestClient]:
+    """A client of the service on this store."""
+    with client_on(services) as client:
+        yield client

@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from shared.errors import Code, UsageError
 from shared.items import Evidence, Item, ItemState, Result
 from shared.store.database import Database
-from shared.store.schema import hosts, job_hosts
+from shared.store.schema_hosts import hosts, job_hosts
 from shared.store.store import Job, Store
 from shared.store.summaries import RECENT, Summary, bar_width
 

@@ -11,7 +11,7 @@ import pytest
 
 _ROOT = Path(__file__).parents[2]
 _ROLES = ("producer", "worker", "results_api")
-_PACKAGES = (*_ROLES, "shared", "commands")
+_PACKAGES = (*_ROLES, "shared", "commands", "api_client")
 
 #: Which modules alone may import a technology.
 _HOMES = {
@@ -26,6 +26,13 @@ _HOMES = {
     "aiohttp": ("shared.fetching",),
     "yarl": ("shared.fetching", "worker"),
     "protego": ("shared.fetching.robots",),
+    "fastapi": ("results_api.service",),
+    "starlette": ("results_api.service",),
+    "pydantic": ("results_api.service",),
+    "httpx2": ("api_client",),
+    "orjson": ("results_api",),
+    "standardwebhooks": ("results_api.live",),
+    "uvicorn": ("commands.serving",),
     "jinja2": ("results_api.report.page",),
     "markupsafe": ("results_api.report.page",),
     "matplotlib": ("results_api.report.plots",),
@@ -125,12 +132,14 @@ def test_functions_and_modules_are_short(name: str) -> None:
 
 def test_importing_everything_is_light() -> None:
     """No heavy library is loaded before it is needed."""
-    laden = ("producer.parquet", "shared.rabbitmq", "shared.store.migrations", "shared.store.postgres")
+    laden = ("producer.parquet", "results_api.service", "shared.rabbitmq")
+    laden += ("shared.store.migrations", "shared.store.postgres")
     light = [name for name in _TREES if not name.startswith(laden)]
     code = (
         "import importlib, sys\n"
         f"for name in {light!r}: importlib.import_module(name)\n"
         "heavy = {'tensorflow', 'keras', 'ai_edge_litert', 'aiohttp', 'pyarrow', 'alembic', 'tqdm'}\n"
+        "heavy |= {'fastapi', 'pydantic', 'httpx2', 'uvicorn'}\n"
         "heavy |= {'pika', 'psycopg', 'prometheus_client', 'warcio', 'jinja2', 'matplotlib'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )

@@ -1,0 +1,23 @@
+"""A job belongs to the key that it was submitted with: to others it does not exist."""
+
+from typing import Protocol
+
+from results_api.access.caller import Caller
+from shared.errors import Code, UsageError
+from shared.store.store import Job
+
+
+class JobStore(Protocol):
+    """What looking a job up needs of the store."""
+
+    def job(self, job_id: int) -> Job:
+        """See ``Store``."""
+        ...
+
+
+def own_job(store: JobStore, caller: Caller, job_id: int) -> Job:
+    """Return a job that this caller may see; for others raise ``UsageError(job_unknown)``."""
+    job = store.job(job_id)
+    if not (caller.sees_all or (job.key_id is not None and job.key_id == caller.key_id)):
+        raise UsageError(Code.JOB_UNKNOWN, f"job {job_id}")
+    return job

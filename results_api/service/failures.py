@@ -1,0 +1,113 @@
+"""From our errors to HTTP: each code has one status, and every failure has the same body."""
+
+import logging
+import math
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from results_api.service.envelope import Failure, failure
+from shared.errors import Code, RequestError, ResourceError, SmartSightError, message_for, printable
+
+_log = logging.getLogger("smartsight.api")
+
+#: Seconds after which a server that lacks its database is asked again.
+_STORE_AWAY = 5.0
+_STATUSES = {
+    Code.CURSOR_INVALID: 400,
+    Code.KEY_MISSING: 401,
+    Code.KEY_INVALID: 401,
+    Code.SCOPE_MISSING: 403,
+    Code.ORIGIN_REFUSED: 403,
+    Code.NOT_FOUND: 404,
+    Code.JOB_UNKNOWN: 404,
+    Code.KEY_UNKNOWN: 404,
+    Code.IMAGE_UNKNOWN: 404,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.NOT_ACCEPTABLE: 406,
+    Code.REQUEST_TIMEOUT: 408,
+    Code.JOB_NOT_READY: 409,
+    Code.KEY_TAKEN: 409,
+    Code.TOO_MANY_BYTES: 413,
+    Code.BODY_TOO_LARGE: 413,
+    Code.MEDIA_TYPE_UNSUPPORTED: 415,
+    Code.NOT_AN_IMAGE: 415,
+    Code.UNSUPPORTED_FORMAT: 415,
+    Code.TOO_MANY_REQUESTS: 429,
+    Code.QUOTA_EXCEEDED: 429,
+    Code.INTERNAL_ERROR: 500,
+    Code.AT_CAPACITY: 503,
+    Code.SHUTTING_DOWN: 503,
+    Code.OUT_OF_MEMORY: 503,
+    Code.DECODER_UNAVAILABLE: 503,
+    Code.DATABASE_UNAVAILABLE: 503,
+    Code.BROKER_UNAVAILABLE: 503,
+}
+#: What the framework says by status alone.
+_CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.BODY_TOO_LARGE}
+
+
+def status_of(code: Code) -> int:
+    """Return the HTTP status of a failure: what was asked makes sense to HTTP, and still cannot be done."""
+    return _STATUSES.get(code, 422)
+
+
+def documented(*codes: Code) -> dict[int | str, dict[str, Any]]:
+    """Return what an operation's documentation says of these failures, with an example of each."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for code in codes:
+        status = status_of(code)
+        content = responses.setdefault(status, _documentation())
+        examples = content["content"]["application/json"]["examples"]
+        examples[str(code)] = {"value": failure(code, code.sentence, status)}
+        content["description"] = ", ".join(f"`{name}`" for name in examples)
+    return responses
+
+
+def _documentation() -> dict[str, Any]:
+    return {"model": Failure, "content": {"application/json": {"examples": {}}}}
+
+
+def answer(error: SmartSightError) -> JSONResponse:
+    """Return the answer that tells of a failure."""
+    status = status_of(error.code)
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status in (429, 503):
+        wait = getattr(error, "retry_after", None)
+        headers["Retry-After"] = str(max(1, math.ceil(_STORE_AWAY if wait is None else wait)))
+    return JSONResponse(failure(error.code, str(error), status), status, headers)
+
+
+def handle_failures(app: FastAPI) -> None:
+    """Let an app tell of every failure in the same way."""
+
+    @app.exception_handler(SmartSightError)
+    async def _ours(request: Request, error: SmartSightError) -> JSONResponse:
+        if isinstance(error, ResourceError):
+            # What it says of our database or our disk is for us alone.
+            _log.error("%s %s: %s", request.method, request.url.path, error)
+            return answer(RequestError(error.code))
+        return answer(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        return answer(RequestError(Code.REQUEST_INVALID, _what_is_invalid(error)))
+
+    @app.exception_handler(HTTPException)
+    async def _framework(_: Request, error: HTTPException) -> JSONResponse:
+        code = _CODES.get(error.status_code, Code.REQUEST_INVALID)
+        message = message_for(code, "" if code in _CODES.values() else str(error.detail))
+        body = failure(code, message, error.status_code)
+        return JSONResponse(body, error.status_code, error.headers)
+
+
+def _what_is_invalid(error: RequestValidationError) -> str:
+    """Return what the first of the mistakes is, and where: more would only hide it."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
+    return printable(f"{place}: {first['msg']}")

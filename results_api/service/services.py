@@ -1,0 +1,46 @@
+"""What the routes work with, and how they get at it."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
+
+from results_api.access.access import Access
+from results_api.access.caller import Caller, Scope
+from shared.settings import Settings
+from shared.store.store import Store
+
+
+@dataclass(frozen=True)
+class Services:
+    """All that the routes need, put together by a command."""
+
+    store: Store
+    settings: Settings
+    access: Access
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Here = Annotated[Services, Depends(_services)]
+
+# For the documentation: what is missing or wrong, we say ourselves.
+_key = HTTPBearer(auto_error=False, description="A key made by `smartsight keys create`.")
+
+
+def _may(scope: Scope) -> object:
+    async def admit(request: Request, here: Here, _: Annotated[object, Security(_key)]) -> Caller:
+        return await here.access.admit(request.headers.get("Authorization"), scope)
+
+    return Depends(admit)
+
+
+#: Who asks, if they may classify, submit, read, or do everything.
+Classifying = Annotated[Caller, _may(Scope.CLASSIFY)]
+Submitting = Annotated[Caller, _may(Scope.SUBMIT)]
+Reading = Annotated[Caller, _may(Scope.READ)]
+Administering = Annotated[Caller, _may(Scope.ADMIN)]

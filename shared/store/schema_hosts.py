@@ -1,0 +1,102 @@
+"""The tables of fetching: hosts, who waits for them, their rules, and what they gave before."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    false,
+)
+
+from shared.store.schema import Id
+from shared.store.schema import metadata as metadata
+
+#: How many items a job has of each host: what is left of a host bounds the time that is left.
+job_hosts = Table(
+    "job_hosts",
+    metadata,
+    Column("job_id", Id, primary_key=True, autoincrement=False),
+    Column("host", Text, primary_key=True),
+    Column("items", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: What the whole fleet knows of a host. Times are seconds since 1970 by the database's clock.
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("host", Text, primary_key=True),
+    #: Which process alone may call the host, and until when.
+    Column("holder", Text),
+    Column("held_until", Double, nullable=False, server_default="0"),
+    #: Seconds between two requests; more than the setting where the host asked us to slow down.
+    Column("delay", Double, nullable=False, server_default="0"),
+    Column("next_at", Double, nullable=False, server_default="0"),
+    #: Set aside until then, and why.
+    Column("closed_until", Double, nullable=False, server_default="0"),
+    Column("code", Text),
+    #: Failures in a row, and how often in a row it was set aside for them.
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("trips", Integer, nullable=False, server_default="0"),
+    Column("blocked", Boolean, nullable=False, server_default=false()),
+    Column("requests", BigInteger, nullable=False, server_default="0"),
+    #: Counts what people did to it: what its holder remembers from before does not hold any more.
+    Column("generation", Integer, nullable=False, server_default="0"),
+    #: Whether items wait for it in ``waiting``.
+    Column("has_waiting", Boolean, nullable=False, server_default=false()),
+    sqlite_with_rowid=False,
+)
+Index(
+    "hosts_with_waiting",
+    hosts.c.next_at,
+    postgresql_where=hosts.c.has_waiting,
+    sqlite_where=hosts.c.has_waiting,
+)
+
+#: Items that wait for their turn at a host, outside the broker.
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("job_id", Id, nullable=False),
+    Column("index", BigInteger, nullable=False),
+    Column("ref", Text, nullable=False),
+    Column("attempt", SmallInteger, nullable=False),
+    #: Where redirects have led so far, and how many there were.
+    Column("url", Text, nullable=False),
+    Column("hops", SmallInteger, nullable=False),
+    #: Which holder has it in hand, and how many had it before and never came back.
+    Column("holder", Text),
+    Column("earlier", SmallInteger, nullable=False),
+    Index("waiting_by_item", "job_id", "index", unique=True),
+    Index("waiting_by_host", "host", "id"),
+)
+
+#: robots.txt by origin (scheme, host, port), as fetched last.
+robots = Table(
+    "robots",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("fetched_at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: What to ask for a URL with again, and the bytes that it led to. The key is a digest of the reference.
+validators = Table(
+    "validators",
+    metadata,
+    Column("ref_digest", LargeBinary(16), primary_key=True),
+    Column("final_url", Text, nullable=False),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("sha256", LargeBinary(32), nullable=False),
+    sqlite_with_rowid=False,
+)
