@@ -9,6 +9,7 @@ from shared.store.summaries import Summaries
 from shared.store.suspects import Suspects
 from shared.store.validators import KnownAnswer, KnownAnswers
 from shared.store.waiting import Demand, Taken, Waiting, WaitingItems
+from shared.store.webhooks import Webhook, Webhooks, WebhookState
 
 __all__ = [
     "Claims",
@@ -22,10 +23,12 @@ __all__ = [
     "Taken",
     "Tally",
     "Waiting",
+    "Webhook",
+    "WebhookState",
 ]
 
 
-class Store(Jobs, Items, Results, Summaries, Suspects, Hosts, WaitingItems, KnownAnswers):
+class Store(Jobs, Items, Results, Summaries, Suspects, Hosts, WaitingItems, KnownAnswers, Webhooks):
     """The statements on one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:
