@@ -21,7 +21,7 @@ _INTERVAL = 1.0
 _AT_ONCE = 16
 #: How long a webhook stays ours, in seconds: longer than a request and a slow store take.
 _LEASE = 60.0
-#: Seconds before the second, third, ... attempt, as Standard Webhooks has them: four days in all.
+#: Seconds before the second, third, ... attempt, as Standard Webhooks has them: three days in all.
 SCHEDULE = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 #: How much longer a pause may be by chance, as a part of it: what failed together shall not come together.
 _JITTER = 0.1
