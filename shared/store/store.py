@@ -12,6 +12,7 @@ from shared.store.suspects import Suspects
 from shared.store.uploads import MalformedLine, NewJob, Upload, Uploads
 from shared.store.validators import KnownAnswer, KnownAnswers
 from shared.store.waiting import Demand, Taken, Waiting, WaitingItems
+from shared.store.webhooks import Webhook, Webhooks, WebhookState
 
 __all__ = [
     "ApiKey",
@@ -30,6 +31,8 @@ __all__ = [
     "Tally",
     "Upload",
     "Waiting",
+    "Webhook",
+    "WebhookState",
 ]
 
 
@@ -45,6 +48,7 @@ class Store(
     WaitingItems,
     KnownAnswers,
     ApiKeys,
+    Webhooks,
 ):
     """The statements on one database; safe to use from several threads."""
 

@@ -10,8 +10,9 @@ from shared.store.database import Database
 from shared.store.jobs import Job, job_of_key, read_job
 from shared.store.keys import charge
 from shared.store.schema import jobs
-from shared.store.schema_api import api_keys, malformed, upload_parts, uploads, webhooks
+from shared.store.schema_api import api_keys, malformed, upload_parts, uploads
 from shared.store.statements import clock, insert_new, time_now
+from shared.store.webhooks import add_webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,4 @@ def _store_list(connection: Connection, job_id: int, new: NewJob, parts: Iterabl
     for part, content in enumerate(parts):
         connection.execute(insert(upload_parts), {"job_id": job_id, "part": part, "content": content})
     if new.webhook:
-        url, secret = new.webhook
-        row = {"job_id": job_id, "url": url, "secret": secret, "state": "pending"}
-        connection.execute(insert(webhooks), row)
+        add_webhook(connection, job_id, *new.webhook)
