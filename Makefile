@@ -54,6 +54,7 @@ format: $(VENV)/.development ## format the code and mend what can be mended
 
 docs: $(VENV)/.development ## write the pages that come from the code
 	$(BIN)/python -c 'from shared.errors import as_markdown; print(as_markdown(), end="")' > docs/errors.md
+	$(BIN)/python -c 'from results_api.service.app import openapi_json; print(openapi_json(), end="")' > docs/openapi.json
 
 clean: ## remove what was installed here
 	rm -rf $(VENV) build *.egg-info

@@ -1,6 +1,6 @@
 """What the routes work with, and how they get at it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -8,6 +8,9 @@ from fastapi.security import HTTPBearer
 
 from results_api.access.access import Access
 from results_api.access.caller import Caller, Scope
+from results_api.service.around.draining import Draining
+from results_api.service.health import Health
+from results_api.service.observer import ServiceObserver, Unobserved
 from shared.settings import Settings
 from shared.store.store import Store
 
@@ -19,6 +22,9 @@ class Services:
     store: Store
     settings: Settings
     access: Access
+    health: Health = field(default_factory=Health)
+    draining: Draining = field(default_factory=Draining)
+    observer: ServiceObserver = field(default_factory=Unobserved)
 
 
 def _services(request: Request) -> Services:
@@ -34,7 +40,9 @@ _key = HTTPBearer(auto_error=False, description="A key made by `smartsight keys 
 
 def _may(scope: Scope) -> object:
     async def admit(request: Request, here: Here, _: Annotated[object, Security(_key)]) -> Caller:
-        return await here.access.admit(request.headers.get("Authorization"), scope)
+        caller = await here.access.admit(request.headers.get("Authorization"), scope)
+        request.state.key_id = caller.key_id  # for the access log
+        return caller
 
     return Depends(admit)
 

@@ -1,0 +1,45 @@
+"""What can be asked of the commands that answer over HTTP."""
+
+import argparse
+from collections.abc import Callable
+
+_PORTS = range(65536)
+_THREADS = range(1, 1025)
+
+
+def add_api(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `smartsight api`."""
+    parser.description = (
+        "Answer over HTTP, until interrupted. SIGTERM ends it when what is in hand is answered. Without a "
+        "key (`smartsight keys create`) it is open to all of this machine, and to nobody else."
+    )
+    add_address(parser)
+    parser.add_argument(
+        "--threads", type=_within(_THREADS), metavar="N", help="images classified at a time (one a core)"
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="do not answer, but tell by the exit status whether a service on this machine is ready",
+    )
+
+
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """Add where to listen, and to whom."""
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1: this machine)"
+    )
+    parser.add_argument(
+        "--port", type=_within(_PORTS), default=8000, metavar="N", help="the port; 0 takes a free one (8000)"
+    )
+    parser.add_argument("--no-auth", action="store_true", help="answer everybody, whoever can reach it")
+
+
+def _within(numbers: range) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
+        if number not in numbers:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {numbers[0]} to {numbers[-1]}")
+        return number
+
+    return read
