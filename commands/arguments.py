@@ -1,10 +1,11 @@
 """What can be asked for on the command line."""
 
 import argparse
-import math
 from collections.abc import Callable
 from typing import Any
 
+from commands.key_arguments import add_key_actions
+from commands.numbers import number
 from commands.serving_arguments import add_api
 from shared.errors import Code
 
@@ -24,6 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_api(commands.add_parser("api", help="answer over HTTP"))
     _add_job_commands(commands)
     _add_hosts(commands.add_parser("hosts", help="show how hosts stand; block or release one"))
+    add_key_actions(commands.add_parser("keys", help="make, list and revoke keys of the API"))
     commands.add_parser("migrate", help="bring the database's tables up to date")
     _add_model(commands.add_parser("model", help="list, build and import models"))
     return parser
@@ -84,14 +86,14 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
         help="record nothing; fetch and label a sample, and tell what to expect of the whole",
     )
     parser.add_argument(
-        "--sample", type=_number(int, 1, 10_000), default=200, metavar="N", help="images of a dry run (200)"
+        "--sample", type=number(int, 1, 10_000), default=200, metavar="N", help="images of a dry run (200)"
     )
 
 
 def _add_failure_rate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-failure-rate",
-        type=_number(float, 0, 1),
+        type=number(float, 0, 1),
         metavar="RATE",
         help="pause the job when more than this part of its images fails, such as 0.2",
     )
@@ -102,11 +104,11 @@ def _add_worker(parser: argparse.ArgumentParser) -> None:
         "Label what is submitted, until interrupted. SIGTERM ends it when what is in hand is stored."
     )
     parser.add_argument(
-        "--processes", type=_number(int, 1, 1024), metavar="N", help="processes that label (one a core)"
+        "--processes", type=number(int, 1, 1024), metavar="N", help="processes that label (one a core)"
     )
     parser.add_argument(
         "--concurrency",
-        type=_number(int, 1, 1000),
+        type=number(int, 1, 1000),
         metavar="M",
         help="images that a process fetches at the same time (32)",
     )
@@ -122,9 +124,9 @@ def _add_worker(parser: argparse.ArgumentParser) -> None:
 
 def _add_job_commands(commands: Any) -> None:
     jobs = commands.add_parser("jobs", help="list the jobs, or describe one")
-    jobs.add_argument("job", nargs="?", type=_number(int, 1, _MAX_ID), metavar="ID", help="a job's number")
+    jobs.add_argument("job", nargs="?", type=number(int, 1, _MAX_ID), metavar="ID", help="a job's number")
     jobs.add_argument(
-        "--before", type=_number(int, 1, _MAX_ID), metavar="ID", help="list older ones than this"
+        "--before", type=number(int, 1, _MAX_ID), metavar="ID", help="list older ones than this"
     )
     for name, what in (
         ("watch", "follow a job until it is over"),
@@ -135,7 +137,7 @@ def _add_job_commands(commands: Any) -> None:
         ("resume", "go on with a paused job"),
     ):
         parser = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
-        parser.add_argument("job", type=_number(int, 1, _MAX_ID), metavar="ID", help="a job's number")
+        parser.add_argument("job", type=number(int, 1, _MAX_ID), metavar="ID", help="a job's number")
         if name in _JOB_OPTIONS:
             _JOB_OPTIONS[name](parser)
 
@@ -183,25 +185,10 @@ _JOB_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--top", type=_number(int, 1, 1000), default=5, metavar="N", help="classes an image (5)"
+        "--top", type=number(int, 1, 1000), default=5, metavar="N", help="classes an image (5)"
     )
     parser.add_argument("--model", metavar="NAME", help="a name that `smartsight model list` shows (lite0)")
     parser.add_argument("--engine", choices=_ENGINES, default="auto", help="what runs the model (auto)")
-
-
-def _number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
-    """Return what reads a number above or at ``low``, up to ``high``."""
-
-    def read(text: str) -> float:
-        try:
-            number = kind(text)
-        except ValueError:
-            number = math.nan
-        if not low <= number <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {low} to {high}")
-        return number
-
-    return read
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -233,13 +220,13 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--crop",
-        type=_number(float, 0.01, 1),
+        type=number(float, 0.01, 1),
         default=0.875,
         help="centre part of the short side to look at (0.875)",
     )
     parser.add_argument(
         "--side",
-        type=_number(int, 1, 4096),
+        type=number(int, 1, 4096),
         default=224,
         help="input side, for a network that takes any size (224)",
     )

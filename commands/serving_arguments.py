@@ -1,10 +1,8 @@
 """What can be asked of the commands that answer over HTTP."""
 
 import argparse
-from collections.abc import Callable
 
-_PORTS = range(65536)
-_THREADS = range(1, 1025)
+from commands.numbers import number
 
 
 def add_api(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +13,7 @@ def add_api(parser: argparse.ArgumentParser) -> None:
     )
     add_address(parser)
     parser.add_argument(
-        "--threads", type=_within(_THREADS), metavar="N", help="images classified at a time (one a core)"
+        "--threads", type=number(int, 1, 1024), metavar="N", help="images classified at a time (one a core)"
     )
     parser.add_argument(
         "--check",
@@ -30,16 +28,10 @@ def add_address(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1: this machine)"
     )
     parser.add_argument(
-        "--port", type=_within(_PORTS), default=8000, metavar="N", help="the port; 0 takes a free one (8000)"
+        "--port",
+        type=number(int, 0, 65535),
+        default=8000,
+        metavar="N",
+        help="the port; 0 takes a free one (8000)",
     )
     parser.add_argument("--no-auth", action="store_true", help="answer everybody, whoever can reach it")
-
-
-def _within(numbers: range) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
-        if number not in numbers:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {numbers[0]} to {numbers[-1]}")
-        return number
-
-    return read

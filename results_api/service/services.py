@@ -6,8 +6,9 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
-from results_api.access.access import Access
+from results_api.access.access import Access, KeysWanted
 from results_api.access.caller import Caller, Scope
+from results_api.access.origins import check_origin
 from results_api.service.around.draining import Draining
 from results_api.service.health import Health
 from results_api.service.observer import ServiceObserver, Unobserved
@@ -42,6 +43,9 @@ def _may(scope: Scope) -> object:
     async def admit(request: Request, here: Here, _: Annotated[object, Security(_key)]) -> Caller:
         caller = await here.access.admit(request.headers.get("Authorization"), scope)
         request.state.key_id = caller.key_id  # for the access log
+        if caller.key_id is None and here.access.wanted is KeysWanted.IF_ANY:
+            headers = request.headers
+            check_origin(headers.get("Host"), headers.get("Origin"), here.settings.cors_origins)
         return caller
 
     return Depends(admit)

@@ -4,6 +4,7 @@ from shared.store.database import Database
 from shared.store.hosts import Claims, Hosts, ListedHost
 from shared.store.items import Items
 from shared.store.jobs import Job, Jobs, RecordedModel
+from shared.store.keys import ApiKey, ApiKeys, Grant
 from shared.store.results import Outcome, Results, Tally
 from shared.store.summaries import Summaries
 from shared.store.suspects import Suspects
@@ -11,8 +12,10 @@ from shared.store.validators import KnownAnswer, KnownAnswers
 from shared.store.waiting import Demand, Taken, Waiting, WaitingItems
 
 __all__ = [
+    "ApiKey",
     "Claims",
     "Demand",
+    "Grant",
     "Job",
     "KnownAnswer",
     "ListedHost",
@@ -25,7 +28,7 @@ __all__ = [
 ]
 
 
-class Store(Jobs, Items, Results, Summaries, Suspects, Hosts, WaitingItems, KnownAnswers):
+class Store(Jobs, Items, Results, Summaries, Suspects, Hosts, WaitingItems, KnownAnswers, ApiKeys):
     """The statements on one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:
