@@ -30,7 +30,7 @@ lint: $(VENV)/.development
 soak: $(VENV)/.development ## kill servers and workers at random for an hour, or MINUTES=n
 	SMARTSIGHT_TEST_SOAK_MINUTES=$(or $(MINUTES),60) $(BIN)/pytest -s --timeout=0 tests/faults/test_random.py
 
-up: ## start RabbitMQ, Postgres and a worker in containers
+up: ## start RabbitMQ, Postgres, a worker and the API in containers
 	@test -f .env || { echo 'Passwords first: cp .env.example .env, and fill it in'; exit 1; }
 	docker compose up --detach --build --wait
 

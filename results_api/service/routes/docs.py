@@ -13,9 +13,9 @@ from results_api.service.pages.pages import ASSETS, SWAGGER, docs_page, errors_p
 
 routes = APIRouter(include_in_schema=False)
 
-# Swagger UI writes style attributes, and has its small pictures in its style sheet.
+# Swagger UI has its small pictures in its style sheet.
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _PAGE = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
