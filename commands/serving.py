@@ -6,7 +6,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 import uvloop
@@ -16,9 +16,10 @@ from commands.messages import say
 from shared.errors import Code, ResourceError
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from results_api.service.around.draining import Draining
+
+#: An ASGI application.
+App = Callable[..., Any]
 
 #: For what is still there when the time to drain is over, in seconds.
 _LAST_WORDS = 2
@@ -40,7 +41,7 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def serve(app: "FastAPI", listener: socket.socket, draining: "Draining", grace: float) -> None:
+def serve(app: App, listener: socket.socket, draining: "Draining", grace: float) -> None:
     """Answer until SIGINT or SIGTERM, then finish what is in hand within ``grace`` seconds."""
     config = uvicorn.Config(
         app,
