@@ -132,9 +132,10 @@ def test_whoever_breaks_off_is_written_down_as_such(caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize("app", [_read, _read_and_suspect])
-def test_a_body_is_counted_not_believed(app: App) -> None:
+@pytest.mark.parametrize("length", ["3", "-1", "many", "9" * 5000])
+def test_a_body_is_counted_not_believed(app: App, length: str) -> None:
     parts = [part(b"12345"), part(b"67890"), part(b"!")]
-    answered = asyncio.run(ask(Bodies(app, _PATIENT), headers={"Content-Length": "3"}, body=parts))
+    answered = asyncio.run(ask(Bodies(app, _PATIENT), headers={"Content-Length": length}, body=parts))
     assert (answered.status, answered.type) == (413, "body_too_large")
     whole = asyncio.run(ask(Bodies(app, _PATIENT), body=[*parts[:1], part(b"67890", more=False)]))
     assert whole.status == 200

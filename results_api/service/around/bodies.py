@@ -1,6 +1,7 @@
 """Bound what a request brings along: its bytes, which are counted, and the time they take to arrive."""
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from results_api.service.failures import answer
 from shared.errors import Code, RequestError
+
+_LENGTH = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ class _Body:
         self._receive = receive
         self._send = send
         self._limits = limits
-        self._announced = int(Headers(scope=scope).get("Content-Length", "0"))
+        announced = Headers(scope=scope).get("Content-Length", "")
+        self._announced = int(announced) if _LENGTH.fullmatch(announced) else 0
         self._arrived = 0
         self._waited = 0.0
         self._complete = False
