@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, literal, null, s
 from shared.errors import Code
 from shared.items import Item, ItemState, Result, now
 from shared.store.database import Database
+from shared.store.denied import hold_denied, without_denied
 from shared.store.mapping import code_from, item_from, result_from, result_values
 from shared.store.schema import items, jobs, progress, results, suspects
 from shared.store.schema_hosts import waiting
@@ -47,10 +48,11 @@ class Results:
     def save(self, new: Iterable[Result]) -> None:
         """Store results and count them, in one transaction; an item that has a result keeps it.
 
-        Other items of the job with the same reference get the same result.
+        Other items of the job with the same reference get the same result. What is denied is not labelled.
         """
         by_key = {(result.job_id, result.index): result for result in new}
         with self._database.write() as connection:
+            by_key = without_denied(connection, by_key)
             statement = insert_new(connection, results, "job_id", "index")
             statement = statement.returning(results.c.job_id, results.c.index)
             # In the order of keys: two workers that hold the same items must not wait for each other.
@@ -181,6 +183,7 @@ class Results:
 
 def copy_to_duplicates(connection: Connection, job_id: int, which: ColumnElement[bool]) -> None:
     """Store the results of original items for those items with the same reference that have none."""
+    hold_denied(connection)
     row: dict[str, Any] = {column.name: column for column in results.c}
     row |= {"index": items.c.index, "reused": literal(True)}
     original = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.original)

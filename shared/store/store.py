@@ -1,10 +1,13 @@
 """What is known of jobs, items and results: all statements on one database."""
 
 from shared.store.database import Database
+from shared.store.denied import Denied
+from shared.store.forgetting import Forgetting, Forgotten
 from shared.store.hosts import Claims, Hosts, ListedHost
 from shared.store.items import Items
 from shared.store.jobs import Job, Jobs, RecordedModel
 from shared.store.results import Outcome, Results, Tally
+from shared.store.seen import Seen
 from shared.store.summaries import Summaries
 from shared.store.suspects import Suspects
 from shared.store.validators import KnownAnswer, KnownAnswers
@@ -13,6 +16,7 @@ from shared.store.waiting import Demand, Taken, Waiting, WaitingItems
 __all__ = [
     "Claims",
     "Demand",
+    "Forgotten",
     "Job",
     "KnownAnswer",
     "ListedHost",
@@ -25,7 +29,19 @@ __all__ = [
 ]
 
 
-class Store(Jobs, Items, Results, Summaries, Suspects, Hosts, WaitingItems, KnownAnswers):
+class Store(
+    Jobs,
+    Items,
+    Results,
+    Summaries,
+    Suspects,
+    Hosts,
+    WaitingItems,
+    KnownAnswers,
+    Denied,
+    Forgetting,
+    Seen,
+):
     """The statements on one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:
