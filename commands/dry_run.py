@@ -3,13 +3,13 @@
 import random
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from commands.label_run import LabelRun
 from commands.messages import say
-from commands.parts import ROBOT, cores, open_decoders
+from commands.parts import ROBOT, cores, open_decoders, open_store
 from commands.stdout import show
 from producer.entries import Entry, Reference
 from producer.estimate import Estimate, Pace, estimate
@@ -45,6 +45,22 @@ class _Nowhere:
         """See ``RowWriter``."""
 
 
+class _SampleStore(Store):
+    """Keeps a sample, and what comes of it, apart; what is denied is denied here, too."""
+
+    def __init__(self, database: Database, real: Store) -> None:
+        super().__init__(database)
+        self._real = real
+
+    def denied_urls(self, urls: Collection[str]) -> set[str]:
+        """See ``Store``."""
+        return self._real.denied_urls(urls)
+
+    def denied_contents(self, sha256s: Collection[str]) -> set[str]:
+        """See ``Store``."""
+        return self._real.denied_contents(sha256s)
+
+
 def run_dry(options: Namespace, settings: Settings, entries: Iterable[Entry]) -> int:
     """Say what is to be expected of a list; nothing of it is recorded."""
     chance = random.Random(_SEED)
@@ -77,9 +93,10 @@ def _label(
     sources = Sources([str(file)])
     with (
         open_decoders(settings, cores()) as decoders,
+        open_store(settings) as real,
         closing(Database(f"sqlite:///{folder / 'sample.db'}")) as database,
     ):
-        name, store = options.model or settings.model, Store(database)
+        name, store = options.model or settings.model, _SampleStore(database, real)
         classifier = open_classifier(settings, name, "auto", cores(), decoders.decode)
         run = LabelRun(store, classifier, survey(read_sources(sources)), _TOP, "sample")
         run.run(sources, settings, _Nowhere())

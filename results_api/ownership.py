@@ -6,6 +6,9 @@ from results_api.access.caller import Caller
 from shared.errors import Code, UsageError
 from shared.store.store import Job
 
+#: No key has this number.
+_NO_KEY = 0
+
 
 class JobStore(Protocol):
     """What looking a job up needs of the store."""
@@ -21,3 +24,10 @@ def own_job(store: JobStore, caller: Caller, job_id: int) -> Job:
     if not (caller.sees_all or (job.key_id is not None and job.key_id == caller.key_id)):
         raise UsageError(Code.JOB_UNKNOWN, f"job {job_id}")
     return job
+
+
+def key_seen_by(caller: Caller) -> int | None:
+    """Return the key whose jobs are all that this caller may see, or None if they may see every job."""
+    if caller.sees_all:
+        return None
+    return _NO_KEY if caller.key_id is None else caller.key_id
