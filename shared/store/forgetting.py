@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, select, update
 
 from shared.errors import Code
 from shared.items import ItemState
 from shared.store.database import Database
 from shared.store.denied import deny, seize_denied, url_digest
-from shared.store.mapping import ref_hash
+from shared.store.results import SAME_ITEM
 from shared.store.schema import items, results
+from shared.store.seen import is_ref
 from shared.store.statements import add_counts, add_progress
 from shared.store.validators import remove_validators
 
@@ -58,40 +59,45 @@ class Forgetting:
         with self._database.write() as connection:
             deny(connection, url_digest(url))
             remove_validators(connection, [url])
-        # The short digest is the index's, and several references can have the same.
-        return self._forget((items.c.ref_hash == ref_hash(url)) & (items.c.ref == url))
+        return self._forget(_FOUND.where(is_ref(url)).order_by(items.c.job_id))
 
     def forget_sha256(self, sha256: str) -> Forgotten:
         """Deny an image by the SHA-256 (in hex) of its bytes, and forget it under whatever reference."""
         digest = bytes.fromhex(sha256)
         with self._database.write() as connection:
             deny(connection, digest)
-        return self._forget(results.c.sha256 == digest)
+        return self._forget(
+            _FOUND.where(results.c.sha256 == digest).order_by(results.c.model_id, results.c.reused)
+        )
 
-    def _forget(self, which: ColumnElement[bool]) -> Forgotten:
+    def _forget(self, found: Select[Any]) -> Forgotten:
+        """Forget what a query finds, in the order of an index: else the whole table may be read each time."""
         count, contents = 0, set[str]()
         # Those who looked at the list before this was on it may be about to store something still: when
         # nothing is left to be found they are waited for, and what they stored is found, too.
         for alone in (False, True):
-            while rows := self._forget_some(which, alone):
+            while rows := self._forget_some(found, alone):
                 count += len(rows)
                 contents |= {row["sha256"].hex() for row in rows if row["sha256"]}
         return Forgotten(count, tuple(sorted(contents)[:_TOLD]))
 
-    def _forget_some(self, which: ColumnElement[bool], alone: bool) -> Sequence[RowMapping]:
-        columns = (results.c.job_id, results.c.index, results.c.state, results.c.code, results.c.sha256)
-        same = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.index)
-        found = select(*columns, items.c.ref).join(items, same)
-        found = found.where(which, results.c.code.is_distinct_from(Code.FORGOTTEN)).limit(_AT_ONCE)
+    def _forget_some(self, found: Select[Any], alone: bool) -> Sequence[RowMapping]:
+        query = found.limit(_AT_ONCE).with_for_update(of=results)
         with self._database.write() as connection:
             if alone:
                 seize_denied(connection)
-            # No order: for one, a database may rather walk through all results than through an index.
-            rows = connection.execute(found.with_for_update(of=results)).mappings().all()
+            rows = connection.execute(query).mappings().all()
             if rows:
                 _empty(connection, rows)
                 remove_validators(connection, (row["ref"] for row in rows))
             return rows
+
+
+_FOUND: Select[Any] = (
+    select(results.c.job_id, results.c.index, results.c.state, results.c.code, results.c.sha256, items.c.ref)
+    .join(items, SAME_ITEM)
+    .where(results.c.code.is_distinct_from(Code.FORGOTTEN))
+)
 
 
 def _empty(connection: Connection, rows: Sequence[RowMapping]) -> None:

@@ -35,7 +35,8 @@ class Outcome:
     result: Result
 
 
-_SAME_ITEM = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.index)
+#: Joins results and items.
+SAME_ITEM = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.index)
 _COUNTED = (results.c.job_id, results.c.state, results.c.code)
 
 
@@ -86,7 +87,7 @@ class Results:
         """Return the next items that have a result, by index."""
         query = (
             select(results, items.c.ref, items.c.custom_id)
-            .join(items, _SAME_ITEM)
+            .join(items, SAME_ITEM)
             .where(results.c.job_id == job_id, results.c.index > after)
             .order_by(results.c.index)
             .limit(limit)
@@ -168,7 +169,7 @@ class Results:
         self, job_id: int, labelled: ColumnElement[bool], host: str, sha256: bytes, urls: int
     ) -> int:
         same = labelled & (results.c.host == host) & (results.c.sha256 == sha256)
-        originals = select(func.count()).select_from(results).join(items, _SAME_ITEM)
+        originals = select(func.count()).select_from(results).join(items, SAME_ITEM)
         originals = originals.where(same, items.c.original.is_(None))
         nothing: dict[str, Any] = {"class_ids": (), "scores": (), "top_class": None, "top_score": None}
         change = {"state": ItemState.SKIPPED, "code": Code.PLACEHOLDER, **nothing}
