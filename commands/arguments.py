@@ -6,7 +6,7 @@ from typing import Any
 
 from commands.key_arguments import add_key_actions
 from commands.numbers import number
-from commands.serving_arguments import add_api
+from commands.serving_arguments import add_api, add_up
 from shared.errors import Code
 
 _ENGINES = ("auto", "litert", "tensorflow")
@@ -23,6 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_submit(commands.add_parser("submit", help="record a job for the workers, and publish it"))
     _add_worker(commands.add_parser("worker", help="label what is submitted"))
     add_api(commands.add_parser("api", help="answer over HTTP"))
+    add_up(commands.add_parser("up", help="answer over HTTP and label, in one process"))
     _add_job_commands(commands)
     _add_hosts(commands.add_parser("hosts", help="show how hosts stand; block or release one"))
     add_key_actions(commands.add_parser("keys", help="make, list and revoke keys of the API"))

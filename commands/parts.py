@@ -11,6 +11,7 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     from shared.decoding.pool import Decoders
+    from shared.fetching.guard import Guard
     from shared.fetching.web import WebFetcher
     from shared.store.store import RecordedModel, Store
     from worker.frontier.conduct import Manners
@@ -45,17 +46,27 @@ def open_store(settings: Settings) -> Iterator["Store"]:
         database.close()
 
 
+def make_guard(settings: Settings) -> "Guard":
+    """Return what keeps all calls outside the network."""
+    from shared.fetching.guard import Guard
+
+    return Guard(settings.ports, settings.own_hosts)
+
+
+def user_agent(settings: Settings) -> str:
+    """Return how this robot introduces itself to hosts."""
+    contact = f" (+{settings.contact})" if settings.contact else ""
+    return f"{ROBOT}/{version('smartsight')}{contact}"
+
+
 def make_web(settings: Settings) -> "WebFetcher":
     """Return what fetches URLs, and nothing from inside the network."""
     from shared.classifier.catalogue import limits_of
-    from shared.fetching.guard import Guard
     from shared.fetching.web import WebFetcher, WebLimits
 
-    guard = Guard(settings.ports, settings.own_hosts)
     formats = frozenset(limits_of(settings).formats)
     limits = WebLimits(settings.max_bytes, settings.fetch_timeout, formats)
-    contact = f" (+{settings.contact})" if settings.contact else ""
-    return WebFetcher(guard, limits, f"{ROBOT}/{version('smartsight')}{contact}")
+    return WebFetcher(make_guard(settings), limits, user_agent(settings))
 
 
 def make_sources(settings: Settings) -> "Sources":

@@ -12,13 +12,33 @@ def add_api(parser: argparse.ArgumentParser) -> None:
         "key (`smartsight keys create`) it is open to all of this machine, and to nobody else."
     )
     add_address(parser)
-    parser.add_argument(
-        "--threads", type=number(int, 1, 1024), metavar="N", help="images classified at a time (one a core)"
-    )
+    _add_threads(parser)
     parser.add_argument(
         "--check",
         action="store_true",
         help="do not answer, but tell by the exit status whether a service on this machine is ready",
+    )
+
+
+def add_up(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `smartsight up`."""
+    parser.description = (
+        "Answer over HTTP and label what is submitted, in one process and without any server, until "
+        "interrupted."
+    )
+    add_address(parser)
+    _add_threads(parser)
+    parser.add_argument(
+        "--processes", type=number(int, 1, 1024), metavar="N", help="images labelled at a time (one a core)"
+    )
+    parser.add_argument(
+        "--concurrency", type=number(int, 1, 1000), metavar="M", help="images fetched at a time (32)"
+    )
+
+
+def _add_threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--threads", type=number(int, 1, 1024), metavar="N", help="images classified at a time (one a core)"
     )
 
 

@@ -3,41 +3,127 @@
 import logging
 import threading
 from argparse import Namespace
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from commands.api_metrics import ApiMetrics
-from commands.parts import open_store
+from commands.background import Part, in_background
+from commands.estimating import Estimating
+from commands.parts import cores, make_guard, make_web, model_of, open_decoders, open_store, user_agent
 from commands.servers import check_broker, patiently
+from producer.recording import Recorder
 from results_api.access.access import Access, KeyStore, KeysWanted
+from results_api.live.messenger import Messenger
+from results_api.live.webhooks import judged
+from shared.classifier.catalogue import open_classifier
+from shared.classifier.classifier import Classifier
 from shared.errors import Code, UsageError
+from shared.fetching.posting import WebPoster
+from shared.fetching.web import WebFetcher
 from shared.settings import Settings
 from shared.store.store import Store
 
 if TYPE_CHECKING:
+    from results_api.photos import Photos
     from results_api.service.health import Check
     from results_api.service.services import Services
+    from results_api.submissions import Submissions
+
+#: A GIF of one white pixel (https://www.w3.org/Graphics/GIF/spec-gif89a.txt).
+_TINY = bytes.fromhex(
+    "47494638396101000100800000ffffff00000021f90401000000002c00000000010001000002024401003b"
+)
 
 _log = logging.getLogger("smartsight.api")
 
 
-def make_services(options: Namespace, settings: Settings, address: str, stack: ExitStack) -> "Services":
+def make_services(
+    options: Namespace,
+    settings: Settings,
+    address: str,
+    stack: ExitStack,
+    beside: Mapping[str, Part] | None = None,
+) -> "Services":
     """Return what the routes work with; what has to be ended with the service is in the stack.
 
-    What else answers need joins here: the classifier with its check of the name "model", and the threads
-    that work beside the service.
+    What is to run beside it, besides its own background work, comes by its name.
     """
+    from results_api.links import Links
     from results_api.service.health import Health
     from results_api.service.services import Services
+    from results_api.standings import Standings
 
     store = patiently(lambda: stack.enter_context(open_store(settings)), threading.Event())
     wanted = keys_wanted(store, address, options.no_auth)
     _tell(wanted, store, address)
-    checks: dict[str, Check] = {"store": lambda: _ask(store)}
+    photos = _photos(options.threads or cores(), store, settings, stack)
+    recorder = Recorder(store, settings.unpacked_bytes)
+    parts = {"recorder": recorder.run, "messenger": _messenger(store, settings).run, **(beside or {})}
+    background = stack.enter_context(in_background(parts, recorder.wake))
+    checks: dict[str, Check] = {"store": lambda: _ask(store), "background": background.check}
+    checks["model"] = lambda: _try(photos.classifier)
     if settings.broker_url:
         checks["broker"] = lambda: check_broker(settings)
-    return Services(store, settings, Access(store, wanted), health=Health(checks), observer=ApiMetrics())
+    return Services(
+        store=store,
+        settings=settings,
+        access=Access(store, wanted),
+        photos=photos,
+        links=Links(_web(settings), store, settings.host_connections),
+        standings=Standings(store),
+        submissions=_submissions(store, settings, recorder, stack),
+        health=Health(checks),
+        observer=ApiMetrics(),
+    )
+
+
+def _photos(threads: int, store: Store, settings: Settings, stack: ExitStack) -> "Photos":
+    """Return what classifies at once, warmed up, with cores of its own: no bulk work is ahead of it."""
+    from results_api.capacity import Capacity
+    from results_api.photos import Photos
+
+    decoders = stack.enter_context(open_decoders(settings, threads))
+    classifier = open_classifier(settings, settings.model, "auto", threads, decoders.decode)
+    decoders.await_ready()
+    pool = stack.enter_context(ThreadPoolExecutor(threads, "classify"))
+    for warmed in [pool.submit(_try, classifier) for _ in range(threads)]:
+        warmed.result()
+    recorded = model_of(store, settings, None)
+    return Photos(store, classifier, recorded.id, Capacity(threads, settings.classify_queue), pool)
+
+
+def _web(settings: Settings) -> WebFetcher:
+    """Return what fetches images for people who wait: no larger ones than they could send."""
+    return make_web(replace(settings, max_bytes=settings.upload_bytes))
+
+
+def _messenger(store: Store, settings: Settings) -> Messenger:
+    guard = make_guard(settings)
+    return Messenger(store, WebPoster(guard, user_agent(settings)))
+
+
+def _submissions(store: Store, settings: Settings, recorder: Recorder, stack: ExitStack) -> "Submissions":
+    from results_api.submissions import Submissions
+
+    estimating = Estimating(settings)
+    stack.callback(estimating.abandon)
+    gate = make_guard(settings)
+    return Submissions(
+        store,
+        lambda name: model_of(store, settings, name),
+        recorder.wake,
+        estimating.estimate,
+        lambda url, secret: judged(url, secret, gate),
+    )
+
+
+def _try(classifier: Classifier) -> None:
+    """Classify the smallest image there is."""
+    classifier.classify(_TINY, 1)
 
 
 def keys_wanted(store: KeyStore, address: str, no_auth: bool) -> KeysWanted:

@@ -1,6 +1,5 @@
 """`smartsight worker`: label what is submitted, with as many processes as there are cores."""
 
-import asyncio
 import logging
 import os
 import sys
@@ -9,33 +8,27 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
 
+from commands.labelling import GRACE, Labelling, Sides
 from commands.logs import log_as_json
 from commands.messages import say
 from commands.metrics import Metrics, metrics_of, shown
-from commands.parts import cores, make_web, manners_of, open_decoders, open_store
+from commands.parts import cores, open_decoders, open_store
 from commands.servers import check_broker, open_consumer, open_publisher, patiently
 from producer.dispatch import Dispatcher
+from producer.recording import Recorder
 from producer.tending import Tender
-from shared.broker import Consumer, InProcessBroker, Publisher
+from shared.broker import InProcessBroker, Publisher
 from shared.classifier.catalogue import open_classifier
-from shared.classifier.classifier import Classifier
 from shared.decoding.pool import Decoders
-from shared.images import Decode
 from shared.settings import Settings
-from shared.store.store import RecordedModel, Store
+from shared.store.store import Store
 from worker.dead_letters import read_dead_letters
-from worker.pulse import Pulse, beat, signs, trouble
+from worker.pulse import signs, trouble
 from worker.supervisor import Supervisor
-from worker.worker import Plan, Sources, Worker
 
 _log = logging.getLogger("smartsight.worker")
 
-#: Classes kept of each image.
-_TOP = 5
-#: How long what is in hand may take when the worker is told to stop, in seconds: longer than a fetch.
-_GRACE = 25.0
 #: How much longer a process may take that waits for what is in hand.
 _FAREWELL = 15.0
 _DEAD_LETTERS_AT_ONCE = 100
@@ -56,16 +49,31 @@ def run(options: Namespace, settings: Settings) -> int:
         stack.callback(stop.set)
         try:
             if options.as_child:
+                stand_back(settings.nice)
                 decoders = stack.enter_context(open_decoders(settings, 1))
                 _run_child(options, settings, stop, decoders)
             elif settings.broker_url:
                 _run_fleet(options, settings, stop)
             else:
-                decoders = stack.enter_context(open_decoders(settings, options.processes or cores()))
-                _run_alone(options, settings, stop, decoders)
+                work_alone(options, settings, stop)
         except KeyboardInterrupt:
             return 0  # that is how a worker ends
     return 0
+
+
+def work_alone(options: Namespace, settings: Settings, stop: threading.Event) -> None:
+    """Do all of a worker's work in this process, standing back for whatever else wants a core."""
+    stand_back(settings.nice)
+    with open_decoders(settings, options.processes or cores()) as decoders:
+        _run_alone(options, settings, stop, decoders)
+
+
+def stand_back(nice: int) -> None:
+    """Let this thread, and all threads and processes that it starts, be served after others.
+
+    On Linux a thread has a niceness of its own (https://man7.org/linux/man-pages/man2/setpriority.2.html).
+    """
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
 
 
 def _check(what: str, settings: Settings) -> int:
@@ -94,7 +102,7 @@ def _run_fleet(options: Namespace, settings: Settings, stop: threading.Event) ->
         try:
             _run_parts(parts, publisher.close, stop)
         finally:
-            supervisor.drain(_GRACE + _FAREWELL)
+            supervisor.drain(GRACE + _FAREWELL)
 
 
 def _run_child(options: Namespace, settings: Settings, stop: threading.Event, decoders: Decoders) -> None:
@@ -108,8 +116,8 @@ def _run_child(options: Namespace, settings: Settings, stop: threading.Event, de
         open_publisher(settings) as publisher,
         open_consumer(settings, 2 * options.concurrency) as consumer,
     ):
-        sides = _Sides(consumer, publisher, decoders.decode, metrics)
-        worker = _Labelling(store, sides, classifier, settings, options.concurrency, 1)
+        sides = Sides(consumer, publisher, decoders.decode, metrics)
+        worker = Labelling(store, sides, classifier, settings, options.concurrency, 1)
 
         def is_ready() -> bool:
             if metrics:
@@ -130,8 +138,8 @@ def _run_alone(options: Namespace, settings: Settings, stop: threading.Event, de
         for job in store.tended_jobs():
             store.publish_again(job.id)  # what an earlier process held in memory is gone
         _log.info("working for %s, alone: no broker is set", store.name)
-        sides = _Sides(broker, broker, decoders.decode, metrics)
-        labelling = _Labelling(store, sides, classifier, settings, concurrency, count)
+        sides = Sides(broker, broker, decoders.decode, metrics)
+        labelling = Labelling(store, sides, classifier, settings, concurrency, count)
         parts = _shared_parts(store, broker, settings, metrics)
         parts.append(lambda stop: labelling.run(stop, lambda: True))
         _run_parts(parts, broker.close, stop)
@@ -143,77 +151,8 @@ def _shared_parts(
     """Return what is done once for all processes of a worker."""
     dispatcher = Dispatcher(store, publisher, settings.queue_length)
     tender = Tender(store, publisher, settings.sweep_after, settings.placeholder_urls, metrics)
-    return [dispatcher.run, tender.run]
-
-
-class _Sides(NamedTuple):
-    """What a worker has around it, beside the store: the broker's two sides, who decodes, who looks on."""
-
-    consumer: Consumer
-    publisher: Publisher
-    decode: Decode
-    metrics: Metrics | None
-
-
-class _Labelling:
-    """A worker in a thread of this process."""
-
-    def __init__(
-        self,
-        store: Store,
-        sides: _Sides,
-        classifier: Classifier,
-        settings: Settings,
-        concurrency: int,
-        threads: int,
-    ) -> None:
-        self._settings = settings
-        self._classifier = classifier
-        self._decode = sides.decode
-        self._threads = threads
-        self._pulse = Pulse()
-        self._cores = ThreadPoolExecutor(threads)
-        web = make_web(settings)
-        plan = Plan(
-            _TOP,
-            concurrency,
-            settings.retry_delays,
-            _GRACE,
-            patient=True,
-            manners=manners_of(settings, settings.retry_delays),
-            longest_request=settings.fetch_timeout,
-        )
-        self._worker = Worker(
-            sides.consumer,
-            sides.publisher,
-            store,
-            Sources(web, web),
-            self._open_model,
-            self._cores,
-            plan,
-            sides.metrics,
-            self._pulse,
-        )
-
-    def run(self, stop: threading.Event, is_ready: Callable[[], bool]) -> None:
-        """Label until told to stop."""
-        with ThreadPoolExecutor(2) as threads:
-            ended = threading.Event()
-            threads.submit(beat, self._settings.run_dir, self._pulse, is_ready, ended)
-            working = threads.submit(lambda: asyncio.run(self._worker.run()))
-            working.add_done_callback(lambda _: ended.set())
-            try:
-                while not working.done() and not stop.is_set():
-                    wait([working], timeout=0.2)
-            finally:
-                self._worker.stop()
-            working.result()
-
-    def _open_model(self, recorded: RecordedModel) -> Classifier:
-        ours = self._classifier.model
-        if (ours.name, ours.version) == (recorded.name, recorded.version):
-            return self._classifier
-        return open_classifier(self._settings, recorded.name, "auto", self._threads, self._decode)
+    recorder = Recorder(store, settings.unpacked_bytes)
+    return [dispatcher.run, tender.run, recorder.run]
 
 
 def _run_parts(parts: Sequence[Part], close: Callable[[], None], stop: threading.Event) -> None:

@@ -1,6 +1,8 @@
 """Put the service together: routes, limits, and what happens around every request."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -16,7 +18,7 @@ from results_api.service.around.request_ids import RequestIds
 from results_api.service.around.security_headers import SecurityHeaders
 from results_api.service.document import describe
 from results_api.service.failures import handle_failures
-from results_api.service.routes import classify, docs, images, jobs, operations, submitting
+from results_api.service.routes import classify, docs, events, images, jobs, operations, submitting
 from results_api.service.services import Services
 from shared.settings import Settings
 
@@ -52,12 +54,20 @@ def _app(around: list[Middleware]) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         middleware=around,
+        lifespan=_open,
     )
     handle_failures(app)
-    for resource in (classify, submitting, jobs, images, operations, docs):
+    for resource in (classify, submitting, jobs, events, images, operations, docs):
         app.include_router(resource.routes)
     docs.serve_files(app)
     return app
+
+
+@asynccontextmanager
+async def _open(app: FastAPI) -> AsyncIterator[None]:
+    """Give connections back in the end, in the loop that they were made in."""
+    yield
+    await app.state.services.links.web.close()
 
 
 class _Described(FastAPI):

@@ -104,14 +104,18 @@ class ListWanted(BaseModel):
     """What is said of a job whose URLs come as a file."""
 
     model_config = ConfigDict(extra="forbid")
-    name: Plain | None = None
-    model: Plain | None = None
+    name: Plain | None = Field(None, description="What people call the job.")
+    model: Plain | None = Field(None, description="The model that labels; there is a default.")
     column: Plain = Field("url", description="Column of the list that holds the URL.")
     id_column: Plain | None = Field(None, description="Column that comes back as custom_id.")
-    max_failure_rate: Rate | None = None
-    priority: Priority = "normal"
-    webhook_url: str | None = Field(None, max_length=2048)
-    webhook_secret: str | None = Field(None, max_length=200)
+    max_failure_rate: Rate | None = Field(
+        None, description="Pause when more than this part of the images fails."
+    )
+    priority: Priority = Field("normal", description="Jobs with a higher one go first.")
+    webhook_url: str | None = Field(None, max_length=2048, description="Whom to tell when it is over.")
+    webhook_secret: str | None = Field(
+        None, max_length=200, description="What to sign that with; one is made if none is given."
+    )
     dry_run: bool = Field(False, description="Record nothing; try a sample, and tell what to expect.")
     sample: int = Field(200, ge=1, le=1000, description="Images of a dry run.")
 

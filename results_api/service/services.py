@@ -9,6 +9,7 @@ from fastapi.security import HTTPBearer
 from results_api.access.access import Access, KeysWanted
 from results_api.access.caller import Caller, Scope
 from results_api.access.origins import check_origin
+from results_api.capacity import Capacity
 from results_api.links import Links
 from results_api.photos import Photos
 from results_api.service.around.draining import Draining
@@ -18,6 +19,9 @@ from results_api.standings import Standings
 from results_api.submissions import Submissions
 from shared.settings import Settings
 from shared.store.store import Store
+
+#: Streams of events that one process serves.
+_STREAMS = 1000
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Services:
     health: Health = field(default_factory=Health)
     draining: Draining = field(default_factory=Draining)
     observer: ServiceObserver = field(default_factory=Unobserved)
+    #: How many may follow jobs at the same time.
+    streams: Capacity = field(default_factory=lambda: Capacity(_STREAMS, 0))
 
 
 def _services(request: Request) -> Services:

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from results_api.access.access import Access
+from results_api.access.access import Access, KeysWanted
 from results_api.access.caller import Caller, Scope
 from results_api.cursors import encode_cursor
 from results_api.service.services import Services
@@ -154,7 +154,7 @@ class _Keys(Access):
 
 @pytest.fixture
 def guarded(services: Services) -> Iterator[TestClient]:
-    with client_on(replace(services, access=_Keys())) as client:
+    with client_on(replace(services, access=_Keys(services.store, KeysWanted.ALWAYS))) as client:
         yield client
 
 

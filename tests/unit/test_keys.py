@@ -44,7 +44,10 @@ def test_two_characters_that_changed_places_are_refused(place: int) -> None:
     assert is_well_formed(swapped) == (swapped == _KEY)
 
 
-@pytest.mark.parametrize("text", ["", "ss_live_", _KEY[:-1], _KEY + "0", f" {_KEY}", f"{_KEY}\n", "é" * 47])
+@pytest.mark.parametrize(
+    "text",
+    ["", "ss_live_", _OF_OLD[:-1], _OF_OLD + "0", f" {_OF_OLD}", f"{_OF_OLD}\n", "é" * 47],
+)
 def test_what_is_cut_off_or_added_to_is_refused(text: str) -> None:
     assert not is_well_formed(text)
 

@@ -1,5 +1,6 @@
 """Say at once what is in a picture."""
 
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,7 +12,7 @@ from results_api.service.envelope import Meta, Success
 from results_api.service.failures import documented
 from results_api.service.replies import reply
 from results_api.service.services import Classifying, Here
-from shared.errors import Code, RequestError
+from shared.errors import Code, RequestError, SmartSightError
 
 routes = APIRouter(tags=["classify"])
 
@@ -97,13 +98,21 @@ async def classify(
     It comes as the first file of a form, whatever its field is called; as the body itself; or as
     `{"url": ...}` to be fetched. What it is, is judged by its content.
     """
-    here.photos.capacity.check()
-    content = await _image(request, here)
-    await here.access.charge(caller, 1)
+    started = time.monotonic()
+    outcome = "gone"
     try:
+        here.photos.capacity.check()
+        content = await _image(request, here)
+        await here.access.charge(caller, 1)
         answer = await here.photos.classify(content, top, request.is_disconnected)
+        outcome = "succeeded"
+    except SmartSightError as error:
+        outcome = error.code
+        raise
     except GoneError:
         return Response(status_code=_CLIENT_GONE)
+    finally:
+        here.observer.classified(outcome, time.monotonic() - started)
     return reply(_body(answer, here.photos.model_name))
 
 

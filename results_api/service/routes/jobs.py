@@ -33,6 +33,7 @@ routes = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 #: The largest number that databases know.
 _MAX_ID = 2**63 - 1
 JobId = Annotated[int, Path(ge=1, le=_MAX_ID, description="A job's number.")]
+_IfNoneMatch = Annotated[str | None, Header(description="The ETag of what is known already.")]
 #: Bytes of a JSON body.
 _MAX_JSON = 64 * 1024
 _UNKNOWN = documented(Code.JOB_UNKNOWN, Code.REQUEST_INVALID)
@@ -48,9 +49,11 @@ def _body(kind: type[BaseModel]) -> dict[str, Any]:
 async def list_jobs(
     here: Here,
     caller: Reading,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-    idempotency_key: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="Jobs of a page.")] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="Where to go on.")] = None,
+    idempotency_key: Annotated[
+        str | None, Query(max_length=200, description="Only the job that was handed in with this key.")
+    ] = None,
 ) -> Response:
     """List jobs, the newest first; or the one that an idempotency key names, if it was taken in."""
     before = decode_cursor(cursor, 1)[0] if cursor else None
@@ -73,7 +76,7 @@ async def list_jobs(
     responses=_UNKNOWN | {304: {"description": "Nothing has changed since `If-None-Match`."}},
 )
 async def show_job(
-    job_id: JobId, here: Here, caller: Reading, if_none_match: Annotated[str | None, Header()] = None
+    job_id: JobId, here: Here, caller: Reading, if_none_match: _IfNoneMatch = None
 ) -> Response:
     """Tell how a job stands.
 
