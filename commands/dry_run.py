@@ -3,16 +3,17 @@
 import random
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from commands.estimates import words_of
 from commands.label_run import LabelRun
 from commands.messages import say
 from commands.parts import ROBOT, cores, open_decoders
 from commands.stdout import show
 from producer.entries import Entry, Reference
-from producer.estimate import Estimate, Pace, estimate
+from producer.estimate import Pace, estimate
 from producer.references import Sources, read_sources
 from producer.sampling import Listed, Sampled, look_through, sample
 from producer.submit import survey
@@ -30,9 +31,6 @@ _SEED = 0
 #: Hosts that a reference and its redirects can lead to.
 _HOSTS_A_REFERENCE = 4
 _A_DAY = 24 * 3600.0
-#: Forbidding hosts that are named.
-_NAMED = 10
-_UNITS = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 
 
 class _Nowhere:
@@ -96,37 +94,3 @@ def _delays(store: Store, sampled: Sequence[Sampled]) -> dict[str, float]:
         rules = parse_rules(store.robots_of(origin, _A_DAY) or "", ROBOT.lower())
         delays[one.host] = max(delays.get(one.host, 0.0), rules.delay)
     return delays
-
-
-def words_of(found: Estimate) -> Iterator[str]:
-    """Yield what an estimate says, a line each."""
-    yield (
-        f"expected to succeed  {found.success:.1%}, with 95 % confidence {found.low:.1%} to {found.high:.1%} "
-        f"({found.sampled} tried of {found.references})"
-    )
-    for code, part in found.causes:
-        yield f"  {part:>7.1%} {code}: {code.sentence}"
-    yield f"the same reference   {found.duplicates:.1%} of them occur earlier in the list"
-    yield f"the same content     {found.same_content:.1%} of the images were seen under another URL"
-    yield f"to be fetched        about {_size(found.bytes)}"
-    bound = (
-        f"{found.bound_by} may not be called faster" if found.bound_by else "labelling, on this machine alone"
-    )
-    yield f"takes                about {_duration(found.seconds)}: {bound}"
-    for host, code in found.forbidding[:_NAMED]:
-        yield f"forbids it           {host} ({code})"
-    if len(found.forbidding) > _NAMED:
-        yield f"                     and {len(found.forbidding) - _NAMED} hosts more"
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
-
-
-def _duration(seconds: float) -> str:
-    length, unit = next(((length, unit) for length, unit in _UNITS if seconds >= 2 * length), _UNITS[-1])
-    return f"{seconds / length:.0f} {unit}"

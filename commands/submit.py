@@ -34,7 +34,7 @@ def run(options: Namespace, settings: Settings) -> int:
     """Return 0 if everything was recorded, 1 if lines were left out."""
     if options.dry_run:
         with open_sources(options) as sources:
-            return run_dry(options, settings, _OnlyUrls(reporting(read_sources(sources))))
+            return run_dry(options, settings, OnlyUrls(reporting(read_sources(sources))))
     if settings.broker_url:
         check_broker(settings)
     with open_sources(options) as sources, open_store(settings) as store:
@@ -42,7 +42,7 @@ def run(options: Namespace, settings: Settings) -> int:
         job = _open_job(options, settings, store, key)
         show(str(job.id))
         say(f"Job {job.id}: recording. Stopped, it goes on with --idempotency-key {key}")
-        filtered = _OnlyUrls(reporting(read_sources(sources)))
+        filtered = OnlyUrls(reporting(read_sources(sources)))
         try:
             recorded = _submit(store, job, filtered, settings)
         finally:
@@ -64,7 +64,7 @@ def _open_job(options: Namespace, settings: Settings, store: Store, key: str) ->
     return job
 
 
-class _OnlyUrls:
+class OnlyUrls:
     """Entries of which local ones are left out: a worker on another machine has other files."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
@@ -154,7 +154,7 @@ def _drop_if_empty(store: Store, job_id: int) -> None:
         store.complete(job_id)
 
 
-def _report(store: Store, job: Job, filtered: _OnlyUrls, recorded: int, sources: list[str]) -> int:
+def _report(store: Store, job: Job, filtered: OnlyUrls, recorded: int, sources: list[str]) -> int:
     if filtered.malformed:
         say(f"Malformed lines left out: {filtered.malformed}.")
     if not recorded:
