@@ -5,18 +5,16 @@ from argparse import Namespace
 from commands.messages import say
 from commands.parts import open_store
 from commands.progress import counts_by_state
-from commands.steering import refused
-from producer.tending import cancel_rest
-from shared.items import ItemState, JobState
+from shared.items import ItemState
 from shared.settings import Settings
+from shared.steering import cancel, cancel_rest
 
 
 def run(options: Namespace, settings: Settings) -> int:
     """Cancel, and give every item without a result the state ``cancelled``."""
     with open_store(settings) as store:
         job = store.job(options.job)
-        if not store.cancel(job.id) and store.job(job.id).state is not JobState.CANCELLING:
-            raise refused(job, "there is nothing to cancel")
+        cancel(store, job)
         cancel_rest(store, store.job(job.id))
         counts = counts_by_state(store.tallies(job.id))
         cancelled = counts.pop(ItemState.CANCELLED, 0)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from commands.label_run import LabelRun
 from commands.lines import Lines
+from commands.logs import quiet_logs
 from commands.messages import say
 from commands.parts import cores, open_decoders, open_store
 from commands.progress import done
@@ -70,6 +71,7 @@ def _finish(job_run: LabelRun, sources: Sources, settings: Settings, output: str
     if job_run.done_before:
         say(f"Going on with job {job_run.job.id}: {job_run.progress_now()} before.")
     started = time.monotonic()
+    quiet_logs()
     try:
         with _writer(output) as writer:
             tallies = job_run.run(sources, settings, writer)

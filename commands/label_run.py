@@ -5,7 +5,6 @@ machines. What the user sees is read back from the store, which alone knows what
 """
 
 import asyncio
-import logging
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from results_api.exports import RowWriter
 from results_api.rows import OrderedRows, Row, all_rows
 from shared.broker import InProcessBroker
 from shared.classifier.classifier import Classifier
+from shared.errors import Code, RequestError
 from shared.settings import Settings
 from shared.store.store import Store, Tally
 from worker.worker import Plan, Worker
@@ -45,6 +45,7 @@ class LabelRun:
         self._top = top
         self._model = store.record_model(model.name, model.version, model.labels)
         self._stop = threading.Event()
+        self._abandoned = threading.Event()
         self._broker = InProcessBroker()
         self.job = store.open_job(key, self._model.id)
         self.done_before = done(store.tallies(self.job.id))
@@ -55,14 +56,14 @@ class LabelRun:
         """Say how far the job is."""
         return f"{done(self._store.tallies(self.job.id))} of {self._found.references} images done"
 
-    def run(self, sources: Sources, settings: Settings, writer: RowWriter) -> list[Tally]:
+    def run(
+        self, sources: Sources, settings: Settings, writer: RowWriter, progress: Progress | None = None
+    ) -> list[Tally]:
         """Finish the job, write all its rows, and return how its items ended.
 
         When interrupted, or when a part fails, what is in hand is finished and stored first.
         """
-        # Somebody sits in front: the addresses behind a URL that is refused are not for them.
-        logging.getLogger("smartsight").setLevel(logging.ERROR)
-        progress = show_progress(self._found.references, self.done_before)
+        progress = progress or show_progress(self._found.references, self.done_before)
         plan = self._plan(settings)
         with ThreadPoolExecutor(cores()) as cpu, ThreadPoolExecutor(3) as threads:
             worker = Worker(
@@ -106,6 +107,10 @@ class LabelRun:
     def _publish(self) -> None:
         publish_all(self._store, self._broker, self.job.id, self._stop)
 
+    def abandon(self) -> None:
+        """Have ``run`` stop soon, from another thread: it raises ``RequestError(shutting_down)``."""
+        self._abandoned.set()
+
     def rows(self) -> Iterator[list[Row]]:
         """Yield the rows of the job as they are in the end."""
         return all_rows(self._store, self.job.id, self._model)
@@ -132,6 +137,8 @@ class LabelRun:
 
         Raises what a task raised.
         """
+        if self._abandoned.is_set():
+            raise RequestError(Code.SHUTTING_DOWN)
         finished, _working = wait(tasks, _TICK, return_when=FIRST_EXCEPTION)
         for task in finished:
             task.result()

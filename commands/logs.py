@@ -16,3 +16,8 @@ def log_as_json() -> None:
     formatter = JsonFormatter(_FIELDS, timestamp=True, rename_fields={"levelname": "level", "name": "logger"})
     for handler in logging.getLogger().handlers:
         handler.setFormatter(formatter)
+
+
+def quiet_logs() -> None:
+    """Keep to ourselves what is not for whoever sits in front: the addresses behind a URL that is refused."""
+    logging.getLogger("smartsight").setLevel(logging.ERROR)

@@ -3,7 +3,7 @@
 import threading
 import uuid
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -15,7 +15,8 @@ from commands.servers import check_broker, open_publisher
 from commands.sources import open_sources, reporting, what_was_looked_for
 from commands.stdout import show
 from producer.dispatch import Dispatcher
-from producer.entries import Entry, Malformed, Reference
+from producer.entries import Entry
+from producer.only_urls import OnlyUrls
 from producer.references import read_sources
 from producer.submit import record
 from shared.broker import BrokerClosedError, Publisher
@@ -24,7 +25,6 @@ from shared.errors import Code, ResourceError, UsageError
 from shared.items import JobState
 from shared.settings import Settings
 from shared.store.store import Job, Store
-from shared.warc.references import is_warc_reference
 
 #: How often to look for more to publish, in seconds.
 _POLL = 0.1
@@ -34,7 +34,7 @@ def run(options: Namespace, settings: Settings) -> int:
     """Return 0 if everything was recorded, 1 if lines were left out."""
     if options.dry_run:
         with open_sources(options) as sources:
-            return run_dry(options, settings, OnlyUrls(reporting(read_sources(sources))))
+            return run_dry(options, settings, reporting(OnlyUrls(read_sources(sources))))
     if settings.broker_url:
         check_broker(settings)
     with open_sources(options) as sources, open_store(settings) as store:
@@ -42,9 +42,9 @@ def run(options: Namespace, settings: Settings) -> int:
         job = _open_job(options, settings, store, key)
         show(str(job.id))
         say(f"Job {job.id}: recording. Stopped, it goes on with --idempotency-key {key}")
-        filtered = OnlyUrls(reporting(read_sources(sources)))
+        filtered = OnlyUrls(read_sources(sources))
         try:
-            recorded = _submit(store, job, filtered, settings)
+            recorded = _submit(store, job, reporting(filtered), settings)
         finally:
             _drop_if_empty(store, job.id)
         return _report(store, job, filtered, recorded, options.sources)
@@ -62,29 +62,6 @@ def _open_job(options: Namespace, settings: Settings, store: Store, key: str) ->
         detail = f"job {job.id} is to be labelled by {store.model(job.model_id).name}"
         raise UsageError(Code.KEY_TAKEN, detail)
     return job
-
-
-class OnlyUrls:
-    """Entries of which local ones are left out: a worker on another machine has other files."""
-
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        self._entries = entries
-        self.malformed = 0
-
-    def __iter__(self) -> Iterator[Entry]:
-        for entry in self._entries:
-            if isinstance(entry, Reference) and not entry.ref.lower().startswith(("http://", "https://")):
-                self.malformed += 1
-                yield from reporting([Malformed(entry.ref, None, _reason_against(entry.ref))])
-            else:
-                self.malformed += entry.lines if isinstance(entry, Malformed) else 0
-                yield entry
-
-
-def _reason_against(ref: str) -> str:
-    if is_warc_reference(ref):
-        return "it is in a file of this machine; `smartsight label` takes WARC files"
-    return "no http or https URL; `smartsight label` takes paths"
 
 
 def _submit(store: Store, job: Job, entries: Iterable[Entry], settings: Settings) -> int:

@@ -66,9 +66,10 @@ class Dispatcher:
     def publish(self, jobs: Sequence[Job]) -> int:
         """Publish the next items of these jobs, as far as there is room for them; return how many."""
         waiting = [job for job in jobs if self._has_more(job)]
-        room = self.room() if waiting else 0
-        share = min(PAGE, room // max(1, len(waiting)))
-        return sum(self._publish(job, share) for job in waiting if share)
+        shares = shared_out(self.room() if waiting else 0, [job.priority for job in waiting])
+        return sum(
+            self._publish(job, min(PAGE, share)) for job, share in zip(waiting, shares, strict=True) if share
+        )
 
     def room(self) -> int:
         """Return how many messages more may wait in the broker now; none where it cannot be asked."""
@@ -88,3 +89,16 @@ class Dispatcher:
         stop = publish_next(self._store, self._publisher, job, job.published, limit)
         self._store.mark_published(job.id, self._holder, job.published, stop)
         return stop - job.published
+
+
+def shared_out(room: int, priorities: Sequence[int]) -> list[int]:
+    """Share room out among jobs; a priority higher by one gets four times as much, and none gets nothing.
+
+    What does not go even falls to the most urgent.
+    """
+    weights = [4.0**priority for priority in priorities]
+    shares = [int(room * weight / sum(weights)) for weight in weights]
+    if shares:
+        first = max(range(len(shares)), key=lambda place: priorities[place])
+        shares[first] += room - sum(shares)
+    return shares

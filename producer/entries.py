@@ -1,6 +1,6 @@
 """What reading a source yields: references, and places that hold none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.errors import UNPRINTABLE, printable
 
@@ -10,10 +10,11 @@ _MAX_LENGTH = 4096
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One image to label: a URL or a path, and the user's own id for it."""
+    """One image to label: a URL or a path, the user's own id for it, and the line that it stands in."""
 
     ref: str
     custom_id: str | None = None
+    line: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def checked(ref: str, source: str, line: int | None = None, custom_id: str | Non
         reason = _reason_against("the custom id", custom_id)
     if reason:
         return Malformed(printable(source), line, reason)
-    return Reference(ref, custom_id)
+    return Reference(ref, custom_id, line)
 
 
 def _reason_against(what: str, text: str) -> str | None:

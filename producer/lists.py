@@ -50,6 +50,15 @@ def read_list(source: str, columns: Columns, stdin: IO[bytes] | None = None) -> 
         yield from _READERS[_ending(source)](source, file, columns)
 
 
+def read_stream(name: str, file: IO[bytes], columns: Columns) -> Iterator[Entry]:
+    """Yield the entries of a list that is open already, and unpacked; its name's ending tells the format.
+
+    Raises what ``read_list`` raises.
+    """
+    with _translated(name):
+        yield from _READERS[_ending(name)](name, file, columns)
+
+
 def _ending(source: str) -> str:
     """Return the ending that names the format: a gzipped list's is the one before ``.gz``."""
     if source == STDIN:

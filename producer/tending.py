@@ -3,13 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from producer.pace import Pace
 from shared.broker import Publisher
-from shared.errors import Code, ResourceError
+from shared.errors import ResourceError
 from shared.items import ItemState, JobState
+from shared.steering import cancel_rest, remove_rest
 from shared.store.store import Job, Tally
 
 _log = logging.getLogger("smartsight.dispatcher")
@@ -18,8 +20,6 @@ _log = logging.getLogger("smartsight.dispatcher")
 _INTERVAL = 1.0
 #: How many outcomes a failure rate is judged by at least.
 _ENOUGH = 50
-#: Items cancelled, or taken back, in one transaction.
-_AT_ONCE = 10_000
 #: Seconds without progress after which duplicates of done items are looked for, doubled each time.
 _SETTLE_AFTER = 1.0
 #: What the broker still holds is given this many times longer before it is published again.
@@ -65,6 +65,18 @@ class TendStore(Protocol):
         """See ``Store``."""
         ...
 
+    def note_rate(self, job_id: int, rate: float) -> None:
+        """See ``Store``."""
+        ...
+
+    def remove_items(self, job_id: int, start: int, stop: int) -> None:
+        """See ``Store``."""
+        ...
+
+    def remove_job(self, job_id: int) -> bool:
+        """See ``Store``."""
+        ...
+
 
 class TendObserver(Protocol):
     """Is told how much there is to do."""
@@ -81,6 +93,7 @@ class _Watch:
     done: int
     since: float
     settle_after: float = _SETTLE_AFTER
+    pace: Pace = field(default_factory=Pace)
 
 
 class Tender:
@@ -119,13 +132,14 @@ class Tender:
             self._observer.waiting(self._publisher.depth(), backlog)
 
     def _look_after(self, job: Job) -> None:
+        if job.state is JobState.DELETING:
+            remove_rest(self._store, job)
+            return
         if job.state is JobState.CANCELLING:
             cancel_rest(self._store, job)
         tallies = self._store.tallies(job.id)
         done = sum(tally.count for tally in tallies)
-        if done != self._watches[job.id].done:
-            self._watches[job.id] = _Watch(done, time.monotonic())
-            self._store.fold(job.id)
+        self._note_pace(job, done)
         if reason := over_budget(job, tallies):
             self._store.pause(job.id, reason)
             _log.warning("job %s pauses: %s", job.id, reason)
@@ -134,6 +148,15 @@ class Tender:
             self._store.complete(job.id)
         elif job.sealed and job.published >= job.submitted:
             self._wake(job, self._watches[job.id])
+
+    def _note_pace(self, job: Job, done: int) -> None:
+        watch, now = self._watches[job.id], time.monotonic()
+        if done != watch.done:
+            self._watches[job.id] = _Watch(done, now, pace=watch.pace)
+            self._store.fold(job.id)
+        rate = watch.pace.note(now, done)
+        if rate is not None and rate != job.rate:
+            self._store.note_rate(job.id, rate)
 
     def _wake(self, job: Job, watch: _Watch) -> None:
         """Look for what keeps a job from its end, the longer it stands still the further."""
@@ -149,39 +172,6 @@ class Tender:
     def _is_forgotten(self, still: float) -> bool:
         """Tell whether the broker has nothing more to deliver, or has kept it for too long."""
         return self._publisher.depth() == 0 or still >= _PATIENCE_WITH_BROKER * self._sweep_after
-
-
-class CancelStore(Protocol):
-    """What cancelling needs of the store."""
-
-    def cancel_pending(self, job_id: int, start: int, stop: int) -> None:
-        """See ``Store``."""
-        ...
-
-    def complete(self, job_id: int) -> bool:
-        """See ``Store``."""
-        ...
-
-
-def cancel_rest(store: CancelStore, job: Job) -> None:
-    """Give every item of a job that has no result the state ``cancelled``, and end the job."""
-    for start in range(0, job.submitted, _AT_ONCE):
-        store.cancel_pending(job.id, start, start + _AT_ONCE)
-    store.complete(job.id)
-
-
-class RetryStore(Protocol):
-    """What trying again needs of the store."""
-
-    def forget_failed(self, job_id: int, codes: Collection[Code], start: int, stop: int) -> int:
-        """See ``Store``."""
-        ...
-
-
-def forget_failed(store: RetryStore, job: Job, codes: Collection[Code]) -> int:
-    """Take back the failures of a job that have one of these codes; return how many."""
-    starts = range(0, job.submitted, _AT_ONCE)
-    return sum(store.forget_failed(job.id, codes, start, start + _AT_ONCE) for start in starts)
 
 
 def over_budget(job: Job, tallies: Sequence[Tally]) -> str:

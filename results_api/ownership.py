@@ -18,6 +18,16 @@ class JobStore(Protocol):
 def own_job(store: JobStore, caller: Caller, job_id: int) -> Job:
     """Return a job that this caller may see; for others raise ``UsageError(job_unknown)``."""
     job = store.job(job_id)
-    if not (caller.sees_all or (job.key_id is not None and job.key_id == caller.key_id)):
-        raise UsageError(Code.JOB_UNKNOWN, f"job {job_id}")
+    if not may_see(caller, job):
+        raise unknown(job_id)
     return job
+
+
+def may_see(caller: Caller, job: Job) -> bool:
+    """Tell whether a job is this caller's to see and to steer."""
+    return caller.sees_all or (job.key_id is not None and job.key_id == caller.key_id)
+
+
+def unknown(job_id: int) -> UsageError:
+    """Return the failure of whoever asks for a job that is not there, for them."""
+    return UsageError(Code.JOB_UNKNOWN, f"job {job_id}")

@@ -5,8 +5,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
+from shared.gathering import Gathered
 from shared.items import Result
-from worker.gathering import Gathered
 from worker.patience import Patience
 from worker.results import Labels
 

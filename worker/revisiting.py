@@ -3,9 +3,9 @@
 from collections.abc import Collection
 from typing import Protocol
 
+from shared.gathering import Gathered
 from shared.items import Evidence
 from shared.store.store import KnownAnswer
-from worker.gathering import Gathered
 from worker.patience import Patience
 
 #: Model and reference.

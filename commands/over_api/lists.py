@@ -11,9 +11,9 @@ from typing import IO
 
 from api_client.submissions import Options
 from commands.sources import open_sources, reporting, what_was_looked_for
-from commands.submit import OnlyUrls
 from producer.entries import Reference
 from producer.lists import STDIN, is_list
+from producer.only_urls import OnlyUrls
 from producer.references import read_sources
 from shared.errors import Code, ResourceError
 

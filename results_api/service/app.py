@@ -5,7 +5,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from results_api.service.failures import handle_failures
-from results_api.service.routes import operations
+from results_api.service.routes import classify, jobs, operations, submitting
 from results_api.service.services import Services
 
 _DESCRIPTION = "Label images: one at once, or crawls of any size as jobs."
@@ -22,6 +22,6 @@ def make_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     handle_failures(app)
-    for routes in (operations.routes,):
-        app.include_router(routes)
+    for resource in (classify, submitting, jobs, operations):
+        app.include_router(resource.routes)
     return app

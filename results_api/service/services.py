@@ -8,6 +8,10 @@ from fastapi.security import HTTPBearer
 
 from results_api.access.access import Access
 from results_api.access.caller import Caller, Scope
+from results_api.links import Links
+from results_api.photos import Photos
+from results_api.standings import Standings
+from results_api.submissions import Submissions
 from shared.settings import Settings
 from shared.store.store import Store
 
@@ -19,6 +23,10 @@ class Services:
     store: Store
     settings: Settings
     access: Access
+    photos: Photos
+    links: Links
+    standings: Standings
+    submissions: Submissions
 
 
 def _services(request: Request) -> Services:

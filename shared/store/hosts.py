@@ -87,6 +87,12 @@ class Hosts:
             rows = connection.execute(query.order_by(hosts.c.host).limit(limit)).mappings()
             return [ListedHost(_state(row), row["waiting"]) for row in rows]
 
+    def blocked_hosts(self, names: Collection[str]) -> set[str]:
+        """Return which of these hosts are not to be called at all."""
+        query = select(hosts.c.host).where(hosts.c.host.in_(names), hosts.c.blocked)
+        with self._database.read() as connection:
+            return set(connection.execute(query).scalars())
+
     def now(self) -> float:
         """Return the time by the database's clock, in seconds since 1970."""
         with self._database.read() as connection:

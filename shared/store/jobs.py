@@ -96,19 +96,28 @@ class Jobs:
         }
         with self._database.write() as connection:
             connection.execute(insert_new(connection, jobs, "key"), values)
-            return _job(connection.execute(_JOB.where(jobs.c.key == key)).mappings().one())
+            return job_of_key(connection, key)
 
     def job(self, job_id: int) -> Job:
         """Return a job as it stands, or raise ``UsageError(job_unknown)``."""
         with self._database.read() as connection:
             return read_job(connection, job_id)
 
-    def newest_jobs(self, before: int | None, limit: int) -> list[Job]:
-        """Return the newest jobs first, of those older than the job ``before``."""
-        query = _JOB if before is None else _JOB.where(jobs.c.id < before)
+    def newest_jobs(self, before: int | None, limit: int, key_id: int | None = None) -> list[Job]:
+        """Return the newest jobs first, of those older than the job ``before``; of one key, or of all."""
+        query = _JOB.where(jobs.c.state != JobState.DELETING)
+        query = query if before is None else query.where(jobs.c.id < before)
+        query = query if key_id is None else query.where(jobs.c.key_id == key_id)
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(limit)).mappings()
             return [_job(row) for row in rows]
+
+    def job_of(self, key: str) -> Job | None:
+        """Return the job that this key names, if there is one that was not deleted."""
+        query = _JOB.where(jobs.c.key == key, jobs.c.state != JobState.DELETING)
+        with self._database.read() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+            return None if row is None else _job(row)
 
     def tended_jobs(self) -> list[Job]:
         """Return the jobs that have something to publish, to count or to cancel, oldest first."""
@@ -147,7 +156,9 @@ class Jobs:
     def complete(self, job_id: int) -> bool:
         """End a job whose items all have their results; tell whether it ended now."""
         ending = jobs.c.state.in_((JobState.RUNNING, JobState.CANCELLING))
-        all_done = jobs.c.sealed & (done_of(job_id) >= jobs.c.submitted)
+        # One without any item broke, and is about to be failed.
+        meant = (jobs.c.submitted > 0) | (jobs.c.state == JobState.CANCELLING)
+        all_done = jobs.c.sealed & meant & (done_of(job_id) >= jobs.c.submitted)
         state = case(
             (jobs.c.state == JobState.RUNNING, JobState.COMPLETED),
             (jobs.c.reason == "", JobState.CANCELLED),
@@ -185,6 +196,15 @@ class Jobs:
         change = {"state": JobState.RUNNING, "sealed": False, "reason": "", "finished_at": None}
         return self._change(job_id, whole | interrupted, **change)
 
+    def note_rate(self, job_id: int, rate: float) -> None:
+        """Note how many items of a job end a second, of late."""
+        self._change(job_id, jobs.c.state.in_(RUNNING), rate=rate)
+
+    def delete(self, job_id: int) -> bool:
+        """Hide a job for good if it is over, and tell whether it was; see ``Removal`` for its rows."""
+        over = jobs.c.state.in_(tuple(state for state in JobState if state.is_over))
+        return self._change(job_id, over, state=JobState.DELETING, key=None)
+
     def release_key(self, job_id: int) -> None:
         """Say that a job was delivered: the next one with its key is a new one."""
         with self._database.write() as connection:
@@ -198,9 +218,15 @@ class Jobs:
 _JOB = select(*(jobs.c[name] for name in Job.__dataclass_fields__))
 
 
+def job_of_key(connection: Connection, key: str) -> Job:
+    """Return the job that this key names, which there is."""
+    return _job(connection.execute(_JOB.where(jobs.c.key == key)).mappings().one())
+
+
 def read_job(connection: Connection, job_id: int) -> Job:
     """Return a job as this connection sees it, or raise ``UsageError(job_unknown)``."""
-    row = connection.execute(_JOB.where(jobs.c.id == job_id)).mappings().one_or_none()
+    seen = (jobs.c.id == job_id) & (jobs.c.state != JobState.DELETING)
+    row = connection.execute(_JOB.where(seen)).mappings().one_or_none()
     if row is None:
         raise UsageError(Code.JOB_UNKNOWN, f"job {job_id}")
     return _job(row)

@@ -50,6 +50,21 @@ def insert_or_add(connection: Connection, table: Table, key: Sequence[str], colu
     return statement.on_conflict_do_update(index_elements=key, set_=change)
 
 
+def insert_or_add_where(
+    connection: Connection,
+    table: Table,
+    key: Sequence[str],
+    column: str,
+    condition: Callable[[Any], ColumnElement[bool]],
+) -> Any:
+    """Return an INSERT that adds to a number if the row is there already, and a condition is met."""
+    statement = _insert(connection, table)
+    change = {column: table.c[column] + statement.excluded[column]}
+    return statement.on_conflict_do_update(
+        index_elements=key, set_=change, where=condition(statement.excluded)
+    )
+
+
 def insert_many_new(
     connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *key: str
 ) -> None:

@@ -4,9 +4,11 @@ from shared.store.database import Database
 from shared.store.hosts import Claims, Hosts, ListedHost
 from shared.store.items import Items
 from shared.store.jobs import Job, Jobs, RecordedModel
+from shared.store.removal import Removal
 from shared.store.results import Outcome, Results, Tally
 from shared.store.summaries import Summaries
 from shared.store.suspects import Suspects
+from shared.store.uploads import MalformedLine, NewJob, Upload, Uploads
 from shared.store.validators import KnownAnswer, KnownAnswers
 from shared.store.waiting import Demand, Taken, Waiting, WaitingItems
 
@@ -16,16 +18,19 @@ __all__ = [
     "Job",
     "KnownAnswer",
     "ListedHost",
+    "MalformedLine",
+    "NewJob",
     "Outcome",
     "RecordedModel",
     "Store",
     "Taken",
     "Tally",
+    "Upload",
     "Waiting",
 ]
 
 
-class Store(Jobs, Items, Results, Summaries, Suspects, Hosts, WaitingItems, KnownAnswers):
+class Store(Jobs, Items, Uploads, Results, Removal, Summaries, Suspects, Hosts, WaitingItems, KnownAnswers):
     """The statements on one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:

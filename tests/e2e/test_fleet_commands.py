@@ -27,7 +27,7 @@ def test_what_is_submitted_is_labelled_by_a_worker_without_any_server(
     Path("list.txt").write_text("\n".join([*urls, "a/path.jpg"]))
     submitted = run("submit", "list.txt", "--name", "first")
     assert (submitted.status, submitted.out) == (1, "1\n")
-    assert "left out: a/path.jpg: no http or https URL" in submitted.err
+    assert "left out: a/path.jpg, line 7: no http or https URL" in submitted.err
     assert "6 wait in the database" in submitted.err
     run_dir = str(tmp_path / "run")
     with start("worker", SMARTSIGHT_RUN_DIR=run_dir, SMARTSIGHT_OWN_HOSTS=pictures.place) as worker:

@@ -2,19 +2,26 @@
 
 import asyncio
 from collections.abc import Callable, Collection
-from typing import Generic, TypeVar
-
-from worker.patience import Patience
+from typing import Generic, Protocol, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
+T = TypeVar("T")
+
+
+class Elsewhere(Protocol):
+    """What calls a function that may block, and does not block meanwhile."""
+
+    async def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """Return what the function returns, or raise what it raises."""
+        ...
 
 
 class Gathered(Generic[K, V]):
     """Asks for many keys at once, those that come while a question is under way with the next one."""
 
-    def __init__(self, patience: Patience, look_up: Callable[[Collection[K]], dict[K, V]]) -> None:
-        self._patience = patience
+    def __init__(self, elsewhere: Elsewhere, look_up: Callable[[Collection[K]], dict[K, V]]) -> None:
+        self._elsewhere = elsewhere
         self._look_up = look_up
         self._asked: dict[K, asyncio.Future[V | None]] = {}
         self._asking: asyncio.Task[None] | None = None
@@ -31,7 +38,7 @@ class Gathered(Generic[K, V]):
         while self._asked:
             asked, self._asked = self._asked, {}
             try:
-                found = await self._patience.call(self._look_up, list(asked))
+                found = await self._elsewhere.call(self._look_up, list(asked))
             except Exception as error:
                 for future in asked.values():
                     future.set_exception(error)

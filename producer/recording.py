@@ -1,0 +1,173 @@
+"""Record the items of jobs that came with their lists: whoever is there does, from where it stopped."""
+
+import logging
+import tempfile
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import IO, Protocol
+
+from producer.entries import Columns, Entry, Malformed
+from producer.lists import read_stream
+from producer.only_urls import OnlyUrls
+from producer.submit import SubmitStore, record, survey
+from producer.unpacking import unpacked
+from shared.errors import Code, ResourceError, SmartSightError, UsageError
+from shared.store.store import Job, MalformedLine, Upload
+
+_log = logging.getLogger("smartsight.recorder")
+
+#: Seconds between two looks for lists.
+_INTERVAL = 1.0
+#: How long a list stays ours when we are not heard of, in seconds; it is held longer at every step.
+_LEASE = 30.0
+#: Entries that are read between two times of saying that we are still there.
+_STEP = 10_000
+#: Malformed lines that are kept; all are counted.
+_KEPT = 1000
+#: What another attempt may mend: the list waits for it.
+_PASSING = (Code.DATABASE_UNAVAILABLE,)
+
+
+class RecordingStore(SubmitStore, Protocol):
+    """What recording lists needs of the store."""
+
+    def job(self, job_id: int) -> Job:
+        """See ``Store``."""
+        ...
+
+    def waiting_uploads(self) -> Sequence[Upload]:
+        """See ``Store``."""
+        ...
+
+    def lease_upload(self, job_id: int, holder: str, seconds: float) -> bool:
+        """See ``Store``."""
+        ...
+
+    def release_upload(self, job_id: int, holder: str) -> None:
+        """See ``Store``."""
+        ...
+
+    def upload_content(self, job_id: int) -> Iterator[bytes]:
+        """See ``Store``."""
+        ...
+
+    def charge_upload(self, job_id: int, images: int, day: int) -> bool:
+        """See ``Store``."""
+        ...
+
+    def end_upload(self, job_id: int, first: Sequence[MalformedLine], count: int) -> None:
+        """See ``Store``."""
+        ...
+
+    def fail(self, job_id: int, reason: str) -> bool:
+        """See ``Store``."""
+        ...
+
+
+class _StoppedError(Exception):
+    """Somebody else goes on with the list, or we do later."""
+
+
+@dataclass
+class _Noted:
+    """The malformed lines of a list, the first of them kept."""
+
+    first: list[MalformedLine] = field(default_factory=list)
+
+    def passing(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        for entry in entries:
+            if isinstance(entry, Malformed) and len(self.first) < _KEPT:
+                self.first.append(MalformedLine(entry.line, entry.lines, entry.reason))
+            yield entry
+
+
+class Recorder:
+    """Records the lists that wait. Several may do so at once: each list has one at a time."""
+
+    def __init__(self, store: RecordingStore, max_bytes: int) -> None:
+        """``max_bytes`` is how large a list may be when it is unpacked."""
+        self._store = store
+        self._max_bytes = max_bytes
+        self._holder = uuid.uuid4().hex
+        self._awake = threading.Event()
+
+    def run(self, stop: threading.Event) -> None:
+        """Record lists until told to stop."""
+        while not stop.is_set():
+            self._awake.clear()
+            try:
+                for upload in self._store.waiting_uploads():
+                    self._record_if_free(upload, stop)
+            except ResourceError as error:
+                _log.warning("no list is recorded for now: %s", error)
+            self._awake.wait(_INTERVAL)
+
+    def wake(self) -> None:
+        """Look at once: a list has come, or it is time to stop."""
+        self._awake.set()
+
+    def _record_if_free(self, upload: Upload, stop: threading.Event) -> None:
+        if stop.is_set() or not self._store.lease_upload(upload.job_id, self._holder, _LEASE):
+            return
+        try:
+            self._record(upload, stop)
+        finally:
+            self._store.release_upload(upload.job_id, self._holder)
+
+    def _record(self, upload: Upload, stop: threading.Event) -> None:
+        """Bring a list into the store's items, or fail its job if that cannot be."""
+        noted, urls = _Noted(), OnlyUrls(())
+        try:
+            with self._spooled(upload) as spool:
+                self._charge(upload, lambda: self._entries(upload, spool, stop))
+                urls = OnlyUrls(self._entries(upload, spool, stop))
+                self._record_all(upload, noted.passing(urls), stop)
+        except _StoppedError:
+            return
+        except SmartSightError as error:
+            if error.code in _PASSING:
+                raise
+            self._store.fail(upload.job_id, str(error))
+        self._store.end_upload(upload.job_id, noted.first, urls.malformed)
+
+    def _spooled(self, upload: Upload) -> IO[bytes]:
+        """Return a list as a file that vanishes: formats want to look here and there."""
+        spool = tempfile.TemporaryFile()  # noqa: SIM115  # closed by whom it is returned to
+        try:
+            for piece in unpacked(upload.name, self._store.upload_content(upload.job_id), self._max_bytes):
+                spool.write(piece)
+        except BaseException:
+            spool.close()
+            raise
+        return spool
+
+    def _charge(self, upload: Upload, read: Callable[[], Iterator[Entry]]) -> None:
+        """Count the items against the quota of their key, before any of them is recorded."""
+        if upload.charged or self._store.job(upload.job_id).key_id is None:
+            return
+        day = (datetime.now(UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days
+        images = survey(OnlyUrls(read())).references
+        if not self._store.charge_upload(upload.job_id, images, day):
+            raise UsageError(Code.QUOTA_EXCEEDED, f"{images} images are more than are left for today")
+
+    def _record_all(self, upload: Upload, entries: Iterator[Entry], stop: threading.Event) -> None:
+        recorded = deque(record(self._store, self._store.job(upload.job_id), entries, stop), maxlen=1)
+        if stop.is_set():
+            raise _StoppedError
+        if not recorded[0]:
+            raise ResourceError(Code.NOTHING_TO_LABEL, upload.name)
+
+    def _entries(self, upload: Upload, spool: IO[bytes], stop: threading.Event) -> Iterator[Entry]:
+        """Yield a list's entries from its beginning, holding the list meanwhile."""
+        spool.seek(0)
+        columns = Columns(upload.ref_column, upload.id_column)
+        for number, entry in enumerate(read_stream(upload.name.removesuffix(".gz"), spool, columns)):
+            if number % _STEP == 0 and (
+                stop.is_set() or not self._store.lease_upload(upload.job_id, self._holder, _LEASE)
+            ):
+                raise _StoppedError
+            yield entry

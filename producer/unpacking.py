@@ -1,0 +1,41 @@
+"""Unpack a gzipped list as it is read, and no further than a limit."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+
+from shared.errors import Code, UsageError
+
+#: Bytes that are unpacked at a time.
+_STEP = 1 << 20
+#: zlib's word for the gzip format (https://zlib.net/manual.html#Advanced, inflateInit2).
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+def unpacked(name: str, pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
+    """Yield a list as it is, or what is packed in it if its name ends in ``.gz``.
+
+    Raises ``UsageError`` with ``body_too_large`` if it is longer than the limit, or with
+    ``source_unreadable`` if it is no proper gzip file.
+    """
+    size = 0
+    for piece in _gunzipped(name, pieces) if name.endswith(".gz") else pieces:
+        size += len(piece)
+        if size > limit:
+            raise UsageError(Code.BODY_TOO_LARGE, f"{name}: more than {limit} bytes when it is unpacked")
+        yield piece
+
+
+def _gunzipped(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    member = zlib.decompressobj(_GZIP)
+    try:
+        for piece in pieces:
+            rest = piece
+            while rest:
+                if member.eof:  # gzip files may be put one behind the other
+                    member = zlib.decompressobj(_GZIP)
+                yield member.decompress(rest, _STEP)
+                rest = member.unconsumed_tail or member.unused_data
+    except zlib.error as error:
+        raise UsageError(Code.SOURCE_UNREADABLE, f"{name}: {error}") from error
+    if not member.eof:
+        raise UsageError(Code.SOURCE_UNREADABLE, f"{name}: it breaks off before its end")

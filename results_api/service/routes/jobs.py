@@ -1,0 +1,157 @@
+"""How jobs stand, and what their owners do with them."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from pydantic import BaseModel
+from starlette.background import BackgroundTask
+
+from results_api.access.caller import Caller
+from results_api.cursors import decode_cursor, encode_cursor
+from results_api.job_status import Standing, as_json, matches, poll_after, tag_of
+from results_api.ownership import own_job
+from results_api.service.bodies import optional_model_in
+from results_api.service.envelope import page, success
+from results_api.service.failures import documented
+from results_api.service.job_models import (
+    JobAnswer,
+    JobPage,
+    Resuming,
+    RetryAnswer,
+    Retrying,
+)
+from results_api.service.replies import reply
+from results_api.service.services import Here, Reading, Submitting
+from results_api.submissions import name_of_key
+from shared import steering
+from shared.errors import Code, RequestError
+from shared.store.store import Job
+
+routes = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+#: The largest number that databases know.
+_MAX_ID = 2**63 - 1
+JobId = Annotated[int, Path(ge=1, le=_MAX_ID, description="A job's number.")]
+#: Bytes of a JSON body.
+_MAX_JSON = 64 * 1024
+_UNKNOWN = documented(Code.JOB_UNKNOWN, Code.REQUEST_INVALID)
+_STEERING = documented(Code.JOB_UNKNOWN, Code.JOB_NOT_READY, Code.REQUEST_INVALID, Code.BODY_TOO_LARGE)
+
+
+def _body(kind: type[BaseModel]) -> dict[str, Any]:
+    content = {"application/json": {"schema": kind.model_json_schema()}}
+    return {"requestBody": {"required": False, "content": content}}
+
+
+@routes.get("", response_model=JobPage, responses=documented(Code.CURSOR_INVALID, Code.REQUEST_INVALID))
+async def list_jobs(
+    here: Here,
+    caller: Reading,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    idempotency_key: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response:
+    """List jobs, the newest first; or the one that an idempotency key names, if it was taken in."""
+    before = decode_cursor(cursor, 1)[0] if cursor else None
+
+    def read() -> list[Job]:
+        if idempotency_key is not None:
+            job = here.store.job_of(name_of_key(caller, idempotency_key))
+            return [job] if job else []
+        return here.store.newest_jobs(before, limit, None if caller.sees_all else caller.key_id)
+
+    found = await asyncio.to_thread(read)
+    standings = [await asyncio.to_thread(here.standings.read, job) for job in found]
+    more = len(found) == limit and idempotency_key is None
+    return reply(page([as_json(one) for one in standings], encode_cursor(found[-1].id) if more else None))
+
+
+@routes.get(
+    "/{job_id}",
+    response_model=JobAnswer,
+    responses=_UNKNOWN | {304: {"description": "Nothing has changed since `If-None-Match`."}},
+)
+async def show_job(
+    job_id: JobId, here: Here, caller: Reading, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """Tell how a job stands.
+
+    Ask again after `Retry-After` seconds, with the `ETag` as `If-None-Match`: 304 says that nothing changed.
+    """
+    standing = await here.standings.of(caller, job_id)
+    body = as_json(standing)
+    headers = {"ETag": tag_of(body), "Cache-Control": "private, no-cache"} | _patience(standing)
+    if matches(headers["ETag"], if_none_match):
+        return Response(status_code=304, headers=headers)
+    return reply(success(body), headers=headers)
+
+
+@routes.post("/{job_id}/cancel", response_model=JobAnswer, responses=_STEERING)
+async def cancel_job(job_id: JobId, here: Here, caller: Submitting) -> Response:
+    """Stop a job for good; what was done stays. Cancelling again changes nothing."""
+
+    def cancel() -> Job:
+        steering.cancel(here.store, own_job(here.store, caller, job_id))
+        return here.store.job(job_id)
+
+    job = await asyncio.to_thread(cancel)
+    answer = await _answer(here, caller, job_id)
+    answer.background = BackgroundTask(steering.cancel_rest, here.store, job)
+    return answer
+
+
+@routes.post("/{job_id}/resume", response_model=JobAnswer, responses=_STEERING, openapi_extra=_body(Resuming))
+async def resume_job(job_id: JobId, request: Request, here: Here, caller: Submitting) -> Response:
+    """Go on with a paused job, under a new failure budget or none."""
+    wanted = await optional_model_in(request, Resuming, _MAX_JSON)
+
+    def resume() -> None:
+        steering.resume(here.store, own_job(here.store, caller, job_id), wanted.max_failure_rate)
+
+    await asyncio.to_thread(resume)
+    return await _answer(here, caller, job_id)
+
+
+@routes.post(
+    "/{job_id}/retry", response_model=RetryAnswer, responses=_STEERING, openapi_extra=_body(Retrying)
+)
+async def retry_job(job_id: JobId, request: Request, here: Here, caller: Submitting) -> Response:
+    """Try failures again: those with the codes named, or all whose cause may have passed."""
+    codes = _codes(await optional_model_in(request, Retrying, _MAX_JSON))
+
+    def retry() -> int:
+        return steering.retry(here.store, own_job(here.store, caller, job_id), codes)
+
+    retried = await asyncio.to_thread(retry)
+    return await _answer(here, caller, job_id, retried=retried)
+
+
+@routes.delete("/{job_id}", status_code=204, responses=_STEERING)
+async def delete_job(job_id: JobId, here: Here, caller: Submitting) -> Response:
+    """Remove a job that is over, with its list and its results, for good."""
+
+    def delete() -> Job:
+        job = own_job(here.store, caller, job_id)
+        steering.delete(here.store, job)
+        return job
+
+    job = await asyncio.to_thread(delete)
+    return Response(status_code=204, background=BackgroundTask(steering.remove_rest, here.store, job))
+
+
+async def _answer(here: Here, caller: Caller, job_id: int, **more: object) -> Response:
+    return reply(success(as_json(await here.standings.of(caller, job_id)) | more))
+
+
+def _codes(wanted: Retrying) -> list[Code]:
+    known = {str(code): code for code in Code}
+    unknown = [code for code in wanted.codes if code not in known]
+    if unknown:
+        raise RequestError(Code.REQUEST_INVALID, f"codes: {unknown[0]!r} is none; /docs/errors has them all")
+    return [known[code] for code in wanted.codes]
+
+
+def _patience(standing: Standing) -> dict[str, str]:
+    seconds = poll_after(standing)
+    return {} if seconds is None else {"Retry-After": str(seconds)}

@@ -1,0 +1,98 @@
+"""Hand in a job: with its URLs, or with a list of them."""
+
+import asyncio
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from results_api.job_status import as_json, links_of
+from results_api.service.envelope import success
+from results_api.service.failures import documented
+from results_api.service.job_models import JobAccepted, JobWanted, ListWanted
+from results_api.service.lists import LIST_TYPES, handed_in
+from results_api.service.replies import reply
+from results_api.service.services import Here, Submitting
+from shared.errors import Code
+
+routes = APIRouter(tags=["jobs"])
+
+#: In how many seconds there is something to see of a new job.
+_FIRST_LOOK = "1"
+_IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Names this request: sent again with the same key, it finds the same job.",
+    ),
+]
+
+
+def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with its own definitions put where they are used: it has no place among all others."""
+    definitions = schema.pop("$defs", {})
+
+    def put_in(part: Any) -> Any:
+        if isinstance(part, dict):
+            name = str(part.get("$ref", "")).rpartition("/")[2]
+            return put_in(definitions[name]) if name else {key: put_in(value) for key, value in part.items()}
+        return [put_in(value) for value in part] if isinstance(part, list) else part
+
+    inlined: dict[str, Any] = put_in(schema)
+    return inlined
+
+
+_FILE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {"schema": {"type": "object", "properties": {"file": _FILE["schema"]}, "required": ["file"]}}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": _inlined(JobWanted.model_json_schema())},
+            "multipart/form-data": _FORM,
+            **dict.fromkeys(LIST_TYPES, _FILE),
+        },
+    }
+}
+_FAILURES = documented(
+    *(Code.KEY_TAKEN, Code.BODY_TOO_LARGE, Code.MEDIA_TYPE_UNSUPPORTED, Code.REQUEST_INVALID),
+    *(Code.MODEL_UNKNOWN, Code.WEBHOOK_INVALID, Code.NOTHING_TO_LABEL, Code.COLUMN_UNKNOWN),
+    *(Code.SOURCE_UNREADABLE, Code.QUOTA_EXCEEDED, Code.AT_CAPACITY),
+)
+
+
+@routes.post(
+    "/v1/jobs", status_code=202, response_model=JobAccepted, responses=_FAILURES, openapi_extra=_BODY
+)
+async def submit(
+    request: Request,
+    here: Here,
+    caller: Submitting,
+    said: Annotated[ListWanted, Query()],
+    key: _IdempotencyKey = None,
+) -> Response:
+    """Hand in a job.
+
+    Its URLs come as JSON; or as a list (txt, csv, tsv, jsonl, each also gzipped, or parquet), as the body or
+    as the first file of a form, with what else there is to say in the query or the form. As soon as the job
+    is stored with all that was handed in, this answers 202; then it is recorded line by line, and what of it
+    holds no URL is told by line number with its status. With `dry_run`, nothing is stored: a sample is
+    fetched and labelled, which takes up to a few minutes.
+    """
+    await here.access.check_open_jobs(caller)
+    async with handed_in(request, said, here.settings.list_bytes) as handed:
+        if said.dry_run:
+            return reply(success(await here.submissions.try_sample(handed.listed, said.sample)))
+        wanted = handed.webhook
+        webhook = here.submissions.judge_webhook(wanted.url, wanted.secret) if wanted else None
+        listed = replace(handed.listed, options=replace(handed.listed.options, webhook=webhook))
+        job, is_new = await asyncio.to_thread(here.submissions.submit, caller, key, listed)
+    standing = await here.standings.of(caller, job.id)
+    body = as_json(standing)
+    if is_new and webhook and body["webhook"]:
+        body["webhook"]["secret"] = webhook[1]
+    headers = {"Location": links_of(job.id)["self"], "Retry-After": _FIRST_LOOK}
+    return reply(success(body, 202), 202, headers | ({} if is_new else {"Idempotency-Replayed": "true"}))

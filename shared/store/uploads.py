@@ -1,0 +1,158 @@
+"""Lists that were handed in with a job: kept until its items are recorded, so that nothing is lost."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, or_, select, update
+
+from shared.items import JobState, now
+from shared.store.database import Database
+from shared.store.jobs import Job, job_of_key, read_job
+from shared.store.schema import jobs
+from shared.store.schema_api import malformed, upload_parts, uploads, webhooks
+from shared.store.statements import clock, insert_new, time_now
+from shared.store.usage import charge
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What is asked for: ``key`` names the request for good, ``asked`` tells another one with the same key.
+
+    ``list_name`` ends as the format of the list has it; ``webhook`` is a URL and a secret.
+    """
+
+    key: str
+    asked: str
+    model_id: int
+    list_name: str
+    ref_column: str = "url"
+    id_column: str | None = None
+    name: str | None = None
+    max_failure_rate: float | None = None
+    priority: int = 0
+    key_id: int | None = None
+    webhook: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A list whose items are not all recorded; ``charged`` if they count against the quota already."""
+
+    job_id: int
+    name: str
+    ref_column: str
+    id_column: str | None
+    charged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MalformedLine:
+    """A place of a list that holds no reference."""
+
+    line: int | None
+    lines: int
+    reason: str
+
+
+class Uploads:
+    """The statements on lists handed in."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def accept(self, new: NewJob, parts: Iterable[bytes]) -> tuple[Job, bool]:
+        """Store a job with its list, both or neither; tell whether it is new, or was there by its key."""
+        values = {
+            **{name: getattr(new, name) for name in _KEPT},
+            "state": JobState.SUBMITTING,
+            "submitted": 0,
+            "created_at": now(),
+        }
+        with self._database.write() as connection:
+            statement = insert_new(connection, jobs, "key").returning(jobs.c.id)
+            job_id = connection.execute(statement, values).scalar_one_or_none()
+            if job_id is not None:
+                _store_list(connection, job_id, new, parts)
+            return job_of_key(connection, new.key), job_id is not None
+
+    def waiting_uploads(self) -> list[Upload]:
+        """Return the lists that nobody records at the moment, oldest first."""
+        with self._database.read() as connection:
+            free = or_(uploads.c.holder.is_(None), uploads.c.held_until < clock(connection))
+            rows = connection.execute(_UPLOAD.where(free).order_by(uploads.c.job_id)).mappings()
+            return [Upload(**row) for row in rows]
+
+    def lease_upload(self, job_id: int, holder: str, seconds: float) -> bool:
+        """Take a list, or hold it longer, so that nobody else records it; tell whether it is ours."""
+        with self._database.write() as connection:
+            time = time_now(connection)
+            free = or_(uploads.c.holder.is_(None), uploads.c.holder == holder, uploads.c.held_until < time)
+            change = update(uploads).where(uploads.c.job_id == job_id, free)
+            return connection.execute(change.values(holder=holder, held_until=time + seconds)).rowcount == 1
+
+    def release_upload(self, job_id: int, holder: str) -> None:
+        """Leave a list to others."""
+        mine = (uploads.c.job_id == job_id) & (uploads.c.holder == holder)
+        with self._database.write() as connection:
+            connection.execute(update(uploads).where(mine).values(holder=None))
+
+    def upload_content(self, job_id: int) -> Iterator[bytes]:
+        """Yield a list in the pieces that it was stored in."""
+        part = 0
+        while (content := self._part(job_id, part)) is not None:
+            yield content
+            part += 1
+
+    def charge_upload(self, job_id: int, images: int, day: int) -> bool:
+        """Count the images of a list against its key's quota for a day, once; tell whether they fit."""
+        with self._database.write() as connection:
+            job = read_job(connection, job_id)
+            fit = job.key_id is None or charge(connection, job.key_id, images, day)
+            if fit:
+                connection.execute(update(uploads).where(uploads.c.job_id == job_id).values(charged=True))
+            return fit
+
+    def end_upload(self, job_id: int, first: Sequence[MalformedLine], count: int) -> None:
+        """Forget a list, which is recorded now, but for the lines of it that hold no reference."""
+        rows = [
+            {"job_id": job_id, "place": place, "line": one.line, "lines": one.lines, "reason": one.reason}
+            for place, one in enumerate(first)
+        ]
+        with self._database.write() as connection:
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(malformed=count))
+            if rows:
+                connection.execute(insert_new(connection, malformed, "job_id", "place"), rows)
+            connection.execute(delete(upload_parts).where(upload_parts.c.job_id == job_id))
+            connection.execute(delete(uploads).where(uploads.c.job_id == job_id))
+
+    def malformed_lines(self, job_id: int, limit: int) -> list[MalformedLine]:
+        """Return the first lines of a job's list that hold no reference."""
+        query = select(malformed.c.line, malformed.c.lines, malformed.c.reason)
+        query = query.where(malformed.c.job_id == job_id).order_by(malformed.c.place).limit(limit)
+        with self._database.read() as connection:
+            return [MalformedLine(*row) for row in connection.execute(query)]
+
+    def _part(self, job_id: int, part: int) -> bytes | None:
+        same = (upload_parts.c.job_id == job_id) & (upload_parts.c.part == part)
+        with self._database.read() as connection:
+            return connection.execute(select(upload_parts.c.content).where(same)).scalar_one_or_none()
+
+
+_KEPT = ("key", "asked", "model_id", "name", "max_failure_rate", "priority", "key_id")
+_UPLOAD = select(*(uploads.c[name] for name in Upload.__dataclass_fields__))
+
+
+def _store_list(connection: Connection, job_id: int, new: NewJob, parts: Iterable[bytes]) -> None:
+    row = {
+        "job_id": job_id,
+        "name": new.list_name,
+        "ref_column": new.ref_column,
+        "id_column": new.id_column,
+    }
+    connection.execute(insert(uploads), row)
+    for part, content in enumerate(parts):
+        connection.execute(insert(upload_parts), {"job_id": job_id, "part": part, "content": content})
+    if new.webhook:
+        url, secret = new.webhook
+        row = {"job_id": job_id, "url": url, "secret": secret, "state": "pending"}
+        connection.execute(insert(webhooks), row)
