@@ -3,6 +3,7 @@
 import argparse
 
 from commands.job_arguments import add_api, add_job_commands, add_output, add_sources
+from commands.key_arguments import add_key_actions
 from commands.numbers import number
 
 _ENGINES = ("auto", "litert", "tensorflow")
@@ -18,6 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_worker(commands.add_parser("worker", help="label what is submitted"))
     add_job_commands(commands)
     _add_hosts(commands.add_parser("hosts", help="show how hosts stand; block or release one"))
+    add_key_actions(commands.add_parser("keys", help="make, list and revoke keys of the API"))
     commands.add_parser("migrate", help="bring the database's tables up to date")
     _add_model(commands.add_parser("model", help="list, build and import models"))
     return parser

@@ -7,7 +7,6 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import IO, Protocol
 
 from producer.entries import Columns, Entry, Malformed
@@ -55,7 +54,7 @@ class RecordingStore(SubmitStore, Protocol):
         """See ``Store``."""
         ...
 
-    def charge_upload(self, job_id: int, images: int, day: int) -> bool:
+    def charge_upload(self, job_id: int, images: int) -> bool:
         """See ``Store``."""
         ...
 
@@ -149,9 +148,8 @@ class Recorder:
         """Count the items against the quota of their key, before any of them is recorded."""
         if upload.charged or self._store.job(upload.job_id).key_id is None:
             return
-        day = (datetime.now(UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days
         images = survey(OnlyUrls(read())).references
-        if not self._store.charge_upload(upload.job_id, images, day):
+        if not self._store.charge_upload(upload.job_id, images):
             raise UsageError(Code.QUOTA_EXCEEDED, f"{images} images are more than are left for today")
 
     def _record_all(self, upload: Upload, entries: Iterator[Entry], stop: threading.Event) -> None:

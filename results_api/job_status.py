@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from shared.items import ItemState, JobState
-from shared.store.store import Job, MalformedLine, RecordedModel, Tally
+from shared.store.store import Job, MalformedLine, RecordedModel, Tally, Webhook
 from shared.store.summaries import in_utc
 
 #: Seconds until a poller should ask again, at least and at most.
@@ -22,16 +22,6 @@ _PRIORITY_NAMES = {number: name for name, number in PRIORITIES.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """Whom a job tells when it is over, and how far that is."""
-
-    url: str
-    state: str
-    attempts: int
-    last_error: str
-
-
-@dataclass(frozen=True, slots=True)
 class Standing:
     """All that is told of a job."""
 
@@ -39,7 +29,7 @@ class Standing:
     model: RecordedModel
     tallies: Sequence[Tally]
     malformed: Sequence[MalformedLine] = ()
-    telling: Telling | None = None
+    webhook: Webhook | None = None
 
     @property
     def done(self) -> int:
@@ -76,7 +66,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
         "seconds_left": standing.seconds_left,
         "max_failure_rate": job.max_failure_rate,
         "malformed": _malformed(standing),
-        "webhook": _webhook(standing.telling),
+        "webhook": _webhook(standing.webhook),
         "links": links_of(job.id),
     }
 
@@ -135,12 +125,13 @@ def _malformed(standing: Standing) -> dict[str, Any]:
     return {"count": standing.job.malformed, "lines": lines}
 
 
-def _webhook(telling: Telling | None) -> dict[str, Any] | None:
-    if telling is None:
+def _webhook(webhook: Webhook | None) -> dict[str, Any] | None:
+    """Return what is told of a webhook; its secret is not."""
+    if webhook is None:
         return None
     return {
-        "url": telling.url,
-        "state": telling.state,
-        "attempts": telling.attempts,
-        "last_error": telling.last_error,
+        "url": webhook.url,
+        "state": webhook.state,
+        "attempts": webhook.attempts,
+        "last_error": webhook.last_error,
     }

@@ -6,11 +6,11 @@ from contextlib import suppress
 from typing import Protocol, TypeVar
 
 from results_api.access.caller import Caller
-from results_api.job_status import Standing, Telling
+from results_api.job_status import Standing
 from results_api.ownership import may_see, unknown
 from shared.errors import UsageError
 from shared.gathering import Gathered
-from shared.store.store import Job, MalformedLine, RecordedModel, Tally
+from shared.store.store import Job, MalformedLine, RecordedModel, Tally, Webhook
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class StandingStore(Protocol):
         """See ``Store``."""
         ...
 
-    def webhook_of(self, job_id: int) -> Telling | None:
+    def webhook_of(self, job_id: int) -> Webhook | None:
         """See ``Store``."""
         ...
 

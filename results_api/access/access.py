@@ -1,17 +1,152 @@
 """Decide on each request: does its key exist, does it allow this, does it not come too often."""
 
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Protocol
+
 from results_api.access.caller import ANYBODY, Caller, Scope
+from results_api.access.keys import digest_of, is_well_formed
+from shared.errors import Code, RequestError
+from shared.store.store import ApiKey
+
+#: For how many seconds an answer of the store is good. What a key may only changes by hand; whether it was
+#: revoked is asked each time.
+_FRESH = 1.0
+_DAY = 86_400.0
+#: Seconds after which a job may be over, for whoever has too many.
+_JOB_TIME = 60.0
+
+
+class KeyStore(Protocol):
+    """What letting callers in needs of the store."""
+
+    def has_keys(self) -> bool:
+        """See ``Store``."""
+        ...
+
+    def key_of(self, digest: bytes) -> ApiKey | None:
+        """See ``Store``."""
+        ...
+
+    def use_key(self, key_id: int) -> float | None:
+        """See ``Store``."""
+        ...
+
+    def charge_images(self, key_id: int, count: int, limit: int | None) -> bool:
+        """See ``Store``."""
+        ...
+
+    def open_jobs_of(self, key_id: int) -> int:
+        """See ``Store``."""
+        ...
+
+    def now(self) -> float:
+        """See ``Store``."""
+        ...
+
+
+class KeysWanted(Enum):
+    """When callers are asked for a key."""
+
+    ALWAYS = auto()
+    #: Only this machine is answered: everybody on it, until there is a key.
+    IF_ANY = auto()
+    NEVER = auto()
 
 
 class Access:
-    """Lets everybody in."""
+    """Lets those in who may; safe to use from several threads.
+
+    The store is asked in threads, so that whatever else the event loop serves need not wait for it.
+    """
+
+    def __init__(
+        self, store: KeyStore, wanted: KeysWanted, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.wanted = wanted
+        self._store = store
+        self._clock = clock
+        #: Keys by their digests, and until when they need not be looked up.
+        self._known: dict[bytes, tuple[ApiKey, float]] = {}
+        self._has_keys, self._has_keys_until = False, -math.inf
 
     async def admit(self, authorization: str | None, scope: Scope) -> Caller:
-        """Return who asks, or raise ``RequestError``."""
-        return ANYBODY
+        """Return who asks, by the header of this name, if they may do this.
+
+        Raises ``RequestError``: ``key_missing``, ``key_invalid``, ``too_many_requests`` or ``scope_missing``.
+        """
+        if not await self.wants_keys():
+            return ANYBODY
+        digest = digest_of(_bearer(authorization))
+        caller = _caller(await asyncio.to_thread(self._use, digest))
+        if scope not in caller.scopes:
+            raise RequestError(Code.SCOPE_MISSING, f"that takes the scope {scope}")
+        return caller
+
+    async def wants_keys(self) -> bool:
+        """Tell whether callers are asked for a key now."""
+        if self.wanted is not KeysWanted.IF_ANY:
+            return self.wanted is KeysWanted.ALWAYS
+        if self._clock() >= self._has_keys_until:
+            self._has_keys = await asyncio.to_thread(self._store.has_keys)
+            self._has_keys_until = self._clock() + _FRESH
+        return self._has_keys
 
     async def charge(self, caller: Caller, images: int) -> None:
-        """Count images against the quota of a key, or raise ``RequestError(quota_exceeded)``."""
+        """Count images against a caller's quota of the day, or raise ``RequestError(quota_exceeded)``."""
+        if caller.key_id is not None:
+            await asyncio.to_thread(self._charge, caller.key_id, images, caller.images_per_day)
 
     async def check_open_jobs(self, caller: Caller) -> None:
-        """Raise ``RequestError(quota_exceeded)`` if the key has as many open jobs as it may."""
+        """Raise ``RequestError(quota_exceeded)`` if a caller has as many jobs open as they may."""
+        if caller.key_id is None or caller.open_jobs is None:
+            return
+        if await asyncio.to_thread(self._store.open_jobs_of, caller.key_id) >= caller.open_jobs:
+            detail = f"{caller.open_jobs} jobs that are not over"
+            raise RequestError(Code.QUOTA_EXCEEDED, detail, _JOB_TIME)
+
+    def _use(self, digest: bytes) -> ApiKey:
+        """Return the key of this digest, and count a request of it."""
+        key = self._look_up(digest)
+        wait = None if key is None else self._store.use_key(key.id)
+        if key is None or wait is None:
+            self._known.pop(digest, None)
+            raise RequestError(Code.KEY_INVALID)
+        if wait > 0:
+            detail = f"{key.grant.rate:g} requests a second, {key.grant.burst} at once"
+            raise RequestError(Code.TOO_MANY_REQUESTS, detail, wait)
+        return key
+
+    def _look_up(self, digest: bytes) -> ApiKey | None:
+        known, until = self._known.get(digest, (None, -math.inf))
+        if self._clock() < until:
+            return known
+        # Unknown keys are not remembered: there is no end to them.
+        if key := self._store.key_of(digest):
+            self._known[digest] = (key, self._clock() + _FRESH)
+        return key
+
+    def _charge(self, key_id: int, images: int, limit: int | None) -> None:
+        if not self._store.charge_images(key_id, images, limit):
+            to_midnight = _DAY - self._store.now() % _DAY
+            raise RequestError(Code.QUOTA_EXCEEDED, f"{limit} images a day", to_midnight)
+
+
+def _bearer(authorization: str | None) -> str:
+    """Return the key in a header (RFC 6750, section 2.1), if it can be one."""
+    scheme, _, key = (authorization or "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise RequestError(Code.KEY_MISSING)
+    if not is_well_formed(key.strip()):
+        raise RequestError(Code.KEY_INVALID, "it is mistyped or incomplete")
+    return key.strip()
+
+
+def _caller(key: ApiKey) -> Caller:
+    """Return whoever shows this key: ``admin`` includes all, and what we know no scope of is left out."""
+    granted = key.grant.scopes
+    scopes = frozenset(scope for scope in Scope if scope in granted or Scope.ADMIN in granted)
+    return Caller(key.id, scopes, key.grant.images_per_day, key.grant.open_jobs)

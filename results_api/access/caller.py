@@ -15,10 +15,15 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever asks: the key that they showed, or nobody in particular where no keys are wanted."""
+    """Whoever asks: the key that they showed, or nobody in particular where no keys are wanted.
+
+    ``images_per_day`` and ``open_jobs`` are the key's quotas, None where it has none.
+    """
 
     key_id: int | None
     scopes: frozenset[Scope]
+    images_per_day: int | None = None
+    open_jobs: int | None = None
 
     @property
     def sees_all(self) -> bool:

@@ -6,8 +6,9 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
-from results_api.access.access import Access
+from results_api.access.access import Access, KeysWanted
 from results_api.access.caller import Caller, Scope
+from results_api.access.origins import check_origin
 from results_api.links import Links
 from results_api.photos import Photos
 from results_api.standings import Standings
@@ -42,7 +43,11 @@ _key = HTTPBearer(auto_error=False, description="A key made by `smartsight keys 
 
 def _may(scope: Scope) -> object:
     async def admit(request: Request, here: Here, _: Annotated[object, Security(_key)]) -> Caller:
-        return await here.access.admit(request.headers.get("Authorization"), scope)
+        caller = await here.access.admit(request.headers.get("Authorization"), scope)
+        if caller.key_id is None and here.access.wanted is KeysWanted.IF_ANY:
+            headers = request.headers
+            check_origin(headers.get("Host"), headers.get("Origin"), here.settings.cors_origins)
+        return caller
 
     return Depends(admit)
 

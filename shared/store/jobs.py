@@ -12,6 +12,7 @@ from shared.items import JobState, now
 from shared.store.database import Database
 from shared.store.schema import jobs, models
 from shared.store.statements import clock, done_of, insert_new
+from shared.store.webhooks import tell_again
 
 #: States in which workers label what they receive.
 RUNNING = (JobState.SUBMITTING, JobState.RUNNING)
@@ -189,12 +190,18 @@ class Jobs:
     def reopen(self, job_id: int) -> bool:
         """Run a job again, for what will have no result any more; tell whether it can.
 
-        Until it is sealed once more it cannot be completed: results are taken back meanwhile.
+        Until it is sealed once more it cannot be completed: results are taken back meanwhile. When it is
+        over again, its webhook is told again.
         """
         whole = jobs.c.sealed & jobs.c.state.in_((JobState.RUNNING, JobState.PAUSED, JobState.COMPLETED))
         interrupted = jobs.c.sealed.is_(False) & (jobs.c.state == JobState.RUNNING)
         change = {"state": JobState.RUNNING, "sealed": False, "reason": "", "finished_at": None}
-        return self._change(job_id, whole | interrupted, **change)
+        with self._database.write() as connection:
+            reopening = _set_job(job_id, **change).where(whole | interrupted)
+            reopened: bool = connection.execute(reopening).rowcount == 1
+            if reopened:
+                tell_again(connection, job_id)
+            return reopened
 
     def note_rate(self, job_id: int, rate: float) -> None:
         """Note how many items of a job end a second, of late."""

@@ -43,26 +43,14 @@ def upsert_where(
     return statement.on_conflict_do_update(index_elements=key, set_=change, where=condition(new))
 
 
-def insert_or_add(connection: Connection, table: Table, key: Sequence[str], column: str) -> Any:
-    """Return an INSERT that adds to a number if the row is there already."""
-    statement = _insert(connection, table)
-    change = {column: table.c[column] + statement.excluded[column]}
-    return statement.on_conflict_do_update(index_elements=key, set_=change)
-
-
-def insert_or_add_where(
-    connection: Connection,
-    table: Table,
-    key: Sequence[str],
-    column: str,
-    condition: Callable[[Any], ColumnElement[bool]],
+def insert_or_add(
+    connection: Connection, table: Table, key: Sequence[str], column: str, limit: int | None = None
 ) -> Any:
-    """Return an INSERT that adds to a number if the row is there already, and a condition is met."""
+    """Return an INSERT that adds to a number if the row is there already, and the sum is within the limit."""
     statement = _insert(connection, table)
-    change = {column: table.c[column] + statement.excluded[column]}
-    return statement.on_conflict_do_update(
-        index_elements=key, set_=change, where=condition(statement.excluded)
-    )
+    total = table.c[column] + statement.excluded[column]
+    within = None if limit is None else total <= limit
+    return statement.on_conflict_do_update(index_elements=key, set_={column: total}, where=within)
 
 
 def insert_many_new(

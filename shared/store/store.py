@@ -4,6 +4,7 @@ from shared.store.database import Database
 from shared.store.hosts import Claims, Hosts, ListedHost
 from shared.store.items import Items
 from shared.store.jobs import Job, Jobs, RecordedModel
+from shared.store.keys import ApiKey, ApiKeys, Grant
 from shared.store.removal import Removal
 from shared.store.results import Outcome, Results, Tally
 from shared.store.summaries import Summaries
@@ -11,10 +12,13 @@ from shared.store.suspects import Suspects
 from shared.store.uploads import MalformedLine, NewJob, Upload, Uploads
 from shared.store.validators import KnownAnswer, KnownAnswers
 from shared.store.waiting import Demand, Taken, Waiting, WaitingItems
+from shared.store.webhooks import Webhook, Webhooks, WebhookState
 
 __all__ = [
+    "ApiKey",
     "Claims",
     "Demand",
+    "Grant",
     "Job",
     "KnownAnswer",
     "ListedHost",
@@ -27,10 +31,25 @@ __all__ = [
     "Tally",
     "Upload",
     "Waiting",
+    "Webhook",
+    "WebhookState",
 ]
 
 
-class Store(Jobs, Items, Uploads, Results, Removal, Summaries, Suspects, Hosts, WaitingItems, KnownAnswers):
+class Store(
+    Jobs,
+    Items,
+    Uploads,
+    Results,
+    Removal,
+    Summaries,
+    Suspects,
+    Hosts,
+    WaitingItems,
+    KnownAnswers,
+    ApiKeys,
+    Webhooks,
+):
     """The statements on one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:

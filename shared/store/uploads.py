@@ -8,10 +8,11 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 from shared.items import JobState, now
 from shared.store.database import Database
 from shared.store.jobs import Job, job_of_key, read_job
+from shared.store.keys import charge
 from shared.store.schema import jobs
-from shared.store.schema_api import malformed, upload_parts, uploads, webhooks
+from shared.store.schema_api import api_keys, malformed, upload_parts, uploads
 from shared.store.statements import clock, insert_new, time_now
-from shared.store.usage import charge
+from shared.store.webhooks import add_webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +104,13 @@ class Uploads:
             yield content
             part += 1
 
-    def charge_upload(self, job_id: int, images: int, day: int) -> bool:
-        """Count the images of a list against its key's quota for a day, once; tell whether they fit."""
+    def charge_upload(self, job_id: int, images: int) -> bool:
+        """Count the images of a list against its key's quota of the day, once; tell whether they fit."""
         with self._database.write() as connection:
-            job = read_job(connection, job_id)
-            fit = job.key_id is None or charge(connection, job.key_id, images, day)
+            key_id = read_job(connection, job_id).key_id
+            quota = select(api_keys.c.images_per_day).where(api_keys.c.id == key_id)
+            limit = connection.execute(quota).scalar()
+            fit = key_id is None or charge(connection, key_id, images, limit)
             if fit:
                 connection.execute(update(uploads).where(uploads.c.job_id == job_id).values(charged=True))
             return fit
@@ -153,6 +156,4 @@ def _store_list(connection: Connection, job_id: int, new: NewJob, parts: Iterabl
     for part, content in enumerate(parts):
         connection.execute(insert(upload_parts), {"job_id": job_id, "part": part, "content": content})
     if new.webhook:
-        url, secret = new.webhook
-        row = {"job_id": job_id, "url": url, "secret": secret, "state": "pending"}
-        connection.execute(insert(webhooks), row)
+        add_webhook(connection, job_id, *new.webhook)

@@ -1,0 +1,83 @@
+"""`smartsight keys create|list|revoke`: who may use the API, for what, and how much."""
+
+from argparse import Namespace
+from datetime import datetime, timedelta
+
+from commands.messages import say
+from commands.parts import open_store
+from commands.stdout import show
+from results_api.access.keys import digest_of, ending_of, make_key
+from shared.errors import printable
+from shared.items import now
+from shared.settings import Settings
+from shared.store.store import ApiKey, Grant, Store
+
+_HEAD = f"{'key':>5} {'ending':<7} {'state':<8} {'created':<16} {'last used':<16} {'name':<20} good for"
+
+
+def run(options: Namespace, settings: Settings) -> int:
+    """Make a key, list all, or revoke some."""
+    with open_store(settings) as store:
+        _ACTIONS[options.action](store, options)
+    return 0
+
+
+def _create(store: Store, options: Namespace) -> None:
+    is_first = not store.has_keys()
+    key = make_key()
+    added = store.add_key(digest_of(key), ending_of(key), _grant(options))
+    show(key)
+    say(f"Key {added.id}, {added.grant.name}: {_good_for(added.grant)}. It is not shown again.")
+    say("Send it as `Authorization: Bearer KEY`; smartsight itself takes it from SMARTSIGHT_API_KEY.")
+    if is_first:
+        say("It is the only one: from now on the API asks everybody for a key, on this machine, too.")
+
+
+def _grant(options: Namespace) -> Grant:
+    return Grant(
+        name=printable(options.name),
+        scopes=tuple(dict.fromkeys(options.scope)),
+        rate=options.rate,
+        burst=options.burst,
+        images_per_day=options.images_per_day,
+        open_jobs=options.open_jobs,
+        expires_at=None if options.expires is None else now() + timedelta(days=options.expires),
+    )
+
+
+def _list(store: Store, _: Namespace) -> None:
+    time = now()
+    show(_HEAD, *(_line(key, time) for key in store.all_keys()))
+
+
+def _revoke(store: Store, options: Namespace) -> None:
+    for key_id in options.ids:
+        store.revoke_key(key_id)
+        say(f"Key {key_id}: revoked; it is good for nothing from now on.")
+
+
+_ACTIONS = {"create": _create, "list": _list, "revoke": _revoke}
+
+
+def _line(key: ApiKey, time: datetime) -> str:
+    used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:%M}"
+    facts = f"{key.id:>5} ...{key.ending:<4} {_state(key, time):<8} {key.created_at:%Y-%m-%d %H:%M}"
+    return f"{facts} {used:<16} {key.grant.name:<20} {_good_for(key.grant)}"
+
+
+def _state(key: ApiKey, time: datetime) -> str:
+    if key.is_good(time):
+        return "good"
+    return "expired" if key.revoked_at is None else "revoked"
+
+
+def _good_for(grant: Grant) -> str:
+    """Return what a key allows, in a few words."""
+    words = [", ".join(grant.scopes), f"{grant.rate:g} requests a second, {grant.burst} at once"]
+    if grant.images_per_day is not None:
+        words.append(f"{grant.images_per_day} images a day")
+    if grant.open_jobs is not None:
+        words.append(f"{grant.open_jobs} open jobs")
+    if grant.expires_at is not None:
+        words.append(f"until {grant.expires_at:%Y-%m-%d %H:%M} UTC")
+    return "; ".join(words)

@@ -1,0 +1,90 @@
+"""Post to URLs that people named, past the same gates as fetching: one request at a time, within limits."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from shared.errors import Code, ItemError
+from shared.fetching.failures import Asking
+from shared.fetching.guard import Guard
+from shared.fetching.headers import code_of_status, retry_after
+from shared.fetching.session import open_session
+from shared.fetching.urls import UrlGate
+from shared.items import now
+
+if TYPE_CHECKING:
+    import aiohttp
+    from yarl import URL
+
+#: Longest time for one request, in seconds.
+_TIMEOUT = 10.0
+#: How much of an answer is read, in bytes.
+_MAX_ANSWER = 65_536
+# Messages are few and far between: a connection that is kept is one that breaks under the next of them.
+_HEADERS = {"Accept": "*/*", "Connection": "close"}
+
+
+class WebPoster:
+    """Posts to https URLs, and to places of our own. The session is opened at the first one."""
+
+    def __init__(self, guard: Guard, user_agent: str, timeout: float = _TIMEOUT) -> None:
+        self._guard = guard
+        self._user_agent = user_agent
+        self._timeout = timeout
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Send one request; raise ``ItemError`` unless a status of 2xx answers it.
+
+        A redirect is a failure: who can redirect us can have us call whom they like.
+        """
+        target = check_target(self._guard, url)
+        try:
+            with Asking(url, self._timeout) as asking:
+                async with self._opened().post(
+                    target, data=body, headers=_HEADERS | dict(headers), allow_redirects=False
+                ) as answer:
+                    asking.status = answer.status
+                    _check_status(answer)
+                    await _drop(answer)
+        except ItemError as error:
+            # The status decides: whatever becomes of the rest of such an answer, the message was taken.
+            if not _is_success(error.http_status):
+                raise
+
+    async def close(self) -> None:
+        """Give connections back."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _opened(self) -> "aiohttp.ClientSession":
+        if self._session is None:
+            self._session = open_session(self._guard, self._user_agent)
+        return self._session
+
+
+def check_target(gate: UrlGate, url: str) -> "URL":
+    """Return a URL that may be posted to: https, unless it is our own.
+
+    Raises ``ItemError(url_not_allowed)``.
+    """
+    checked = gate.check(url)
+    if checked.scheme != "https" and not gate.is_own(checked):
+        raise ItemError(Code.URL_NOT_ALLOWED, "not an https URL")
+    return checked
+
+
+def _check_status(answer: "aiohttp.ClientResponse") -> None:
+    if not _is_success(answer.status):
+        wait = retry_after(answer.headers.get("Retry-After", ""), now().timestamp())
+        raise ItemError(code_of_status(answer.status), "", answer.status, wait)
+
+
+def _is_success(status: int | None) -> bool:
+    return status is not None and 200 <= status < 300
+
+
+async def _drop(answer: "aiohttp.ClientResponse") -> None:
+    """Read an answer, up to a limit, so that whoever writes it is not cut off."""
+    size = 0
+    while size < _MAX_ANSWER and (chunk := await answer.content.readany()):
+        size += len(chunk)

@@ -1,0 +1,128 @@
+"""Webhooks: whom to tell when a job is over, and how far that has come."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, select, update
+
+from shared.items import JobState
+from shared.store.database import Database
+from shared.store.schema import jobs
+from shared.store.schema_api import webhooks
+from shared.store.statements import insert_new, time_now
+
+_OVER = tuple(state for state in JobState if state.is_over)
+
+
+class WebhookState(StrEnum):
+    """Where a webhook stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Whom to tell when a job is over.
+
+    ``attempts`` are those for the present end of the job. Until ``next_at``, in seconds since 1970 by the
+    database's clock, nobody else sends; it also tells one claim from all others.
+    """
+
+    job_id: int
+    url: str
+    secret: str = field(repr=False)
+    state: WebhookState = WebhookState.PENDING
+    attempts: int = 0
+    next_at: float = 0.0
+    last_error: str = ""
+
+
+class Webhooks:
+    """The statements on webhooks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_webhook(self, job_id: int, url: str, secret: str) -> None:
+        """Have a URL told when a job is over; one that the job has already stays as it is."""
+        with self._database.write() as connection:
+            add_webhook(connection, job_id, url, secret)
+
+    def webhook_of(self, job_id: int) -> Webhook | None:
+        """Return the webhook of a job, or None if it has none."""
+        return self.webhooks_of([job_id]).get(job_id)
+
+    def webhooks_of(self, job_ids: Collection[int]) -> dict[int, Webhook]:
+        """Return, by job, the webhooks of those of these jobs that have one."""
+        query = select(webhooks).where(webhooks.c.job_id.in_(job_ids))
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings()
+            return {row["job_id"]: _webhook(row) for row in rows}
+
+    def due_webhooks(self, limit: int, lease: float) -> list[Webhook]:
+        """Claim webhooks that are to be told now, longest due first, for so many seconds.
+
+        This counts as an attempt. What is not noted to be delivered or failed within the time is due again.
+        """
+        # Looked at first: where nothing is due, nobody who writes has to wait for us.
+        with self._database.read() as connection:
+            if connection.execute(_due(time_now(connection), 1)).first() is None:
+                return []
+        with self._database.write() as connection:
+            now = time_now(connection)
+            query = _due(now, limit).with_for_update(of=webhooks, skip_locked=True)
+            found = [_webhook(row) for row in connection.execute(query).mappings()]
+            mine = webhooks.c.job_id.in_([webhook.job_id for webhook in found])
+            claim = {"next_at": now + lease, "attempts": webhooks.c.attempts + 1}
+            connection.execute(update(webhooks).where(mine).values(claim))
+            return [replace(one, next_at=now + lease, attempts=one.attempts + 1) for one in found]
+
+    def note_delivered(self, webhook: Webhook) -> None:
+        """Note that a webhook was told, unless somebody else has claimed it, or the job runs again."""
+        with self._database.write() as connection:
+            connection.execute(_change(webhook, state=WebhookState.DELIVERED, last_error=""))
+
+    def note_failed(self, webhook: Webhook, error: str, next_in: float | None) -> None:
+        """Note why a webhook could not be told, and in how many seconds to try again; None gives it up.
+
+        This changes nothing if somebody else has claimed it, or the job runs again.
+        """
+        with self._database.write() as connection:
+            change: dict[str, Any] = {"last_error": error}
+            if next_in is None:
+                change["state"] = WebhookState.GIVEN_UP
+            else:
+                change["next_at"] = time_now(connection) + next_in
+            connection.execute(_change(webhook, **change))
+
+
+def add_webhook(connection: Connection, job_id: int, url: str, secret: str) -> None:
+    """See ``Webhooks.add_webhook``."""
+    values = {"job_id": job_id, "url": url, "secret": secret, "state": WebhookState.PENDING}
+    connection.execute(insert_new(connection, webhooks, "job_id"), values)
+
+
+def tell_again(connection: Connection, job_id: int) -> None:
+    """Let the webhook of a job, if it has one, be told once more when the job is over again."""
+    afresh = {"state": WebhookState.PENDING, "attempts": 0, "next_at": 0.0, "last_error": ""}
+    connection.execute(update(webhooks).where(webhooks.c.job_id == job_id).values(afresh))
+
+
+def _due(now: float, limit: int) -> Select[Any]:
+    pending = (webhooks.c.state == WebhookState.PENDING) & (webhooks.c.next_at <= now)
+    query = select(webhooks).join(jobs, jobs.c.id == webhooks.c.job_id)
+    return query.where(pending, jobs.c.state.in_(_OVER)).order_by(webhooks.c.next_at).limit(limit)
+
+
+def _change(webhook: Webhook, **values: object) -> Any:
+    """Return an UPDATE of a webhook, if it is still as it was when it was claimed."""
+    unchanged = (webhooks.c.state == WebhookState.PENDING) & (webhooks.c.next_at == webhook.next_at)
+    return update(webhooks).where(webhooks.c.job_id == webhook.job_id, unchanged).values(values)
+
+
+def _webhook(row: RowMapping) -> Webhook:
+    return Webhook(**{**row, "state": WebhookState(row["state"])})
