@@ -2,7 +2,7 @@
 
 import argparse
 
-from commands.job_arguments import add_api, add_job_commands, add_output, add_sources
+from commands.job_arguments import add_job_commands, add_output, add_over_api, add_sources
 from commands.key_arguments import add_key_actions
 from commands.numbers import number
 
@@ -30,7 +30,7 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="an image file")
     _add_model_options(parser)
-    add_api(parser)
+    add_over_api(parser)
 
 
 def _add_label(parser: argparse.ArgumentParser) -> None:

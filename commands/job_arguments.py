@@ -30,7 +30,7 @@ def add_job_commands(commands: Any) -> None:
         if name in _JOB_OPTIONS:
             _JOB_OPTIONS[name](parser)
         if name not in _NOT_OVER_API:
-            add_api(parser)
+            add_over_api(parser)
 
 
 def _add_jobs(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def _add_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--before", type=number(int, 1, _MAX_ID), metavar="ID", help="list older ones than this"
     )
-    add_api(parser)
+    add_over_api(parser)
 
 
 def _add_submit(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +63,7 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sample", type=number(int, 1, 10_000), default=200, metavar="N", help="images of a dry run (200)"
     )
-    add_api(parser)
+    add_over_api(parser)
 
 
 def add_sources(parser: argparse.ArgumentParser, what: str) -> None:
@@ -81,7 +81,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_api(parser: argparse.ArgumentParser) -> None:
+def add_over_api(parser: argparse.ArgumentParser) -> None:
     """Let a command ask the API instead of the database of this machine's settings."""
     parser.add_argument(
         "--api",
