@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from api_client.failures import UnansweredError, not_ours
 from api_client.origin import check_key, checked_origin, is_loopback
+
+if TYPE_CHECKING:
+    from httpx2 import Timeout
 
 #: What is sent: opened anew for each attempt.
 Body = Callable[[], AbstractContextManager[bytes | IO[bytes]]]
@@ -20,7 +23,11 @@ def no_body() -> AbstractContextManager[bytes | IO[bytes]]:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request; ``repeatable`` tells whether sending it twice comes to the same as sending it once."""
+    """One request.
+
+    ``repeatable`` tells whether sending it twice comes to the same as sending it once, ``patience`` how many
+    seconds the answer may take at least.
+    """
 
     method: str
     path: str
@@ -28,6 +35,7 @@ class Asked:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body = no_body
     repeatable: bool = True
+    patience: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +58,10 @@ class Connection:
         headers = {"User-Agent": f"smartsight/{version('smartsight')}"}
         if key:
             headers["Authorization"] = f"Bearer {key}"
+        self._timeout = timeout
         self._client = httpx2.Client(
             base_url=self.origin,
             headers=headers,
-            timeout=timeout,
             follow_redirects=False,  # the key is meant for this origin alone
             trust_env=not is_loopback(self.origin),  # a proxy is no part of this machine
         )
@@ -63,7 +71,12 @@ class Connection:
         """Send a request and give its answer; raise ``RequestError`` if there is none."""
         with self._translated(), asked.body() as content:
             streamed = self._client.stream(
-                asked.method, asked.path, params=asked.query, headers=asked.headers, content=content
+                asked.method,
+                asked.path,
+                params=asked.query,
+                headers=asked.headers,
+                content=content,
+                timeout=self._timeout_for(asked),
             )
             with streamed as response:
                 yield Answer(response.status_code, response.headers, response.iter_bytes())
@@ -71,6 +84,11 @@ class Connection:
     def close(self) -> None:
         """End all connections."""
         self._client.close()
+
+    def _timeout_for(self, asked: Asked) -> "Timeout":
+        from httpx2 import Timeout
+
+        return Timeout(self._timeout, read=max(self._timeout, asked.patience))
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -21,6 +21,8 @@ _POLL = 1.0
 _SHORTEST = 0.1
 #: Whoever has followed a job for hours does not give up within seconds: more than a minute of attempts.
 _PATIENT = 12
+#: How long the API may be busy with all of a large list, or with the images of a sample, in seconds.
+_LONG = 600.0
 
 
 class JobCalls(Calls):
@@ -36,7 +38,7 @@ class JobCalls(Calls):
         """
         asked = submission_of(images, options)
         headers = {**asked.headers, "Idempotency-Key": idempotency_key or uuid.uuid4().hex}
-        return _job(self._ask(Asked("POST", _PATH, asked.query, headers, asked.body)))
+        return _job(self._ask(Asked("POST", _PATH, asked.query, headers, asked.body, patience=_LONG)))
 
     def estimate(
         self, images: Iterable[Listed] | Path, *, sample: int = 200, **options: Unpack[Options]
@@ -44,8 +46,8 @@ class JobCalls(Calls):
         """Return what to expect of such a job, judged by so many of its images; no job is made."""
         asked = submission_of(images, options)
         query = {**asked.query, "dry_run": "true", "sample": str(sample)}
-        data = self._ask(Asked("POST", _PATH, query, asked.headers, asked.body)).data
-        return understood(Estimate.of, data)
+        reply = self._ask(Asked("POST", _PATH, query, asked.headers, asked.body, patience=_LONG))
+        return understood(Estimate.of, reply.data)
 
     def job(self, job_id: int) -> Job:
         """Return a job as it stands; raise ``RequestError(job_unknown)`` if there is none."""
@@ -108,7 +110,7 @@ class JobCalls(Calls):
     def _steer(self, job_id: int, what: str, asked: Mapping[str, Any]) -> Job:
         body = json.dumps({name: value for name, value in asked.items() if value is not None}).encode()
         path = f"{_PATH}/{job_id}/{what}"
-        return _job(self._ask(Asked("POST", path, {}, _JSON, lambda: nullcontext(body), repeatable=False)))
+        return _job(self._ask(Asked("POST", path, {}, _JSON, lambda: nullcontext(body), False, _LONG)))
 
 
 def _job(reply: Reply) -> Job:

@@ -2,8 +2,10 @@
 
 import json
 import threading
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -22,13 +24,17 @@ class Seen:
 
 @dataclass
 class Scripted:
-    """One answer; ``cut`` breaks it off behind so many bytes, and ``unread`` before the request is read."""
+    """One answer, which takes so many ``seconds``.
+
+    ``cut`` breaks it off behind so many bytes, and ``unread`` before the request is read.
+    """
 
     status: int
     body: bytes
     headers: Mapping[str, str]
     cut: int | None = None
     unread: bool = False
+    seconds: float = 0.0
 
 
 def ok(data: Any, status: int = 200, next_cursor: str | None = None, **headers: str) -> Scripted:
@@ -57,6 +63,11 @@ def rows(*rows: Mapping[str, Any], cut: int | None = None) -> Scripted:
 def hung_up(unread: bool = False) -> Scripted:
     """Give no answer, but end the connection."""
     return Scripted(200, b"", {}, cut=-1, unread=unread)
+
+
+def late(scripted: Scripted, seconds: float) -> Scripted:
+    """Give an answer after some time."""
+    return replace(scripted, seconds=seconds)
 
 
 def _named(headers: Mapping[str, str]) -> dict[str, str]:
@@ -92,7 +103,9 @@ class ScriptedApi:
                 length = 0 if scripted.unread else int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length)
                 api.seen.append(Seen(self.command, url.path, query, dict(self.headers), body))
-                _send(self, scripted)
+                time.sleep(scripted.seconds)
+                with suppress(OSError):  # whoever asked has gone
+                    _send(self, scripted)
 
             do_GET = do_POST = do_DELETE = _answer
 

@@ -13,7 +13,7 @@ from api_client.answers import lines_of
 from shared.errors import Code, ItemError, RequestError, ResourceError, SmartSightError, UsageError
 from shared.items import ItemState, JobState
 from tests.servers.ports import free_port
-from tests.servers.scripted_api import ScriptedApi, failed, hung_up, ok, page, rows
+from tests.servers.scripted_api import ScriptedApi, failed, hung_up, late, ok, page, rows
 
 _KEY = "ss_live_not_for_others"
 _BUSY = {"type": "at_capacity", "message": Code.AT_CAPACITY.sentence}
@@ -403,3 +403,15 @@ def test_lines_are_put_together_from_any_pieces() -> None:
     assert list(lines_of([b"a", b"b\n\nc", b"\n", b"d"])) == [b"ab", b"c", b"d"]
     with pytest.raises(RequestError):
         list(lines_of([b"x" * (1 << 20)] * 2))
+
+
+def test_an_estimate_may_take_longer_than_other_answers(api: ScriptedApi, pauses: list[float]) -> None:
+    numbers = dict.fromkeys(("duplicates", "success", "low", "high", "same_content", "bytes", "seconds"), 0.5)
+    more = {"references": 9, "sampled": 3, "bound_by": "h", "causes": [["http_404", 0.5]], "forbidding": []}
+    api.script = [late(ok({**numbers, **more}), 0.5), late(ok(job_data()), 0.5)]
+    with Client(api.url, timeout=0.1, attempts=1) as client:
+        found = client.estimate(["https://h/1"], sample=3)
+        assert (found.references, found.causes, found.bound_by) == (9, (("http_404", 0.5),), "h")
+        with pytest.raises(RequestError):
+            client.job(12)
+    assert (api.seen[0].query, len(api.seen)) == ({"dry_run": "true", "sample": "3"}, 2)
