@@ -99,11 +99,15 @@ class Recorder:
         while not stop.is_set():
             self._awake.clear()
             try:
-                for upload in self._store.waiting_uploads():
-                    self._record_if_free(upload, stop)
+                self.record_waiting(stop)
             except ResourceError as error:
                 _log.warning("no list is recorded for now: %s", error)
             self._awake.wait(_INTERVAL)
+
+    def record_waiting(self, stop: threading.Event) -> None:
+        """Record the lists that nobody records at the moment; stop early when told to."""
+        for upload in self._store.waiting_uploads():
+            self._record_if_free(upload, stop)
 
     def wake(self) -> None:
         """Look at once: a list has come, or it is time to stop."""

@@ -50,6 +50,13 @@ def check_webhook(url: str, secret: str, gate: UrlGate) -> None:
         raise RequestError(Code.WEBHOOK_INVALID, f"its secret: say {_PREFIX} and {sizes} bytes in base64")
 
 
+def judged(url: str, secret: str | None, gate: UrlGate) -> tuple[str, str]:
+    """Return a URL and a secret, made here if there is none; raise what ``check_webhook`` raises."""
+    known = secret or make_secret()
+    check_webhook(url, known, gate)
+    return url, known
+
+
 def message_of(job: Job, tallies: Iterable[Tally]) -> Message:
     """Return what is told of a job that is over."""
     assert job.finished_at is not None, "the job is not over"

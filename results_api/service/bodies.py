@@ -7,7 +7,7 @@ from typing import TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.exceptions import HTTPException
 from starlette.types import Message
 
 from shared.errors import Code, RequestError, printable
@@ -47,8 +47,8 @@ async def form_of(request: Request, limit: int, code: Code) -> AsyncIterator[For
     try:
         async with body.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS) as form:
             yield form
-    except MultiPartException as error:
-        raise RequestError(Code.REQUEST_INVALID, error.message) from error
+    except HTTPException as error:  # what Starlette makes of a form that is none
+        raise RequestError(Code.REQUEST_INVALID, str(error.detail)) from error
 
 
 def first_file(form: FormData) -> UploadFile | None:

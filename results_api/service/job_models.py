@@ -11,7 +11,7 @@ from results_api.submissions import Options
 MAX_URLS = 100_000
 
 #: No control characters: it is shown to people, and stored.
-Plain = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*$")]
+Plain = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 Priority = Literal["low", "normal", "high"]
 Rate = Annotated[float, Field(ge=0, le=1, description="Pause when more than this part of the images fails.")]
 

@@ -57,11 +57,13 @@ async def handed_in(request: Request, said: ListWanted, limit: int) -> AsyncIter
         if kind == "application/json":
             wanted = await model_in(request, JobWanted, _MAX_JSON)
             file.writelines(_lines(wanted))
+            file.seek(0)
             yield HandedIn(Listed("urls.jsonl", file, wanted.options()), wanted.webhook)
         else:
             name = _name(kind, request.headers.get("Content-Encoding", "identity"))
             async for piece in counted(request, limit, Code.BODY_TOO_LARGE).stream():
                 file.write(piece)
+            file.seek(0)
             yield HandedIn(Listed(name, file, said.options()), said.webhook())
 
 

@@ -1,21 +1,106 @@
-"""The service in this process, on a store of the test."""
+"""The service in this process, on a store of the test: everything is real but the network and the web."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi.testclient import TestClient
 
+from producer.recording import Recorder
 from results_api.access.access import Access, KeysWanted
+from results_api.capacity import Capacity
+from results_api.links import Links
+from results_api.live.webhooks import judged
+from results_api.photos import Photos
 from results_api.service.app import make_app
 from results_api.service.services import Services
+from results_api.standings import Standings
+from results_api.submissions import Listed, Submissions
+from shared.errors import Code, ItemError, UsageError
+from shared.fetching.fetcher import Answer, Fetched, Redirected, Request
+from shared.fetching.urls import UrlGate
 from shared.settings import Settings
-from shared.store.store import Store
+from shared.store.store import RecordedModel, Store
+from tests.contract.colours import MODEL, Colours, colour_classifier
 
 
-def services_on(store: Store, **settings: Any) -> Services:
+@dataclass
+class Pages:
+    """A web of a few pages: what each URL leads to."""
+
+    answers: dict[str, Answer | ItemError] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def put(self, url: str, content: bytes) -> None:
+        self.answers[url] = Fetched(lambda: content, url, 200)
+
+    def redirect(self, url: str, target: str) -> None:
+        self.answers[url] = Redirected(target)
+
+    async def fetch(self, request: Request) -> Answer:
+        self.asked.append(request.ref)
+        answer = self.answers.get(request.ref, ItemError(Code.HTTP_404, "", 404))
+        if isinstance(answer, ItemError):
+            raise answer
+        return answer
+
+    def spared(self, url: str) -> str | None:
+        return None
+
+    async def close(self) -> None:
+        pass
+
+
+@dataclass
+class Surroundings:
+    """What the service works with, and what tests look at or change."""
+
+    engine: Colours = field(default_factory=Colours)
+    web: Pages = field(default_factory=Pages)
+    capacity: Capacity = field(default_factory=lambda: Capacity(2, 8))
+    wanted: KeysWanted = KeysWanted.IF_ANY
+
+
+def services_on(store: Store, around: Surroundings | None = None, **settings: Any) -> Services:
     """Return what the routes work with; nobody is asked for a key unless there is one."""
-    return Services(store, Settings(**settings), Access(store, KeysWanted.IF_ANY))
+    around = around or Surroundings()
+    classifier = colour_classifier(around.engine)
+    recorded = store.record_model(MODEL.name, MODEL.version, MODEL.labels)
+    known = Settings(**settings)
+    gate = UrlGate(known.ports, known.own_hosts)
+    return Services(
+        store=store,
+        settings=known,
+        access=Access(store, around.wanted),
+        photos=Photos(store, classifier, recorded.id, around.capacity, ThreadPoolExecutor(2)),
+        links=Links(around.web, store, known.host_connections),
+        standings=Standings(store),
+        submissions=Submissions(
+            store,
+            lambda name: _model_of(name, recorded),
+            lambda: None,
+            _estimate,
+            lambda url, secret: judged(url, secret, gate),
+        ),
+    )
+
+
+def _model_of(name: str | None, recorded: RecordedModel) -> RecordedModel:
+    if name not in (None, recorded.name):
+        raise UsageError(Code.MODEL_UNKNOWN, repr(name))
+    return recorded
+
+
+def _estimate(listed: Listed, images: int) -> Mapping[str, Any]:
+    return {"references": listed.file.read().count(b"\n"), "sampled": images}
+
+
+def record_lists(store: Store, max_bytes: int = 1 << 20) -> None:
+    """Record what lists there are."""
+    Recorder(store, max_bytes).record_waiting(threading.Event())
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from results_api.service.services import Services
 from shared.store.database import Database
 from shared.store.store import Job, RecordedModel, Store
-from tests.contract.api import client_on, services_on
+from tests.contract.api import Surroundings, client_on, services_on
 
 LABELS = [("n1", "cat"), ("n2", "dog")]
 
@@ -45,8 +45,13 @@ def job(store: Store, model: RecordedModel) -> Job:
 
 
 @pytest.fixture
-def services(store: Store) -> Services:
-    return services_on(store)
+def around() -> Surroundings:
+    return Surroundings()
+
+
+@pytest.fixture
+def services(store: Store, around: Surroundings) -> Services:
+    return services_on(store, around)
 
 
 @pytest.fixture

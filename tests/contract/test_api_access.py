@@ -12,12 +12,12 @@ from fastapi.testclient import TestClient
 from results_api.access.access import Access, KeysWanted
 from results_api.access.keys import digest_of, ending_of, make_key
 from results_api.service.app import make_app
-from results_api.service.services import Administering, Classifying, Here, Reading, Services, Submitting
+from results_api.service.services import Administering, Classifying, Here, Reading, Submitting
 from shared.errors import Code, ResourceError
 from shared.items import now
-from shared.settings import Settings
 from shared.store.database import Database
 from shared.store.store import ApiKey, Grant, Store
+from tests.contract.api import services_on
 
 _GRANT = Grant("phone", ("classify", "read"), rate=100, burst=100)
 _OTHER = "http://evil.example.com"
@@ -64,8 +64,8 @@ def clock() -> _Clock:
 
 @contextmanager
 def _client(store: Store, access: Access, host: str = "localhost:8000") -> Iterator[TestClient]:
-    settings = Settings(cors_origins=("https://app.example.com",))
-    app = make_app(Services(store, settings, access))
+    services = services_on(store, cors_origins=("https://app.example.com",))
+    app = make_app(replace(services, access=access))
     app.include_router(routes)
     with TestClient(app, f"http://{host}", raise_server_exceptions=False) as client:
         yield client
@@ -95,14 +95,26 @@ def _add(store: Store, grant: Grant = _GRANT) -> tuple[int, dict[str, str]]:
     return store.add_key(digest_of(key), ending_of(key), grant).id, _shown(key)
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", make_key()])
+_KEY = make_key()  # another one each time: it must not be part of a test's name
+_NO_KEYS = {
+    "none": None,
+    "empty": "",
+    "bare": "Bearer",
+    "blank": "Bearer ",
+    "basic": "Basic dXNl",
+    "raw": _KEY,
+}
+_WRONG_KEYS = {"unknown": _KEY, "cut": _KEY[:-1], "short": "secret", "words": "a b", "foreign": "\xe9"}
+
+
+@pytest.mark.parametrize("header", _NO_KEYS.values(), ids=_NO_KEYS)
 def test_without_a_key_nobody_is_let_in(guarded: TestClient, header: str | None) -> None:
     answer = guarded.get("/read", headers={} if header is None else {"Authorization": header})
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "key_missing")
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("key", [make_key(), make_key()[:-1], "secret", "a b", "\xe9"])
+@pytest.mark.parametrize("key", _WRONG_KEYS.values(), ids=_WRONG_KEYS)
 def test_a_key_that_is_none_is_refused_and_not_repeated(guarded: TestClient, key: str) -> None:
     answer = guarded.get("/read", headers={"Authorization": f"Bearer {key}".encode("latin-1")})
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "key_invalid")
