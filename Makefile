@@ -30,7 +30,7 @@ lint: $(VENV)/.development
 soak: $(VENV)/.development ## kill servers and workers at random for an hour, or MINUTES=n
 	SMARTSIGHT_TEST_SOAK_MINUTES=$(or $(MINUTES),60) $(BIN)/pytest -s --timeout=0 tests/faults/test_random.py
 
-up: ## start RabbitMQ, Postgres and a worker in containers
+up: ## start RabbitMQ, Postgres, a worker and the API in containers
 	@test -f .env || { echo 'Passwords first: cp .env.example .env, and fill it in'; exit 1; }
 	docker compose up --detach --build --wait
 
@@ -54,6 +54,7 @@ format: $(VENV)/.development ## format the code and mend what can be mended
 
 docs: $(VENV)/.development ## write the pages that come from the code
 	$(BIN)/python -c 'from shared.errors import as_markdown; print(as_markdown(), end="")' > docs/errors.md
+	$(BIN)/python -c 'from results_api.service.app import openapi_json; print(openapi_json(), end="")' > docs/openapi.json
 
 clean: ## remove what was installed here
 	rm -rf $(VENV) build *.egg-info

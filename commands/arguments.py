@@ -5,6 +5,7 @@ import argparse
 from commands.job_arguments import add_job_commands, add_output, add_over_api, add_sources
 from commands.key_arguments import add_key_actions
 from commands.numbers import number
+from commands.serving_arguments import add_api
 
 _ENGINES = ("auto", "litert", "tensorflow")
 _EPILOG = "Exit status: 0 all labelled, 1 some not or a failure, 2 wrong usage."
@@ -17,6 +18,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_classify(commands.add_parser("classify", help="print the best classes of a few images as JSON"))
     _add_label(commands.add_parser("label", help="label files, folders and lists on this machine"))
     _add_worker(commands.add_parser("worker", help="label what is submitted"))
+    add_api(commands.add_parser("api", help="answer over HTTP"))
     add_job_commands(commands)
     _add_hosts(commands.add_parser("hosts", help="show how hosts stand; block or release one"))
     add_key_actions(commands.add_parser("keys", help="make, list and revoke keys of the API"))

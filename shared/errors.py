@@ -105,6 +105,8 @@ class Code(StrEnum):
     QUOTA_EXCEEDED = "quota_exceeded", "The key has used up what it may have."
     AT_CAPACITY = "at_capacity", "As many images are being classified as there is room for.", True
     SHUTTING_DOWN = "shutting_down", "This server is being stopped: ask again, and another one answers.", True
+    NOT_READY = "not_ready", "This server is not ready to answer.", True
+    CHECK_TIMEOUT = "check_timeout", "It does not answer.", True
     REQUEST_INVALID = "request_invalid", "The request is not as the documentation has it."
     REQUEST_TIMEOUT = "request_timeout", "The request did not arrive in time.", True
     BODY_TOO_LARGE = "body_too_large", "The request is larger than is allowed."
@@ -136,13 +138,14 @@ class Code(StrEnum):
     LABELS_INVALID = "labels_invalid", "The labels do not fit the network."
     WEIGHTS_UNREADABLE = "weights_unreadable", "The trained weights cannot be read."
 
-    # Database, broker, processes and output
+    # Database, broker, processes, addresses and output
     DATABASE_UNSUPPORTED = "database_unsupported", "This kind of database is not supported."
     DATABASE_UNAVAILABLE = "database_unavailable", "The database cannot be used."
     DATABASE_REFUSED = "database_refused", "The database does not take what it was given."
     BROKER_UNSUPPORTED = "broker_unsupported", "This kind of broker is not supported."
     BROKER_UNAVAILABLE = "broker_unavailable", "The broker cannot be used."
     DECODER_UNAVAILABLE = "decoder_unavailable", "No process can be started that decodes images."
+    ADDRESS_UNAVAILABLE = "address_unavailable", "The API cannot listen on this address."
     OUTPUT_UNSUPPORTED = "output_unsupported", "The output format is not supported."
     OUTPUT_UNWRITABLE = "output_unwritable", "The output cannot be written."
 

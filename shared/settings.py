@@ -92,6 +92,11 @@ class Settings:
     upload_bytes: int = 10_000_000
     #: Largest list that may be handed in as a job, in bytes.
     list_bytes: int = 200_000_000
+    #: Longest pause in the arrival of a request's body, and longest time for a small one, in seconds.
+    body_pause: float = 10.0
+    body_timeout: float = 60.0
+    #: How long what the API has in hand may take when it is told to stop, in seconds.
+    drain_timeout: float = 30.0
     #: Images that may wait for a core of the API; what comes then is told to come again.
     classify_queue: int = 8
     #: How much workers stand back for whatever else wants a core, as ``nice`` has it.

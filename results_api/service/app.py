@@ -1,27 +1,96 @@
 """Put the service together: routes, limits, and what happens around every request."""
 
+import json
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.middleware import Middleware
+from fastapi.middleware.cors import CORSMiddleware
 
+from results_api.service.around.access_log import AccessLog
+from results_api.service.around.bodies import Bodies, BodyLimits
+from results_api.service.around.defects import Defects
+from results_api.service.around.draining import Drain
+from results_api.service.around.request_ids import RequestIds
+from results_api.service.around.security_headers import SecurityHeaders
+from results_api.service.document import describe
 from results_api.service.failures import handle_failures
-from results_api.service.routes import classify, jobs, operations, submitting
+from results_api.service.routes import classify, docs, jobs, operations, submitting
 from results_api.service.services import Services
+from shared.settings import Settings
 
 _DESCRIPTION = "Label images: one at once, or crawls of any size as jobs."
+#: What a form has around the list or the image that it brings along, in bytes.
+_AROUND_A_FILE = 1_000_000
+_METHODS = ("GET", "POST", "DELETE")
+_ASKED_WITH = (
+    *("Authorization", "Content-Type", "Idempotency-Key"),
+    *("If-None-Match", "Last-Event-ID", "X-Request-ID"),
+)
+_READ_BY_PAGES = ("ETag", "Location", "Retry-After", "X-Request-ID")
 
 
 def make_app(services: Services) -> FastAPI:
     """Return the service, ready to be run."""
-    app = FastAPI(
+    app = _app(_around(services))
+    app.state.services = services
+    return app
+
+
+def openapi_json() -> str:
+    """Return ``docs/openapi.json``: the document that the service gives of itself."""
+    return json.dumps(_app([]).openapi(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _app(around: list[Middleware]) -> FastAPI:
+    app = _Described(
         title="SmartSight",
         description=_DESCRIPTION,
         version=version("smartsight"),
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
+        middleware=around,
     )
-    app.state.services = services
     handle_failures(app)
-    for resource in (classify, submitting, jobs, operations):
+    for resource in (classify, submitting, jobs, operations, docs):
         app.include_router(resource.routes)
+    docs.serve_files(app)
     return app
+
+
+class _Described(FastAPI):
+    """An app whose document says what all operations have in common."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the document, which is made once."""
+        if not self.openapi_schema:
+            self.openapi_schema = describe(self)
+        return self.openapi_schema
+
+
+def _around(services: Services) -> list[Middleware]:
+    """Return what happens around every request, outermost first."""
+    settings = services.settings
+    origins = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=_METHODS,
+        allow_headers=_ASKED_WITH,
+        expose_headers=_READ_BY_PAGES,
+    )
+    return [
+        Middleware(RequestIds),
+        Middleware(AccessLog, observer=services.observer),
+        Middleware(SecurityHeaders, other_origins=bool(settings.cors_origins)),
+        *([origins] if settings.cors_origins else []),
+        Middleware(Drain, draining=services.draining),
+        Middleware(Defects),
+        Middleware(Bodies, limits=_body_limits(settings)),
+    ]
+
+
+def _body_limits(settings: Settings) -> BodyLimits:
+    largest = max(settings.list_bytes, settings.upload_bytes) + _AROUND_A_FILE
+    return BodyLimits(largest, settings.body_pause, settings.body_timeout)

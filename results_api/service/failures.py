@@ -41,6 +41,7 @@ _STATUSES = {
     Code.INTERNAL_ERROR: 500,
     Code.AT_CAPACITY: 503,
     Code.SHUTTING_DOWN: 503,
+    Code.NOT_READY: 503,
     Code.OUT_OF_MEMORY: 503,
     Code.DECODER_UNAVAILABLE: 503,
     Code.DATABASE_UNAVAILABLE: 503,
@@ -90,7 +91,9 @@ def handle_failures(app: FastAPI) -> None:
     async def _ours(request: Request, error: SmartSightError) -> JSONResponse:
         if isinstance(error, ResourceError):
             # What it says of our database or our disk is for us alone.
-            _log.error("%s %s: %s", request.method, request.url.path, error)
+            request_id = getattr(request.state, "request_id", "")
+            path = printable(request.scope["path"])
+            _log.error("%s %s: %s", request.method, path, error, extra={"request_id": request_id})
             return answer(RequestError(error.code))
         return answer(error)
 
@@ -102,8 +105,9 @@ def handle_failures(app: FastAPI) -> None:
     async def _framework(_: Request, error: HTTPException) -> JSONResponse:
         code = _CODES.get(error.status_code, Code.REQUEST_INVALID)
         message = message_for(code, "" if code in _CODES.values() else str(error.detail))
-        body = failure(code, message, error.status_code)
-        return JSONResponse(body, error.status_code, error.headers)
+        # What the framework cannot read of a body is no other failure than what we cannot.
+        status = status_of(code) if error.status_code == 400 else error.status_code
+        return JSONResponse(failure(code, message, status), status, error.headers)
 
 
 def _what_is_invalid(error: RequestValidationError) -> str:

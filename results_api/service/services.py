@@ -1,6 +1,6 @@
 """What the routes work with, and how they get at it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -11,6 +11,9 @@ from results_api.access.caller import Caller, Scope
 from results_api.access.origins import check_origin
 from results_api.links import Links
 from results_api.photos import Photos
+from results_api.service.around.draining import Draining
+from results_api.service.health import Health
+from results_api.service.observer import ServiceObserver, Unobserved
 from results_api.standings import Standings
 from results_api.submissions import Submissions
 from shared.settings import Settings
@@ -28,6 +31,9 @@ class Services:
     links: Links
     standings: Standings
     submissions: Submissions
+    health: Health = field(default_factory=Health)
+    draining: Draining = field(default_factory=Draining)
+    observer: ServiceObserver = field(default_factory=Unobserved)
 
 
 def _services(request: Request) -> Services:
@@ -44,6 +50,7 @@ _key = HTTPBearer(auto_error=False, description="A key made by `smartsight keys 
 def _may(scope: Scope) -> object:
     async def admit(request: Request, here: Here, _: Annotated[object, Security(_key)]) -> Caller:
         caller = await here.access.admit(request.headers.get("Authorization"), scope)
+        request.state.key_id = caller.key_id  # for the access log
         if caller.key_id is None and here.access.wanted is KeysWanted.IF_ANY:
             headers = request.headers
             check_origin(headers.get("Host"), headers.get("Origin"), here.settings.cors_origins)

@@ -32,12 +32,13 @@ _HOMES = {
     "httpx2": ("api_client",),
     "orjson": ("results_api",),
     "standardwebhooks": ("results_api.live",),
-    "uvicorn": ("commands.serving",),
-    "jinja2": ("results_api.report.page",),
+    "uvicorn": ("commands.serving", "commands.connections"),
+    "uvloop": ("commands.serving",),
+    "jinja2": ("results_api.report.page", "results_api.service.pages"),
     "markupsafe": ("results_api.report.page",),
     "matplotlib": ("results_api.report.plots",),
     "pika": ("shared.rabbitmq",),
-    "prometheus_client": ("commands.metrics",),
+    "prometheus_client": ("commands.metrics", "commands.api_metrics"),
     "pythonjsonlogger": ("commands.logs",),
     "tqdm": ("commands.progress",),
     "warcio": ("shared.warc",),
@@ -132,8 +133,8 @@ def test_functions_and_modules_are_short(name: str) -> None:
 
 def test_importing_everything_is_light() -> None:
     """No heavy library is loaded before it is needed."""
-    laden = ("producer.parquet", "results_api.service", "shared.rabbitmq")
-    laden += ("shared.store.migrations", "shared.store.postgres")
+    laden = ("producer.parquet", "results_api.service", "shared.rabbitmq", "commands.connections")
+    laden += ("commands.serving", "shared.store.migrations", "shared.store.postgres")
     light = [name for name in _TREES if not name.startswith(laden)]
     code = (
         "import importlib, sys\n"

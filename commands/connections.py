@@ -1,0 +1,116 @@
+"""A connection to the service, and for how long it may keep us waiting while no request is in hand.
+
+Uvicorn waits for the head of a request, for what is left of a body that was answered early, and for a
+reader who does not read, as long as they like; and it takes heads of any size.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Limits of a connection, in seconds; ``head_bytes`` is how large the head of a request may be."""
+
+    #: From connecting, or from its first byte, until the head of a request is complete.
+    head: float = 10.0
+    #: Between two requests.
+    idle: float = 65.0
+    #: Until the rest of a body has come to which the answer is out.
+    rest: float = 10.0
+    #: Until a reader has taken what was sent.
+    reading: float = 60.0
+    head_bytes: int = 65_536
+
+
+class Connection(HttpToolsProtocol):
+    """Closes itself when nothing comes of it."""
+
+    patience = Patience()
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._timer: asyncio.TimerHandle | None = None
+        self._reading: asyncio.TimerHandle | None = None
+        self._in_head = False
+        self._head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See ``asyncio.Protocol``."""
+        super().connection_made(transport)
+        self._within(self.patience.head)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See ``asyncio.Protocol``."""
+        self._stop_timer()
+        self._stop_reading()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """See ``asyncio.Protocol``."""
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.patience.head_bytes and not self.transport.is_closing():
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """Expect a head."""
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+        self._within(self.patience.head)
+
+    def on_headers_complete(self) -> None:
+        """Leave what follows to the service, which has limits of its own."""
+        self._in_head = False
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Expect another request if this one was answered before its end."""
+        super().on_message_complete()
+        if self.cycle.response_complete:
+            self._within(self.patience.idle)
+
+    def on_response_complete(self) -> None:
+        """Expect the rest of a body that nobody waited for."""
+        unread = self.cycle.more_body
+        super().on_response_complete()
+        if unread:
+            self._within(self.patience.rest)
+
+    def pause_writing(self) -> None:
+        """See ``asyncio.Protocol``."""
+        super().pause_writing()
+        self._stop_reading()
+        self._reading = self.loop.call_later(self.patience.reading, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """See ``asyncio.Protocol``."""
+        self._stop_reading()
+        super().resume_writing()
+
+    def _within(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        # Behind a request that is in hand, the head of another may wait.
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None

@@ -1,0 +1,111 @@
+"""The OpenAPI document: what all operations have in common is added here, and examples are made whole."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from results_api.service.around.access_log import OPERATIONS
+from results_api.service.envelope import Failure
+from results_api.service.failures import documented
+from shared.errors import Code
+
+Json = dict[str, Any]
+
+_METHODS = ("get", "put", "post", "delete", "patch")
+#: Failures of those operations that need a key, of those that take a body, and of those that take anything.
+_WITH_KEY = (
+    *(Code.KEY_MISSING, Code.KEY_INVALID, Code.SCOPE_MISSING, Code.ORIGIN_REFUSED),
+    *(Code.TOO_MANY_REQUESTS, Code.DATABASE_UNAVAILABLE),
+)
+_WITH_BODY = (Code.REQUEST_TIMEOUT, Code.BODY_TOO_LARGE)
+_WITH_INPUT = (Code.REQUEST_INVALID,)
+_REFERENCE = "#/components/schemas/"
+#: Examples of what has none.
+_PLAIN = {"string": "", "integer": 0, "number": 0.0, "boolean": False, "object": {}}
+
+
+def describe(app: FastAPI) -> Json:
+    """Return the document of an app."""
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= _failure_schemas()
+    for path, operation in operations(document):
+        codes = _common(path, operation)
+        if operation["responses"].get("422", {}).get("description") == "Validation Error":
+            del operation["responses"]["422"]  # the framework's own words, which we never say
+        for status, response in documented(*codes).items():
+            _add(operation["responses"], str(status), response)
+        for response in operation["responses"].values():
+            _exemplify(response, schemas)
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    return document
+
+
+def operations(document: Json) -> Iterator[tuple[str, Json]]:
+    """Yield the path and the description of each operation."""
+    for path, methods in document["paths"].items():
+        for method in _METHODS:
+            if method in methods:
+                yield path, methods[method]
+
+
+def _common(path: str, operation: Json) -> tuple[Code, ...]:
+    codes: tuple[Code, ...] = (Code.INTERNAL_ERROR,)
+    if path not in OPERATIONS:
+        codes += (Code.SHUTTING_DOWN,)
+    if operation.get("security"):
+        codes += _WITH_KEY
+    if "requestBody" in operation:
+        codes += _WITH_BODY
+    if "requestBody" in operation or operation.get("parameters"):
+        codes += _WITH_INPUT
+    return codes
+
+
+def _failure_schemas() -> Json:
+    schema = Failure.model_json_schema(ref_template=_REFERENCE + "{model}")
+    parts: Json = schema.pop("$defs")
+    return parts | {"Failure": schema}
+
+
+def _add(responses: Json, status: str, response: Json) -> None:
+    """Add failures to those that the route itself says it has."""
+    content = responses.setdefault(status, {"content": {"application/json": {}}})["content"]
+    media = content.setdefault("application/json", {})
+    media.setdefault("schema", {"$ref": f"{_REFERENCE}Failure"})
+    examples = response["content"]["application/json"]["examples"] | media.get("examples", {})
+    media["examples"] = {name: examples[name] for name in sorted(examples)}
+    responses[status]["description"] = ", ".join(f"`{name}`" for name in media["examples"])
+
+
+def _exemplify(response: Json, schemas: Mapping[str, Json]) -> None:
+    """Give an answer the example that its model's parts make up together."""
+    for kind, media in response.get("content", {}).items():
+        if kind == "application/json" and not {"example", "examples"} & media.keys() and "schema" in media:
+            media["example"] = example_of(media["schema"], schemas)
+
+
+def example_of(schema: Json, schemas: Mapping[str, Json]) -> Any:
+    """Return what a schema gives as its example, or what the examples of its parts make up."""
+    if "$ref" in schema:
+        return example_of(schemas[schema["$ref"].removeprefix(_REFERENCE)], schemas)
+    own = _own_examples(schema)
+    if own:
+        return own[0]
+    if "properties" in schema:
+        return {name: example_of(part, schemas) for name, part in schema["properties"].items()}
+    if schema.get("type") == "array":
+        return [example_of(schema["items"], schemas)]
+    if "anyOf" in schema:
+        return example_of(schema["anyOf"][0], schemas)
+    return _PLAIN.get(schema.get("type", ""))
+
+
+def _own_examples(schema: Json) -> list[Any]:
+    single = [schema[word] for word in ("const", "default") if word in schema]
+    return [*schema.get("examples", []), *schema.get("enum", []), *single]

@@ -1,0 +1,1 @@
+"""The pages that explain the service: they need nothing from outside."""

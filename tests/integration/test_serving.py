@@ -1,0 +1,234 @@
+"""The service on a real socket: those who send slowly, break off or do not read, and its end."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from email.message import Message
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.servers.waiting import wait_until
+
+_ROOT = Path(__file__).parents[2]
+_PATIENCE = 30
+_HEAD = b"POST /uploads HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Message
+    body: bytes
+
+
+class Service:
+    """A running service, and what can be seen of it."""
+
+    def __init__(self, folder: Path, limits: dict[str, float], settings: dict[str, str]) -> None:
+        self._log = folder / "log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.servers.uploads", str(folder / "test.db"), json.dumps(limits)],
+                cwd=_ROOT,
+                env=os.environ | settings,
+                stderr=log,
+            )
+        wait_until(lambda: self._port() or self.process.poll() is not None, _PATIENCE, "the service")
+        self.port = self._port()
+
+    def _port(self) -> int:
+        found = re.search(r"Listening on http://127\.0\.0\.1:(\d+)\n", self.log)
+        return int(found[1]) if found else 0
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def connect(self, said: bytes = b"") -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=_PATIENCE)
+        connection.sendall(said)
+        return connection
+
+    def get(self, path: str, method: str = "GET") -> "Answer":
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)) as connection:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.headers, answer.read())
+
+    def in_hand(self) -> int:
+        """Return how many requests are in hand beside this one."""
+        numbers = self.get("/metrics").body.decode()
+        found = re.search(r"^smartsight_api_requests_in_hand (\d+)", numbers, re.MULTILINE)
+        assert found
+        return int(found[1]) - 1
+
+    def wait_in_hand(self, count: int) -> None:
+        wait_until(lambda: self.in_hand() == count, _PATIENCE, f"{count} requests in hand")
+
+    def drain(self) -> None:
+        """Tell it to end, and wait until it has heard."""
+        self.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: self.get("/readyz").status == 503, _PATIENCE, "the service to drain")
+
+
+Start = Callable[..., Service]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    with ExitStack() as stack:
+
+        def start(limits: dict[str, float] | None = None, **settings: str) -> Service:
+            service = Service(tmp_path, limits or {}, settings)
+            stack.callback(service.process.wait)
+            stack.callback(service.process.kill)
+            assert service.port, service.log
+            return service
+
+        yield start
+
+
+def _all(connection: socket.socket) -> bytes:
+    """Return what comes until the other side closes."""
+    with closing(connection):
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def _read_to(connection: socket.socket, words: bytes) -> None:
+    """Read until these words have come."""
+    found = b""
+    while words not in found:
+        found += (part := connection.recv(65_536))
+        assert part, found
+
+
+def test_what_is_in_hand_is_answered_before_the_end_and_what_comes_then_is_turned_away(start: Start) -> None:
+    service = start()
+    upload, idle = service.connect(_HEAD + b"12345"), service.connect()
+    service.wait_in_hand(1)
+    service.drain()
+    late = service.get("/uploads", "POST")
+    assert (late.status, late.headers["Connection"]) == (503, "close")
+    assert json.loads(late.body)["error"]["type"] == "shutting_down"
+    assert service.get("/livez").status == 200
+    upload.sendall(b"67890")
+    answer = _all(upload)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.endswith(b"\r\n\r\n10")
+    assert service.process.wait(_PATIENCE) == 0
+    assert _all(idle) == b""
+    with pytest.raises(ConnectionRefusedError):
+        service.connect()
+    assert "Traceback" not in service.log
+
+
+def test_a_stream_without_an_end_of_its_own_ends_with_the_service(start: Start) -> None:
+    service = start()
+    with service.connect(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n") as events:
+        _read_to(events, b"begin\n")
+        service.process.send_signal(signal.SIGINT)
+        _read_to(events, b"end\n")
+    assert service.process.wait(_PATIENCE) == 0
+
+
+def test_what_does_not_end_is_turned_away_when_the_time_is_up(start: Start) -> None:
+    service = start(SMARTSIGHT_DRAIN_TIMEOUT="0.3")
+    upload = service.connect(_HEAD + b"12345")
+    service.wait_in_hand(1)
+    service.process.send_signal(signal.SIGTERM)
+    assert _all(upload).startswith(b"HTTP/1.1 503")
+    assert service.process.wait(_PATIENCE) == 0
+    assert "Traceback" not in service.log
+
+
+def test_the_second_signal_ends_it_at_once(start: Start) -> None:
+    service = start()
+    upload = service.connect(_HEAD)
+    service.wait_in_hand(1)
+    service.drain()
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(_PATIENCE) == 128 + signal.SIGTERM
+    upload.close()
+
+
+def test_an_upload_that_stalls_is_ended(start: Start) -> None:
+    service = start(SMARTSIGHT_BODY_PAUSE="0.2")
+    answer = _all(service.connect(_HEAD + b"12345"))
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b'"type":"request_timeout"' in answer
+    assert b"connection: close\r\n" in answer.lower()
+    assert service.in_hand() == 0
+
+
+def test_an_upload_that_only_drips_is_ended(start: Start) -> None:
+    service = start(SMARTSIGHT_BODY_PAUSE="5", SMARTSIGHT_BODY_TIMEOUT="0.3")
+    with service.connect(_HEAD) as upload:
+        upload.settimeout(0.05)
+        for _ in range(9):
+            upload.sendall(b"1")
+            try:
+                assert upload.recv(12) == b"HTTP/1.1 408"
+                return
+            except TimeoutError:
+                pass
+    raise AssertionError("the upload was not ended")
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_an_upload_that_breaks_off_leaves_nothing_behind(start: Start, half: bool) -> None:
+    service = start()
+    upload = service.connect(_HEAD + b"12345")
+    service.wait_in_hand(1)
+    if half:
+        upload.shutdown(socket.SHUT_WR)
+        assert _all(upload) == b""
+    else:
+        upload.close()
+    service.wait_in_hand(0)
+    assert service.get("/livez").status == 200
+    wait_until(lambda: "POST /uploads 499" in service.log, _PATIENCE, "the line of the request")
+    assert "Traceback" not in service.log
+
+
+def test_a_request_whose_head_does_not_come_is_not_waited_for(start: Start) -> None:
+    service = start({"head": 0.2})
+    assert _all(service.connect()) == b""
+    assert _all(service.connect(b"GET /livez HTTP/1.1\r\nHost:")) == b""
+    with service.connect(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n") as connection:
+        assert connection.recv(15) == b"HTTP/1.1 200 OK"
+
+
+def test_a_head_has_an_end(start: Start) -> None:
+    service = start({"head_bytes": 2000})
+    head = b"GET /livez HTTP/1.1\r\nHost: a\r\nX: "
+    with service.connect(head + 3000 * b"x") as connection:
+        assert connection.recv(12) == b"HTTP/1.1 431"
+    with service.connect(head + 1000 * b"x" + b"\r\n\r\n") as connection:
+        assert connection.recv(12) == b"HTTP/1.1 200"
+
+
+def test_the_rest_of_a_body_that_was_answered_is_not_waited_for(start: Start) -> None:
+    service = start({"rest": 0.2})
+    answer = _all(service.connect(_HEAD.replace(b"uploads", b"refusals") + b"1"))
+    assert answer.startswith(b"HTTP/1.1 403")
+    service = start({"rest": 5})
+    with service.connect(_HEAD.replace(b"uploads", b"refusals") + b"1") as connection:
+        _read_to(connection, b"body")
+        connection.sendall(b"234567890GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        _read_to(connection, b"200 OK")
+
+
+def test_who_does_not_read_is_let_go(start: Start) -> None:
+    service = start({"reading": 0.2})
+    with service.connect(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n") as connection:
+        assert connection.recv(1)
+        service.wait_in_hand(0)
+    assert "Traceback" not in service.log

@@ -1,0 +1,71 @@
+"""The service with routes for those who send, or read, as slowly as they like: a program of its own.
+
+Run with the path of a database and the limits of connections as JSON; the settings are in the environment.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
+
+from commands.api_metrics import ApiMetrics
+from commands.connections import Connection, Patience
+from commands.serving import bound, serve
+from results_api.access.access import Access, KeysWanted
+from results_api.service.app import make_app
+from results_api.service.services import Services
+from shared.settings import read_settings
+from shared.store.database import Database
+from shared.store.store import Store
+
+
+def main(path: Path, limits: str) -> None:
+    logging.basicConfig(level=logging.INFO)
+    Connection.patience = replace(Patience(), **json.loads(limits))
+    settings = read_settings(os.environ)
+    with closing(Database(f"sqlite:///{path}")) as database, bound("127.0.0.1", 0) as listener:
+        store = Store(database)
+        services = Services(store, settings, Access(store, KeysWanted.NEVER), observer=ApiMetrics())
+        app = make_app(services)
+        _add_routes(app, services)
+        serve(app, listener, services.draining, settings.drain_timeout)
+
+
+def _add_routes(app: FastAPI, services: Services) -> None:
+    @app.post("/uploads")
+    async def uploads(request: Request) -> int:
+        return sum([len(part) async for part in request.stream()])
+
+    @app.post("/refusals", status_code=403)
+    async def refusals() -> str:
+        return "without a look at the body"
+
+    @app.get("/events")
+    async def events() -> StreamingResponse:
+        async def until_the_end() -> AsyncIterator[str]:
+            yield "begin\n"
+            await services.draining.begun()
+            yield "end\n"
+
+        return StreamingResponse(until_the_end())
+
+    @app.get("/endless")
+    async def endless() -> StreamingResponse:
+        async def without_end() -> AsyncIterator[bytes]:
+            while True:
+                yield bytes(100_000)
+                await asyncio.sleep(0)
+
+        return StreamingResponse(without_end())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
