@@ -12,7 +12,7 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from shared.decoding.pool import Decoders
     from shared.fetching.web import WebFetcher
-    from shared.store.store import Store
+    from shared.store.store import RecordedModel, Store
     from worker.frontier.conduct import Manners
     from worker.worker import Sources
 
@@ -73,6 +73,14 @@ def manners_of(settings: Settings, ladder: Sequence[float]) -> "Manners":
     from worker.frontier.conduct import Manners
 
     return Manners(settings.host_connections, settings.host_delay, ladder)
+
+
+def model_of(store: "Store", settings: Settings, name: str | None) -> "RecordedModel":
+    """Return a model by its name, or the one of the settings, as the store has it; it is built if need be."""
+    from shared.classifier.catalogue import Catalogue
+
+    model = Catalogue(settings.cache_dir, settings.data_dir).model(name or settings.model)
+    return store.record_model(model.name, model.version, model.labels)
 
 
 @contextmanager

@@ -107,6 +107,20 @@ class PlainLines:
         """See ``Progress``."""
 
 
+class Silent:
+    """Shows nothing: nobody sits in front."""
+
+    def update(self, tallies: Sequence[Tally], total: int | None = None) -> None:
+        """See ``Progress``."""
+
+    def aside(self) -> AbstractContextManager[None]:
+        """See ``Progress``."""
+        return nullcontext()
+
+    def close(self) -> None:
+        """See ``Progress``."""
+
+
 class Counting:
     """Shows a number that grows, nobody knows how far."""
 

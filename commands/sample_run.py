@@ -2,12 +2,12 @@
 
 import random
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from commands.label_run import LabelRun
-from commands.parts import ROBOT, cores, open_decoders
+from commands.parts import ROBOT, cores, open_decoders, open_store
 from commands.progress import Progress
 from producer.entries import Entry, Reference
 from producer.estimate import Estimate, Pace, estimate
@@ -37,6 +37,22 @@ class _Nowhere:
 
     def finish(self) -> None:
         """See ``RowWriter``."""
+
+
+class _SampleStore(Store):
+    """Keeps a sample, and what comes of it, apart; what is denied is denied here, too."""
+
+    def __init__(self, database: Database, real: Store) -> None:
+        super().__init__(database)
+        self._real = real
+
+    def denied_urls(self, urls: Collection[str]) -> set[str]:
+        """See ``Store``."""
+        return self._real.denied_urls(urls)
+
+    def denied_contents(self, sha256s: Collection[str]) -> set[str]:
+        """See ``Store``."""
+        return self._real.denied_contents(sha256s)
 
 
 class SampleRun:
@@ -69,9 +85,10 @@ class SampleRun:
         sources = Sources([str(file)])
         with (
             open_decoders(self._settings, cores()) as decoders,
+            open_store(self._settings) as real,
             closing(Database(f"sqlite:///{folder / 'sample.db'}")) as database,
         ):
-            store = Store(database)
+            store = _SampleStore(database, real)
             classifier = open_classifier(self._settings, self._model, "auto", cores(), decoders.decode)
             run = LabelRun(store, classifier, survey(read_sources(sources)), _TOP, "sample")
             started(run)

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 from commands.dry_run import run_dry
 from commands.messages import say
-from commands.parts import open_store
+from commands.parts import model_of, open_store
 from commands.progress import Counting
 from commands.servers import check_broker, open_publisher
 from commands.sources import open_sources, reporting, what_was_looked_for
@@ -20,7 +20,6 @@ from producer.only_urls import OnlyUrls
 from producer.references import read_sources
 from producer.submit import record
 from shared.broker import BrokerClosedError, Publisher
-from shared.classifier.catalogue import Catalogue
 from shared.errors import Code, ResourceError, UsageError
 from shared.items import JobState
 from shared.settings import Settings
@@ -52,9 +51,7 @@ def run(options: Namespace, settings: Settings) -> int:
 
 def _open_job(options: Namespace, settings: Settings, store: Store, key: str) -> Job:
     """Return the job of this key, new or half recorded, or raise ``UsageError``."""
-    catalogue = Catalogue(settings.cache_dir, settings.data_dir)
-    model = catalogue.model(options.model or settings.model)
-    recorded = store.record_model(model.name, model.version, model.labels)
+    recorded = model_of(store, settings, options.model)
     job = store.open_job(f"submit {key}", recorded.id, options.name, options.max_failure_rate)
     if job.state in (JobState.CANCELLING, JobState.CANCELLED):
         raise UsageError(Code.JOB_NOT_READY, f"job {job.id}, which this key names, was cancelled")

@@ -1,7 +1,6 @@
 """Record the items of jobs that came with their lists: whoever is there does, from where it stopped."""
 
 import logging
-import tempfile
 import threading
 import uuid
 from collections import deque
@@ -13,7 +12,7 @@ from producer.entries import Columns, Entry, Malformed
 from producer.lists import read_stream
 from producer.only_urls import OnlyUrls
 from producer.submit import SubmitStore, record, survey
-from producer.unpacking import unpacked
+from producer.unpacking import plain_name, spooled
 from shared.errors import Code, ResourceError, SmartSightError, UsageError
 from shared.store.store import Job, MalformedLine, Upload
 
@@ -125,7 +124,8 @@ class Recorder:
         """Bring a list into the store's items, or fail its job if that cannot be."""
         noted, urls = _Noted(), OnlyUrls(())
         try:
-            with self._spooled(upload) as spool:
+            content = self._store.upload_content(upload.job_id)
+            with spooled(upload.name, content, self._max_bytes) as spool:
                 self._charge(upload, lambda: self._entries(upload, spool, stop))
                 urls = OnlyUrls(self._entries(upload, spool, stop))
                 self._record_all(upload, noted.passing(urls), stop)
@@ -136,17 +136,6 @@ class Recorder:
                 raise
             self._store.fail(upload.job_id, str(error))
         self._store.end_upload(upload.job_id, noted.first, urls.malformed)
-
-    def _spooled(self, upload: Upload) -> IO[bytes]:
-        """Return a list as a file that vanishes: formats want to look here and there."""
-        spool = tempfile.TemporaryFile()  # noqa: SIM115  # closed by whom it is returned to
-        try:
-            for piece in unpacked(upload.name, self._store.upload_content(upload.job_id), self._max_bytes):
-                spool.write(piece)
-        except BaseException:
-            spool.close()
-            raise
-        return spool
 
     def _charge(self, upload: Upload, read: Callable[[], Iterator[Entry]]) -> None:
         """Count the items against the quota of their key, before any of them is recorded."""
@@ -167,7 +156,7 @@ class Recorder:
         """Yield a list's entries from its beginning, holding the list meanwhile."""
         spool.seek(0)
         columns = Columns(upload.ref_column, upload.id_column)
-        for number, entry in enumerate(read_stream(upload.name.removesuffix(".gz"), spool, columns)):
+        for number, entry in enumerate(read_stream(plain_name(upload.name), spool, columns)):
             if number % _STEP == 0 and (
                 stop.is_set() or not self._store.lease_upload(upload.job_id, self._holder, _LEASE)
             ):

@@ -1,7 +1,10 @@
-"""Unpack a gzipped list as it is read, and no further than a limit."""
+"""Put a list that came in pieces into a file, unpacked, and no further than a limit."""
 
+import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO
 
 from shared.errors import Code, UsageError
 
@@ -9,6 +12,23 @@ from shared.errors import Code, UsageError
 _STEP = 1 << 20
 #: zlib's word for the gzip format (https://zlib.net/manual.html#Advanced, inflateInit2).
 _GZIP = 16 + zlib.MAX_WBITS
+
+
+@contextmanager
+def spooled(name: str, pieces: Iterable[bytes], limit: int) -> Iterator[IO[bytes]]:
+    """Give a list as a file that vanishes: formats want to look here and there in it.
+
+    Raises what ``unpacked`` raises.
+    """
+    with tempfile.TemporaryFile() as spool:
+        spool.writelines(unpacked(name, pieces, limit))
+        spool.seek(0)
+        yield spool
+
+
+def plain_name(name: str) -> str:
+    """Return what a list is called when it is unpacked."""
+    return name.removesuffix(".gz")
 
 
 def unpacked(name: str, pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:

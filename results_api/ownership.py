@@ -6,6 +6,9 @@ from results_api.access.caller import Caller
 from shared.errors import Code, UsageError
 from shared.store.store import Job
 
+#: No key has this number.
+_NO_KEY = 0
+
 
 class JobStore(Protocol):
     """What looking a job up needs of the store."""
@@ -31,3 +34,10 @@ def may_see(caller: Caller, job: Job) -> bool:
 def unknown(job_id: int) -> UsageError:
     """Return the failure of whoever asks for a job that is not there, for them."""
     return UsageError(Code.JOB_UNKNOWN, f"job {job_id}")
+
+
+def key_seen_by(caller: Caller) -> int | None:
+    """Return the key whose jobs are all that this caller may see, or None if they may see every job."""
+    if caller.sees_all:
+        return None
+    return _NO_KEY if caller.key_id is None else caller.key_id

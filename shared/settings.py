@@ -14,6 +14,8 @@ import platformdirs
 from shared.errors import Code, UsageError
 
 _PREFIX = "SMARTSIGHT_"
+#: How many times smaller a list may be made by packing it; lists of URLs come to a tenth.
+_MOST_PACKED = 20
 _PORTS = range(1, 65536)
 _OWN_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s\[\]:/@]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
 
@@ -101,6 +103,11 @@ class Settings:
     classify_queue: int = 8
     #: How much workers stand back for whatever else wants a core, as ``nice`` has it.
     nice: int = 10
+
+    @property
+    def unpacked_bytes(self) -> int:
+        """How large a list may be when it is unpacked."""
+        return _MOST_PACKED * self.list_bytes
 
     @property
     def store_url(self) -> str:

@@ -16,6 +16,7 @@ from shared.fetching.fetcher import Fetched, NotModified, Redirected
 from shared.hosts import host_of
 from shared.items import Evidence, Message, Result
 from shared.store.store import KnownAnswer
+from worker.denied import DenyList
 from worker.frontier.frontier import Frontier, PostponedError, Turn
 from worker.frontier.line import Errand
 from worker.observing import Observer
@@ -45,6 +46,7 @@ class Handling:
     frontier: Frontier
     publisher: Publisher
     visitor: Visitor
+    denied: DenyList
     orders: Orders
     known: KnownImages
     known_urls: KnownUrls
@@ -129,17 +131,17 @@ class Handling:
 
         async def classify() -> Labels:
             nonlocal label_ms
+            await self.denied.check_content(sha256)  # what has labels in the store is not denied
             async with self.suspects.guarded(delivery):
                 found, seconds = await self._on_a_core(_timed, classifier, content, self.top)
                 self.observer.took("label", seconds)
                 label_ms = _milliseconds(seconds)
                 return Labels.of(found)
 
-        message = delivery.message
+        message, sha256 = delivery.message, str(evidence.sha256)
         enough = min(self.top, len(classifier.model.labels))
         try:
-            key = model_id, str(evidence.sha256)
-            labels, reused = await self.known.labels(key, enough, classify)
+            labels, reused = await self.known.labels((model_id, sha256), enough, classify)
         except ItemError as error:
             if error.code.transient:
                 raise

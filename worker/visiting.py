@@ -6,6 +6,7 @@ from shared.broker import Delivery
 from shared.errors import Code, ItemError
 from shared.fetching.fetcher import Answer, Fetcher, Redirected, Request
 from shared.items import Validators
+from worker.denied import DenyList
 from worker.frontier.frontier import Turn
 from worker.frontier.line import WaitingDelivery
 from worker.robots_book import RobotsBook
@@ -22,12 +23,14 @@ class Visitor:
 
     fetcher: Fetcher
     robots: RobotsBook | None
+    denied: DenyList
 
     async def visit(self, turn: Turn, known: Validators | None) -> Answer:
         """Return the answer to the next request of a delivery.
 
         Raises ``ItemError``, and ``PostponedError`` if the host cannot be called soon.
         """
+        await self.denied.check_url(turn.errand.url)
         if turn.line is not None and self.robots is not None:
             _check_delivery(turn.errand.delivery)
             _check_host(turn)

@@ -13,6 +13,7 @@ from shared.classifier.classifier import Classifier
 from shared.errors import ResourceError
 from shared.fetching.fetcher import Fetcher
 from shared.store.store import RecordedModel
+from worker.denied import DenyList, DenyStore
 from worker.frontier.conduct import Manners
 from worker.frontier.frontier import Frontier, Turn
 from worker.frontier.line import Errand
@@ -40,7 +41,15 @@ _WAITING_THREADS = 6
 
 
 class WorkerStore(
-    ResultStore, JobStore, LabelStore, TrialStore, HostStore, RobotsStore, AnswerStore, Protocol
+    ResultStore,
+    JobStore,
+    LabelStore,
+    TrialStore,
+    HostStore,
+    RobotsStore,
+    AnswerStore,
+    DenyStore,
+    Protocol,
 ):
     """What a worker needs of the store."""
 
@@ -81,9 +90,10 @@ class Sources:
         """Return the host that a URL calls, if it is to be spared."""
         return self.web.spared(url) if self.web else None
 
-    def visitor(self, store: RobotsStore, patience: Patience) -> Visitor:
+    def visitor(self, store: RobotsStore, patience: Patience, denied: DenyList) -> Visitor:
         """Return what asks hosts, as far as they want to be asked."""
-        return Visitor(self.fetcher, RobotsBook(self.web, store, patience) if self.web else None)
+        robots = RobotsBook(self.web, store, patience) if self.web else None
+        return Visitor(self.fetcher, robots, denied)
 
 
 class Worker:
@@ -109,13 +119,14 @@ class Worker:
         self._in_hand: set[asyncio.Task[None]] = set()
         patience = Patience(self._waiting, self._stopping, plan.patient)
         observer = observer or NoObserver()
-        suspects = Suspects(store, patience)
+        suspects, denied = Suspects(store, patience), DenyList(store, patience)
         self._frontier = Frontier(store, consumer, patience, sources.spared, plan.frontier_plan())
         self._saver = Saver(store, self._frontier.receipts, patience, observer, suspects)
         self._handling = Handling(
             frontier=self._frontier,
             publisher=publisher,
-            visitor=sources.visitor(store, patience),
+            visitor=sources.visitor(store, patience, denied),
+            denied=denied,
             orders=Orders(store, patience, open_model),
             known=KnownImages(store, patience),
             known_urls=KnownUrls(store, patience),

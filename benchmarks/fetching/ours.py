@@ -23,6 +23,7 @@ from shared.items import Message
 from shared.settings import Settings
 from shared.store.database import Database
 from shared.store.store import Store
+from worker.denied import DenyList
 from worker.frontier.conduct import Manners
 from worker.frontier.frontier import Frontier
 from worker.frontier.line import Errand
@@ -85,7 +86,7 @@ class Fetching:
         patience = Patience(threads, threading.Event(), patient=False)
         plan = FrontierPlan(_CAPACITY, _MANNERS, settings.fetch_timeout)
         self.frontier = Frontier(store, InProcessBroker(), patience, self.web.spared, plan)
-        self._visitor = Visitor(self.web, RobotsBook(self.web, store, patience))
+        self._visitor = Visitor(self.web, RobotsBook(self.web, store, patience), DenyList(store, patience))
 
     async def fetch_all(self, urls: Sequence[str], use: Use | None = None) -> int:
         """Fetch all of these, and return how many bytes they were; each may be used for something."""

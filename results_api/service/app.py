@@ -16,7 +16,7 @@ from results_api.service.around.request_ids import RequestIds
 from results_api.service.around.security_headers import SecurityHeaders
 from results_api.service.document import describe
 from results_api.service.failures import handle_failures
-from results_api.service.routes import classify, docs, jobs, operations, submitting
+from results_api.service.routes import classify, docs, images, jobs, operations, submitting
 from results_api.service.services import Services
 from shared.settings import Settings
 
@@ -54,7 +54,7 @@ def _app(around: list[Middleware]) -> FastAPI:
         middleware=around,
     )
     handle_failures(app)
-    for resource in (classify, submitting, jobs, operations, docs):
+    for resource in (classify, submitting, jobs, images, operations, docs):
         app.include_router(resource.routes)
     docs.serve_files(app)
     return app

@@ -86,6 +86,14 @@ class UrlGate:
         return host, port
 
 
+def plain_url(text: str) -> str:
+    """Return a URL as it is asked for, however it was written; another text as it is."""
+    try:
+        return str(_parsed(text).with_fragment(None)) if _URL.match(text) else text
+    except ItemError:
+        return text
+
+
 def _refusal(detail: str = "") -> ItemError:
     return ItemError(Code.URL_NOT_ALLOWED, detail)
 

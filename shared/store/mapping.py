@@ -27,6 +27,11 @@ def ref_hash(ref: str) -> int:
     return int.from_bytes(hashlib.blake2b(ref.encode(), digest_size=8).digest(), "big", signed=True)
 
 
+def ref_digest(ref: str) -> bytes:
+    """Return 128 bits of a reference's digest, to know it again among all that ever were."""
+    return hashlib.blake2b(ref.encode(), digest_size=16).digest()
+
+
 def code_from(text: str | None) -> Code | None:
     """Return the code of a column that may be empty."""
     return None if text is None else Code(text)

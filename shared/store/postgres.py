@@ -18,6 +18,8 @@ _ANSWER_PATIENCE = 30.0
 #: The same for one that reads all results of a job.
 _READING_PATIENCE = 3600.0
 _READING_MEMORY = "64MB"
+#: How long a lock on the deny list is waited for, in seconds: whoever holds it is done within moments.
+_LOCK_PATIENCE = 20.0
 #: Names the advisory lock that lets one process at a time create or migrate the tables.
 _MIGRATION_LOCK = 0x5310_5167
 
@@ -44,6 +46,21 @@ def name_of(engine: Engine) -> str:
 def lock_migrations(connection: Connection) -> None:
     """Wait until no other process creates or migrates tables, and keep others from it in this transaction."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+
+
+def hold_denied(connection: Connection) -> None:
+    """Hold the deny list together with others, until this transaction ends."""
+    connection.execute(text("LOCK TABLE denied IN ROW SHARE MODE"))
+
+
+def seize_denied(connection: Connection) -> None:
+    """Wait for all that hold the deny list, and keep others from it until this transaction ends.
+
+    Who only reads it is not disturbed, nor a backup. The wait is bounded here, too: the server would go on
+    waiting for one who has given up, and let nobody pass.
+    """
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_PATIENCE:g}s'"))
+    connection.execute(text("LOCK TABLE denied IN EXCLUSIVE MODE"))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, literal, null, s
 from shared.errors import Code
 from shared.items import Item, ItemState, Result, now
 from shared.store.database import Database
+from shared.store.denied import hold_denied, without_denied
 from shared.store.mapping import code_from, item_from, result_from, result_values
 from shared.store.schema import items, jobs, progress, results, suspects
 from shared.store.schema_hosts import waiting
@@ -34,7 +35,8 @@ class Outcome:
     result: Result
 
 
-_SAME_ITEM = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.index)
+#: Joins results and items.
+SAME_ITEM = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.index)
 _COUNTED = (results.c.job_id, results.c.state, results.c.code)
 
 
@@ -47,10 +49,11 @@ class Results:
     def save(self, new: Iterable[Result]) -> None:
         """Store results and count them, in one transaction; an item that has a result keeps it.
 
-        Other items of the job with the same reference get the same result.
+        Other items of the job with the same reference get the same result. What is denied is not labelled.
         """
         by_key = {(result.job_id, result.index): result for result in new}
         with self._database.write() as connection:
+            by_key = without_denied(connection, by_key)
             statement = insert_new(connection, results, "job_id", "index")
             statement = statement.returning(results.c.job_id, results.c.index)
             # In the order of keys: two workers that hold the same items must not wait for each other.
@@ -84,7 +87,7 @@ class Results:
         """Return the next items that have a result, by index."""
         query = (
             select(results, items.c.ref, items.c.custom_id)
-            .join(items, _SAME_ITEM)
+            .join(items, SAME_ITEM)
             .where(results.c.job_id == job_id, results.c.index > after)
             .order_by(results.c.index)
             .limit(limit)
@@ -166,7 +169,7 @@ class Results:
         self, job_id: int, labelled: ColumnElement[bool], host: str, sha256: bytes, urls: int
     ) -> int:
         same = labelled & (results.c.host == host) & (results.c.sha256 == sha256)
-        originals = select(func.count()).select_from(results).join(items, _SAME_ITEM)
+        originals = select(func.count()).select_from(results).join(items, SAME_ITEM)
         originals = originals.where(same, items.c.original.is_(None))
         nothing: dict[str, Any] = {"class_ids": (), "scores": (), "top_class": None, "top_score": None}
         change = {"state": ItemState.SKIPPED, "code": Code.PLACEHOLDER, **nothing}
@@ -181,6 +184,7 @@ class Results:
 
 def copy_to_duplicates(connection: Connection, job_id: int, which: ColumnElement[bool]) -> None:
     """Store the results of original items for those items with the same reference that have none."""
+    hold_denied(connection)
     row: dict[str, Any] = {column.name: column for column in results.c}
     row |= {"index": items.c.index, "reused": literal(True)}
     original = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.original)

@@ -1,12 +1,15 @@
 """What is known of jobs, items and results: all statements on one database."""
 
 from shared.store.database import Database
+from shared.store.denied import Denied
+from shared.store.forgetting import Forgetting, Forgotten
 from shared.store.hosts import Claims, Hosts, ListedHost
 from shared.store.items import Items
 from shared.store.jobs import Job, Jobs, RecordedModel
 from shared.store.keys import ApiKey, ApiKeys, Grant
 from shared.store.removal import Removal
 from shared.store.results import Outcome, Results, Tally
+from shared.store.seen import Seen
 from shared.store.summaries import Summaries
 from shared.store.suspects import Suspects
 from shared.store.uploads import MalformedLine, NewJob, Upload, Uploads
@@ -18,6 +21,7 @@ __all__ = [
     "ApiKey",
     "Claims",
     "Demand",
+    "Forgotten",
     "Grant",
     "Job",
     "KnownAnswer",
@@ -49,6 +53,9 @@ class Store(
     KnownAnswers,
     ApiKeys,
     Webhooks,
+    Denied,
+    Forgetting,
+    Seen,
 ):
     """The statements on one database; safe to use from several threads."""
 

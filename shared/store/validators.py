@@ -1,15 +1,14 @@
 """What is known of URLs that were fetched before: how to ask for them again, and what they led to."""
 
-import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from shared.items import ItemState, Result, Validators
 from shared.store.database import Database
-from shared.store.mapping import result_from
+from shared.store.mapping import ref_digest, result_from
 from shared.store.schema import results
 from shared.store.schema_hosts import validators
 from shared.store.statements import upsert
@@ -33,7 +32,7 @@ class KnownAnswers:
 
     def known_answers(self, model_id: int, refs: Collection[str]) -> dict[str, KnownAnswer]:
         """Return, by reference, what can be asked for again and is labelled by this model already."""
-        digests = {_digest(ref): ref for ref in refs}
+        digests = {ref_digest(ref): ref for ref in refs}
         same = (
             (results.c.sha256 == validators.c.sha256)
             & (results.c.model_id == model_id)
@@ -51,7 +50,7 @@ class KnownAnswers:
 def save_validators(connection: Connection, new: Iterable[Result]) -> None:
     """Store what the references of these results may be asked for with the next time."""
     rows = {
-        _digest(result.revisit[0]): result
+        ref_digest(result.revisit[0]): result
         for result in new
         if result.revisit and result.evidence.sha256 and result.state is ItemState.SUCCEEDED
     }
@@ -59,6 +58,14 @@ def save_validators(connection: Connection, new: Iterable[Result]) -> None:
     values = [_values(digest, rows[digest]) for digest in sorted(rows)]
     if values:
         connection.execute(upsert(connection, validators, "ref_digest", _CHANGING), values)
+
+
+def remove_validators(connection: Connection, refs: Iterable[str]) -> None:
+    """Ask for these references as if for the first time from now on."""
+    digests = {ref_digest(ref) for ref in refs}
+    removal = delete(validators).where(validators.c.ref_digest == bindparam("known"))
+    # In the order of keys, as they are stored.
+    connection.execute(removal, [{"known": digest} for digest in sorted(digests)])
 
 
 def _known(row: Any) -> KnownAnswer:
@@ -76,7 +83,3 @@ def _values(digest: bytes, result: Result) -> dict[str, Any]:
         "last_modified": known.last_modified,
         "sha256": bytes.fromhex(result.evidence.sha256 or ""),
     }
-
-
-def _digest(ref: str) -> bytes:
-    return hashlib.blake2b(ref.encode(), digest_size=16).digest()

@@ -1,5 +1,6 @@
 """What `smartsight` does with strangers' hosts, on one machine: hosts, dry runs, and a second visit."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from shared.store.database import Database
+from shared.store.store import Store
 from tests.e2e.conftest import Finished, Run
 from tests.servers.web import TRAP, Web
 
@@ -124,3 +127,25 @@ def test_no_url_of_a_stranger_reads_a_file_or_calls_inside(crawl: RunOnWeb, web:
     assert [row["code"] for row in _rows("out.jsonl")] == ["url_not_allowed"] * len(words)
     assert web.observed(TRAP).connections == 0
     assert "leads inside" not in finished.err + finished.out
+
+
+def test_what_was_forgotten_is_not_asked_for_again(
+    crawl: RunOnWeb, web: Web, environment: dict[str, str], samples: Path
+) -> None:
+    host, moved = "fresh.example.com", "moved.example.net"
+    denied, kept = web.url(host, "/etag/1"), web.url(host, "/ok/3")
+    to_denied = web.url(moved, "/hops/1?to=" + denied)
+    own = str(samples / "rocket.jpg")
+    assert crawl("label", _write_list([denied, kept, own])).status == 0
+    with closing(Database(f"sqlite:///{environment['SMARTSIGHT_DATA_DIR']}/smartsight.db")) as database:
+        store = Store(database)
+        assert store.forget_url(denied).results == 1
+        assert store.forget_sha256(hashlib.sha256(Path(own).read_bytes()).hexdigest()).results == 1
+    asked = web.observed(host).requests["/etag/1"]
+    finished = crawl("label", _write_list([denied, kept, own, to_denied]), "--output", "out.jsonl")
+    assert finished.status == 1
+    rows = _rows("out.jsonl")
+    assert [row["code"] for row in rows] == ["forgotten", None, "forgotten", "forgotten"]
+    assert rows[2]["sha256"] is None
+    assert "forgotten" in crawl("submit", _write_list([denied]), "--dry-run").out
+    assert web.observed(host).requests["/etag/1"] == asked

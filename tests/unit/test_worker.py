@@ -1,6 +1,7 @@
 """The worker between fakes: what becomes of a delivery."""
 
 import asyncio
+import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
@@ -18,10 +19,10 @@ from shared.broker import InProcessBroker
 from shared.classifier.classifier import Classification, Classifier, Prediction
 from shared.classifier.model import Label
 from shared.errors import Code, ItemError, ResourceError
-from shared.fetching.fetcher import Fetched, FileFetcher, Request
+from shared.fetching.fetcher import Fetched, FileFetcher, Redirected, Request
 from shared.images import Picture
 from shared.items import ItemState, JobState, Message, Result
-from shared.store.store import Job, RecordedModel
+from shared.store.store import Job, KnownAnswer, RecordedModel
 from tests.servers.waiting import wait_until
 from worker.worker import Plan, Sources, Worker, WorkerStore
 
@@ -38,6 +39,7 @@ class _Store:
         self._error = error
 
         self.known: dict[str, Result] = {}
+        self.denied: set[str] = set()
         self.job_state = JobState.RUNNING
         self.trials: Counter[int] = Counter()
 
@@ -51,6 +53,15 @@ class _Store:
     def labelled(self, model_id: int, digests: Collection[str]) -> dict[str, Result]:
         assert model_id == 3
         return {digest: self.known[digest] for digest in digests if digest in self.known}
+
+    def known_answers(self, model_id: int, refs: Collection[str]) -> dict[str, KnownAnswer]:
+        return {}
+
+    def denied_urls(self, urls: Collection[str]) -> set[str]:
+        return self.denied & set(urls)
+
+    def denied_contents(self, sha256s: Collection[str]) -> set[str]:
+        return self.denied & set(sha256s)
 
     def begin_trial(self, message: Message, limit: int) -> bool:
         self.trials[message.index] += 1
@@ -354,3 +365,41 @@ def test_a_host_that_asks_for_time_gets_it() -> None:
 
     _run(broker, store, _Fetcher(answer), retry_delays=(0.01, 0.3, 60))
     assert store.results[0].attempts == 2
+
+
+def test_a_denied_url_is_not_asked_for() -> None:
+    broker, store = _published("http://h/a", "http://h/b"), _Store(expected=2)
+    store.denied = {"http://h/a"}
+    fetcher = _Fetcher(lambda *_: b"fine")
+    _run(broker, store, fetcher)
+    assert fetcher.calls == ["http://h/b"]
+    left_out = store.results[0]
+    assert (left_out.state, left_out.code, left_out.evidence.host) == (ItemState.SKIPPED, Code.FORGOTTEN, "h")
+    assert _unacked(broker) == 0
+
+
+def test_a_redirect_to_a_denied_url_is_not_followed() -> None:
+    broker, store = _published("http://h/a"), _Store()
+    store.denied = {"http://h/final"}
+
+    class Redirecting(_Fetcher):
+        async def fetch(self, request: Request) -> Redirected:  # type: ignore[override]
+            self.calls.append(request.ref)
+            return Redirected("http://h/final")
+
+    fetcher = Redirecting(lambda *_: b"fine")
+    _run(broker, store, fetcher)
+    assert (store.results[0].code, fetcher.calls) == (Code.FORGOTTEN, ["http://h/a"])
+
+
+def test_denied_bytes_are_not_classified_wherever_they_come_from() -> None:
+    broker, store, classifier = _published("http://h/a", "file", "other"), _Store(expected=3), _Classifier()
+    store.denied = {hashlib.sha256(b"denied").hexdigest()}
+    _run(
+        broker,
+        store,
+        _Fetcher(lambda ref, _: b"fine" if ref == "other" else b"denied"),
+        classifier=classifier,
+    )
+    assert [store.results[index].code for index in range(3)] == [Code.FORGOTTEN, Code.FORGOTTEN, None]
+    assert (store.results[0].state, classifier.calls) == (ItemState.SKIPPED, 1)

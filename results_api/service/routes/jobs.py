@@ -10,7 +10,7 @@ from starlette.background import BackgroundTask
 from results_api.access.caller import Caller
 from results_api.cursors import decode_cursor, encode_cursor
 from results_api.job_status import Standing, as_json, matches, poll_after, tag_of
-from results_api.ownership import own_job
+from results_api.ownership import key_seen_by, own_job
 from results_api.service.bodies import optional_model_in
 from results_api.service.envelope import page, success
 from results_api.service.failures import documented
@@ -59,7 +59,7 @@ async def list_jobs(
         if idempotency_key is not None:
             job = here.store.job_of(name_of_key(caller, idempotency_key))
             return [job] if job else []
-        return here.store.newest_jobs(before, limit, None if caller.sees_all else caller.key_id)
+        return here.store.newest_jobs(before, limit, key_seen_by(caller))
 
     found = await asyncio.to_thread(read)
     standings = [await asyncio.to_thread(here.standings.read, job) for job in found]

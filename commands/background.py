@@ -1,0 +1,48 @@
+"""What works beside the service, in threads of its process."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+from shared.errors import Code, ResourceError
+
+_log = logging.getLogger("smartsight.api")
+
+#: Something that runs until it is told to stop.
+Part = Callable[[threading.Event], None]
+
+
+class Background:
+    """Parts that run; ``check`` tells whether they all do."""
+
+    def __init__(self, running: Mapping[str, Future[None]]) -> None:
+        self._running = running
+
+    def check(self) -> None:
+        """Raise ``ResourceError(internal_error)`` if a part has ended."""
+        ended = [name for name, task in self._running.items() if task.done()]
+        if ended:
+            raise ResourceError(Code.INTERNAL_ERROR, f"ended: {', '.join(ended)}")
+
+
+@contextmanager
+def in_background(parts: Mapping[str, Part], wake: Callable[[], None]) -> Iterator[Background]:
+    """Run parts until the end of the block; ``wake`` ends their waiting when they are to stop."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(len(parts), "background") as threads:
+        running = {name: threads.submit(_run, name, part, stop) for name, part in parts.items()}
+        try:
+            yield Background(running)
+        finally:
+            stop.set()
+            wake()
+
+
+def _run(name: str, part: Part, stop: threading.Event) -> None:
+    try:
+        part(stop)
+    except Exception:
+        _log.exception("%s has ended", name)
+        raise

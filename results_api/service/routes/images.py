@@ -1,0 +1,198 @@
+"""A picture across all jobs, by its URL or by its bytes: what is known of it, and how it is forgotten."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, Field
+
+from results_api.cursors import decode_cursor, encode_cursor
+from results_api.ownership import key_seen_by
+from results_api.rows import Row, row_of
+from results_api.service.envelope import Page, Success, page, success
+from results_api.service.failures import documented
+from results_api.service.replies import reply
+from results_api.service.services import Administering, Here, Reading
+from shared.errors import Code, RequestError
+from shared.store.store import Outcome, Store
+
+routes = APIRouter(prefix="/v1/images", tags=["images"])
+
+_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_URL = "https://example.com/pizza.jpg"
+_FAILURES = (
+    *(Code.REQUEST_INVALID, Code.KEY_MISSING, Code.KEY_INVALID, Code.SCOPE_MISSING, Code.ORIGIN_REFUSED),
+    *(Code.TOO_MANY_REQUESTS, Code.DATABASE_UNAVAILABLE, Code.SHUTTING_DOWN),
+)
+
+
+class Prediction(BaseModel):
+    """One class of a picture."""
+
+    name: str = Field(alias="class", description="What it is called.")
+    wordnet_id: str
+    score: float
+
+
+class KnownImage(BaseModel):
+    """An item of some job that led to the picture, and what came of it."""
+
+    job: int
+    index: int = Field(description="Its place in the job.")
+    ref: str = Field(description="The reference as it was submitted.")
+    custom_id: str | None
+    state: str = Field(description="`succeeded`, `failed`, `skipped` or `cancelled`.")
+    code: str | None = Field(description="Why it has no classes.")
+    message: str | None = Field(description="The same for a person.")
+    predictions: list[Prediction] = Field(description="Its classes, best first.")
+    model: str = Field(description="Name and version of the model.")
+    width: int | None
+    height: int | None
+    bytes: int | None
+    sha256: str | None
+    reused: bool = Field(description="Whether the classes were known from the same bytes or reference.")
+    host: str | None
+    final_url: str | None = Field(description="Where redirects had led.")
+    http_status: int | None
+    attempts: int
+    fetch_ms: float | None
+    label_ms: float | None
+    finished_at: datetime
+
+    model_config = {
+        "json_schema_extra": {
+            "examples": [
+                {
+                    "job": 7,
+                    "index": 0,
+                    "ref": _URL,
+                    "custom_id": "p-1",
+                    "state": "succeeded",
+                    "code": None,
+                    "message": None,
+                    "predictions": [
+                        {"class": "pizza, pizza pie", "wordnet_id": "n07873807", "score": 0.884148}
+                    ],
+                    "model": "lite0@1",
+                    "width": 640,
+                    "height": 480,
+                    "bytes": 48213,
+                    "sha256": _SHA256,
+                    "reused": False,
+                    "host": "example.com",
+                    "final_url": _URL,
+                    "http_status": 200,
+                    "attempts": 1,
+                    "fetch_ms": 81.5,
+                    "label_ms": 14.2,
+                    "finished_at": "2026-11-24T09:30:00+00:00",
+                }
+            ]
+        }
+    }
+
+
+class Receipt(BaseModel):
+    """What was forgotten: ``url`` or ``sha256`` is what was named."""
+
+    url: str | None = None
+    sha256: str | None = None
+    results: int = Field(description="How many stored results were emptied, over all jobs.")
+    denied: bool = Field(description="Whether it is on the deny list now.")
+    contents: list[str] = Field(
+        description="SHA-256 of what it had led to, the first hundred: only what was named is denied."
+    )
+
+    model_config = {
+        "json_schema_extra": {
+            "examples": [{"url": _URL, "results": 2, "denied": True, "contents": [_SHA256]}]
+        }
+    }
+
+
+@dataclass(frozen=True)
+class Named:
+    """A picture as the request names it: by one of these."""
+
+    url: str | None
+    sha256: str | None
+
+    def seen(
+        self, store: Store, key_id: int | None, after: tuple[int, int] | None, limit: int
+    ) -> list[Outcome]:
+        """Return what items that led to it came to."""
+        if self.url is not None:
+            return store.seen_by_url(self.url, key_id, after, limit)
+        return store.seen_by_sha256(str(self.sha256), key_id, after, limit)
+
+    def forget(self, store: Store) -> dict[str, Any]:
+        """Forget it, and return the receipt."""
+        if self.url is not None:
+            name, forgotten = {"url": self.url}, store.forget_url(self.url)
+        else:
+            name, forgotten = {"sha256": str(self.sha256)}, store.forget_sha256(str(self.sha256))
+        return {**name, "results": forgotten.results, "denied": True, "contents": forgotten.contents}
+
+
+# Nothing else is ever asked for on the web, and no database takes the character zero.
+_Url = Annotated[
+    str | None,
+    Query(
+        description="Its URL as it was submitted.",
+        max_length=2048,
+        pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x20\x7f]+$",
+        examples=[_URL],
+    ),
+]
+_Sha256 = Annotated[
+    str | None,
+    Query(description="SHA-256 of its file, in hex.", pattern="^[0-9a-fA-F]{64}$"),
+]
+_Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
+_Limit = Annotated[int, Query(description="Most entries of a page.", ge=1, le=500)]
+
+
+def _named(url: _Url = None, sha256: _Sha256 = None) -> Named:
+    if (url is None) == (sha256 is None):
+        raise RequestError(Code.REQUEST_INVALID, "name one picture, by `url` or by `sha256`")
+    return Named(url, sha256.lower() if sha256 else None)
+
+
+_Picture = Annotated[Named, Depends(_named)]
+
+
+@routes.get(
+    "",
+    response_model=Page[KnownImage],
+    responses=documented(Code.CURSOR_INVALID, Code.IMAGE_UNKNOWN, *_FAILURES),
+)
+def known_image(
+    caller: Reading, here: Here, picture: _Picture, cursor: _Cursor = None, limit: _Limit = 100
+) -> Response:
+    """Tell what is known of a picture: what it came to in the jobs that are yours to see, newest first."""
+    after = None if cursor is None else _place(cursor)
+    # One more than is shown, to know whether there is more.
+    found = picture.seen(here.store, key_seen_by(caller), after, limit + 1)
+    if not found and cursor is None:
+        raise RequestError(Code.IMAGE_UNKNOWN)
+    shown = found[:limit]
+    last = shown[-1].item if len(found) > limit else None
+    return reply(page(_rows(here.store, shown), encode_cursor(last.job_id, last.index) if last else None))
+
+
+@routes.delete("", response_model=Success[Receipt], responses=documented(*_FAILURES))
+def forget_image(caller: Administering, here: Here, picture: _Picture) -> Response:
+    """Forget a picture in all jobs, and see to it that it is not fetched, labelled or kept again."""
+    return reply(success(picture.forget(here.store)))
+
+
+def _place(cursor: str) -> tuple[int, int]:
+    job_id, index = decode_cursor(cursor, 2)
+    return job_id, index
+
+
+def _rows(store: Store, outcomes: Sequence[Outcome]) -> list[Row]:
+    models = {model_id: store.model(model_id) for model_id in {one.result.model_id for one in outcomes}}
+    return [{"job": one.item.job_id, **row_of(one, models[one.result.model_id])} for one in outcomes]
