@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from api_client.answers import Reply, understood
-from api_client.calls import Calls, query_of
+from api_client.calls import LONG, Calls, query_of
 from api_client.connection import Asked
-from api_client.models import Estimate, Job, Page
+from api_client.models import Estimate, Job
 from api_client.submissions import Listed, Options, submission_of
 
 _PATH = "/v1/jobs"
@@ -21,8 +21,6 @@ _POLL = 1.0
 _SHORTEST = 0.1
 #: Whoever has followed a job for hours does not give up within seconds: more than a minute of attempts.
 _PATIENT = 12
-#: How long the API may be busy with all of a large list, or with the images of a sample, in seconds.
-_LONG = 600.0
 
 
 class JobCalls(Calls):
@@ -38,7 +36,7 @@ class JobCalls(Calls):
         """
         asked = submission_of(images, options)
         headers = {**asked.headers, "Idempotency-Key": idempotency_key or uuid.uuid4().hex}
-        return _job(self._ask(Asked("POST", _PATH, asked.query, headers, asked.body, patience=_LONG)))
+        return _job(self._ask(Asked("POST", _PATH, asked.query, headers, asked.body, patience=LONG)))
 
     def estimate(
         self, images: Iterable[Listed] | Path, *, sample: int = 200, **options: Unpack[Options]
@@ -46,7 +44,7 @@ class JobCalls(Calls):
         """Return what to expect of such a job, judged by so many of its images; no job is made."""
         asked = submission_of(images, options)
         query = {**asked.query, "dry_run": "true", "sample": str(sample)}
-        reply = self._ask(Asked("POST", _PATH, query, asked.headers, asked.body, patience=_LONG))
+        reply = self._ask(Asked("POST", _PATH, query, asked.headers, asked.body, patience=LONG))
         return understood(Estimate.of, reply.data)
 
     def job(self, job_id: int) -> Job:
@@ -55,12 +53,8 @@ class JobCalls(Calls):
 
     def jobs(self, *, limit: int | None = None, idempotency_key: str = "") -> Iterator[Job]:
         """Yield jobs, newest first, asking for so many at a time."""
-        cursor: str | None = ""
-        while cursor is not None:
-            query = query_of(limit=limit, cursor=cursor, idempotency_key=idempotency_key)
-            page = understood(_page, self._ask(Asked("GET", _PATH, query)))
-            yield from page.entries
-            cursor = page.next_cursor
+        query = query_of(limit=limit, idempotency_key=idempotency_key)
+        return self._listed(_PATH, query, Job.of)
 
     def wait(
         self, job_id: int, poll: float | None = None, on_change: Callable[[Job], None] | None = None
@@ -110,13 +104,8 @@ class JobCalls(Calls):
     def _steer(self, job_id: int, what: str, asked: Mapping[str, Any]) -> Job:
         body = json.dumps({name: value for name, value in asked.items() if value is not None}).encode()
         path = f"{_PATH}/{job_id}/{what}"
-        return _job(self._ask(Asked("POST", path, {}, _JSON, lambda: nullcontext(body), False, _LONG)))
+        return _job(self._ask(Asked("POST", path, {}, _JSON, lambda: nullcontext(body), False, LONG)))
 
 
 def _job(reply: Reply) -> Job:
     return understood(Job.of, reply.data)
-
-
-def _page(reply: Reply) -> Page[Job]:
-    cursor = reply.meta.get("next_cursor")
-    return Page(tuple(Job.of(data) for data in reply.data), cursor if cursor is None else str(cursor))

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 from api_client.answers import checked, rows_of, understood
-from api_client.calls import Calls, query_of
+from api_client.calls import LONG, Calls, query_of
 from api_client.connection import Asked
 from shared.errors import Code, RequestError, ResourceError
 
+_IMAGES = "/v1/images"
 Format = Literal["ndjson", "csv", "parquet"]
 
 
@@ -67,17 +68,22 @@ class ResultCalls(Calls):
             with suppress(OSError):
                 part.unlink(missing_ok=True)
 
-    def summary(self, job_id: int) -> Mapping[str, Any]:
-        """Return how the results of a job are spread over classes, codes and hosts."""
-        return understood(dict, self._get(_path(job_id, "summary")))
+    def summary(self, job_id: int, top: int = 20) -> dict[str, Any]:
+        """Return how the results of a job are spread over classes, codes and hosts, so many rows of each."""
+        asked = Asked("GET", _path(job_id, "summary"), query_of(top=top), patience=LONG)
+        return understood(dict, self._ask(asked).data)
 
-    def image(self, *, url: str = "", sha256: str = "") -> Any:
-        """Return what is known of an image, across jobs, by its URL or by the hash of its bytes."""
-        return self._get("/v1/images", query_of(url=url, sha256=sha256))
+    def image(self, *, url: str = "", sha256: str = "") -> Iterator[dict[str, Any]]:
+        """Yield what an image came to in all jobs, newest first, by its URL or by the SHA-256 of its file.
 
-    def forget(self, *, url: str = "", sha256: str = "") -> None:
-        """Let an image be forgotten, and never be fetched again."""
-        self._ask(Asked("DELETE", "/v1/images", query_of(url=url, sha256=sha256)))
+        Raises ``RequestError(image_unknown)`` if it was in none.
+        """
+        return self._listed(_IMAGES, query_of(url=url, sha256=sha256), dict)
+
+    def forget(self, *, url: str = "", sha256: str = "") -> dict[str, Any]:
+        """Let an image be forgotten, and never be fetched again; return what that came to."""
+        asked = Asked("DELETE", _IMAGES, query_of(url=url, sha256=sha256), patience=LONG)
+        return understood(dict, self._ask(asked).data)
 
     def _rows(self, job_id: int, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         with self._connection.answer(Asked("GET", _path(job_id, "results"), query)) as answer:

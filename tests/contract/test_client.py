@@ -136,3 +136,16 @@ def test_a_webhook_tells_its_secret_to_whoever_asked_for_it(client: Client) -> N
     assert told.url == "https://me.example/hook"
     assert told.secret is not None
     assert told.secret not in repr(told)
+
+
+def test_an_image_is_known_until_it_is_forgotten(client: Client, store: Store) -> None:
+    url = "https://a.example/1.jpg"
+    with pytest.raises(RequestError) as caught:
+        list(client.image(url=url))
+    assert caught.value.code is Code.IMAGE_UNKNOWN
+    jobs = [client.submit([url]).id for _ in range(2)]
+    record_lists(store)
+    for job_id in jobs:
+        _end(store, job_id)
+    assert [row["job"] for row in client.image(url=url)] == jobs[::-1]
+    assert client.forget(url=url)["denied"] is True

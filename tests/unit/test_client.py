@@ -304,16 +304,20 @@ def test_a_download_appears_when_it_is_complete(api: ScriptedApi, client: Client
 
 
 def test_images_and_jobs_can_be_forgotten(api: ScriptedApi, client: Client) -> None:
-    api.script = [ok({"known": 1}), page(204, b""), page(204, b""), ok({"classes": []})]
-    assert client.image(sha256="ab") == {"known": 1}
-    client.forget(url="https://h/1")
+    api.script = [
+        *(ok([{"job": 2}], next_cursor="c"), ok([{"job": 1}]), ok({"results": 2})),
+        *(page(204, b""), ok({"classes": []})),
+    ]
+    assert list(client.image(sha256="ab")) == [{"job": 2}, {"job": 1}]
+    assert client.forget(url="https://h/1") == {"results": 2}
     client.delete(12)
     assert client.summary(12) == {"classes": []}
     assert [(seen.method, seen.path, seen.query) for seen in api.seen] == [
         ("GET", "/v1/images", {"sha256": "ab"}),
+        ("GET", "/v1/images", {"sha256": "ab", "cursor": "c"}),
         ("DELETE", "/v1/images", {"url": "https://h/1"}),
         ("DELETE", "/v1/jobs/12", {}),
-        ("GET", "/v1/jobs/12/summary", {}),
+        ("GET", "/v1/jobs/12/summary", {"top": "20"}),
     ]
 
 
