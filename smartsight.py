@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        status: int = _load(options.command).run(options, read_settings(os.environ))
+        status: int = _load(options).run(options, read_settings(os.environ))
         return status
     except SmartSightError as error:
         say(f"smartsight: {error.code}: {error}")
@@ -56,13 +57,14 @@ def _repair_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show
 
 
-def _load(command: str) -> Any:
+def _load(options: Namespace) -> Any:
     """Import the module of a command, and only now: `smartsight classify` needs no database.
 
     What an import makes stays, so that looking through it for garbage is lost time, an eighth of it.
     """
     gc.disable()
-    module = importlib.import_module(f"commands.{command}")
+    place = "commands" if getattr(options, "api", None) is None else "commands.over_api"
+    module = importlib.import_module(f"{place}.{options.command}")
     gc.freeze()
     gc.enable()
     return module

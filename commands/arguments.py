@@ -1,17 +1,14 @@
 """What can be asked for on the command line."""
 
 import argparse
-from collections.abc import Callable
-from typing import Any
 
+from commands.job_arguments import add_job_commands, add_output, add_over_api, add_sources
 from commands.key_arguments import add_key_actions
 from commands.numbers import number
 from commands.serving_arguments import add_api, add_up
-from shared.errors import Code
 
 _ENGINES = ("auto", "litert", "tensorflow")
 _EPILOG = "Exit status: 0 all labelled, 1 some not or a failure, 2 wrong usage."
-_MAX_ID = 2**63 - 1
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -20,11 +17,10 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_classify(commands.add_parser("classify", help="print the best classes of a few images as JSON"))
     _add_label(commands.add_parser("label", help="label files, folders and lists on this machine"))
-    _add_submit(commands.add_parser("submit", help="record a job for the workers, and publish it"))
     _add_worker(commands.add_parser("worker", help="label what is submitted"))
     add_api(commands.add_parser("api", help="answer over HTTP"))
     add_up(commands.add_parser("up", help="answer over HTTP and label, in one process"))
-    _add_job_commands(commands)
+    add_job_commands(commands)
     _add_hosts(commands.add_parser("hosts", help="show how hosts stand; block or release one"))
     add_key_actions(commands.add_parser("keys", help="make, list and revoke keys of the API"))
     commands.add_parser("migrate", help="bring the database's tables up to date")
@@ -37,6 +33,7 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="an image file")
     _add_model_options(parser)
+    add_over_api(parser)
 
 
 def _add_label(parser: argparse.ArgumentParser) -> None:
@@ -44,60 +41,14 @@ def _add_label(parser: argparse.ArgumentParser) -> None:
         "Label images and store the results. Stopped half way, the same command goes on where it was."
     )
     parser.epilog = _EPILOG
-    _add_sources(
+    add_sources(
         parser,
         "an image file, an http(s) URL, a folder (images below it, by their endings), a WARC file (.warc, "
         ".warc.gz: the images in it), a list of images",
     )
-    _add_output(parser)
+    add_output(parser)
     parser.add_argument("--db", metavar="URL", help="where results are kept, such as sqlite:///labels.db")
     _add_model_options(parser)
-
-
-def _add_sources(parser: argparse.ArgumentParser, what: str) -> None:
-    lists = "(.txt, .csv, .tsv, .jsonl, each also .gz; .parquet), or - for a list on standard input"
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help=f"{what} {lists}")
-    parser.add_argument("--column", default="url", help="column of a list that holds the reference (url)")
-    parser.add_argument("--id-column", help="column that comes back as custom_id")
-
-
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--output", metavar="FILE", help="write .jsonl, .csv or .parquet; - for JSONL on stdout"
-    )
-
-
-def _add_submit(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "Record a job in the database and publish it to the workers. The job's number is printed at once, "
-        "on standard output."
-    )
-    _add_sources(parser, "an http(s) URL, a list of URLs")
-    parser.add_argument("--name", help="what people call the job")
-    parser.add_argument("--model", metavar="NAME", help="a name that `smartsight model list` shows (lite0)")
-    _add_failure_rate(parser)
-    parser.add_argument(
-        "--idempotency-key",
-        metavar="KEY",
-        help="names this submission: the same command with the same key goes on where it was stopped",
-    )
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="record nothing; fetch and label a sample, and tell what to expect of the whole",
-    )
-    parser.add_argument(
-        "--sample", type=number(int, 1, 10_000), default=200, metavar="N", help="images of a dry run (200)"
-    )
-
-
-def _add_failure_rate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--max-failure-rate",
-        type=number(float, 0, 1),
-        metavar="RATE",
-        help="pause the job when more than this part of its images fails, such as 0.2",
-    )
 
 
 def _add_worker(parser: argparse.ArgumentParser) -> None:
@@ -123,31 +74,6 @@ def _add_worker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--as-child", action="store_true", help=argparse.SUPPRESS)
 
 
-def _add_job_commands(commands: Any) -> None:
-    jobs = commands.add_parser("jobs", help="list the jobs, or describe one")
-    jobs.add_argument("job", nargs="?", type=number(int, 1, _MAX_ID), metavar="ID", help="a job's number")
-    jobs.add_argument(
-        "--before", type=number(int, 1, _MAX_ID), metavar="ID", help="list older ones than this"
-    )
-    for name, what in (
-        ("watch", "follow a job until it is over"),
-        ("results", "write a job's results"),
-        ("report", "tell what a job came to and why, as a page and as JSON"),
-        ("cancel", "stop a job for good; what was done stays"),
-        ("retry", "try again what failed"),
-        ("resume", "go on with a paused job"),
-    ):
-        parser = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
-        parser.add_argument("job", type=number(int, 1, _MAX_ID), metavar="ID", help="a job's number")
-        if name in _JOB_OPTIONS:
-            _JOB_OPTIONS[name](parser)
-
-
-def _add_report_output(parser: argparse.ArgumentParser) -> None:
-    files = "write this .html or .json alone; - for JSON on stdout (report-ID.html and report-ID.json here)"
-    parser.add_argument("--output", metavar="FILE", help=files)
-
-
 def _add_hosts(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Show how the fleet stands with the hosts that it calls. A blocked host is not called any more; a "
@@ -156,32 +82,6 @@ def _add_hosts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", nargs="?", choices=("block", "release"), help="what to do with hosts")
     parser.add_argument("hosts", nargs="*", metavar="HOST", help="a host name, such as images.example.com")
     parser.add_argument("--after", metavar="HOST", help="list those that come after this one")
-
-
-def _code(text: str) -> Code:
-    try:
-        return Code(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no code; docs/errors.md has them all") from None
-
-
-def _add_codes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--code",
-        nargs="+",
-        default=[],
-        type=_code,
-        metavar="CODE",
-        help="only failures with these codes; without it, all whose cause may have passed",
-    )
-
-
-_JOB_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
-    "results": _add_output,
-    "report": _add_report_output,
-    "retry": _add_codes,
-    "resume": _add_failure_rate,
-}
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from contextlib import nullcontext
 
+from commands.description import Described, described
 from commands.lines import Lines
 from commands.messages import say
 from commands.parts import open_store
@@ -21,7 +22,12 @@ def run(options: Namespace, settings: Settings) -> int:
         with open_output(options.output) if options.output else nullcontext(Lines()) as writer:
             for rows in all_rows(store, job.id, store.model(job.model_id)):
                 writer.write(rows)
-        missing = job.submitted - done(store.tallies(job.id))
+        tell_missing(described(store, job))
+    return 0
+
+
+def tell_missing(job: Described) -> None:
+    """Say how many images have no result, if there are any."""
+    missing = job.submitted - done(job.tallies)
     if missing > 0:
         say(f"Job {job.id} is {job.state}: {missing} of {job.submitted} images have no result yet.")
-    return 0

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from commands.dry_run import words_of
+from commands.estimates import words_of
 from producer.estimate import Pace, estimate, wilson
 from producer.sampling import Listed, Sampled, look_through, sample
 from shared.errors import Code

@@ -1,0 +1,108 @@
+"""What a submission sends: URLs as JSON, or a list file as it is."""
+
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal, TypedDict
+
+from api_client.connection import Body
+from shared.errors import Code, ResourceError, UsageError
+
+#: By the ending of a list file. Those of text may be gzipped.
+_TEXTS = {
+    ".txt": "text/plain",
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".jsonl": "application/x-ndjson",
+}
+_PARQUET = "application/vnd.apache.parquet"
+
+#: A URL, or a URL and an id of one's own, which comes back with its result.
+Listed = str | tuple[str, str]
+
+
+class Options(TypedDict, total=False):
+    """What a submission may say beside its images.
+
+    ``column`` and ``id_column`` name columns of a list file; ``webhook_secret`` goes with URLs only.
+    """
+
+    name: str
+    model: str
+    column: str
+    id_column: str
+    max_failure_rate: float
+    priority: Literal["low", "normal", "high"]
+    webhook_url: str
+    webhook_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What is sent; the body is read anew for each attempt."""
+
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Body
+
+
+def submission_of(images: Iterable[Listed] | Path, options: Options) -> Submission:
+    """Return how to submit URLs, or the list file at a path.
+
+    A file is opened with the request: ``UsageError(source_not_found)`` or
+    ``ResourceError(source_unreadable)`` is raised then.
+    """
+    if isinstance(images, Path):
+        return _of_file(images, options)
+    if isinstance(images, str):
+        raise TypeError("say [URL] for one URL, or Path(...) for a list file")
+    return _of_urls(images, options)
+
+
+def _of_urls(images: Iterable[Listed], options: Options) -> Submission:
+    urls = [image if isinstance(image, str) else {"url": image[0], "id": image[1]} for image in images]
+    body: dict[str, Any] = {name: value for name, value in options.items() if "webhook" not in name}
+    if "webhook_url" in options:
+        body["webhook"] = {"url": options["webhook_url"]}
+        if "webhook_secret" in options:
+            body["webhook"]["secret"] = options["webhook_secret"]
+    content = json.dumps({**body, "urls": urls}).encode()
+    return Submission({}, {"Content-Type": "application/json"}, lambda: nullcontext(content))
+
+
+def _of_file(path: Path, options: Options) -> Submission:
+    if "webhook_secret" in options:
+        raise UsageError(Code.WEBHOOK_INVALID, "a secret of your own goes with URLs, not with a list file")
+    headers = _type_of(path)
+    query = {name: str(value) for name, value in options.items()}
+    return Submission(query, headers, lambda: _opened(path))
+
+
+def _type_of(path: Path) -> dict[str, str]:
+    stem, ending = os.path.splitext(path.name.lower())
+    if ending == ".parquet":
+        return {"Content-Type": _PARQUET}
+    inner = os.path.splitext(stem)[1] if ending == ".gz" else ending
+    if inner not in _TEXTS:
+        known = ", ".join((*_TEXTS, ".parquet"))
+        raise UsageError(Code.SOURCE_UNREADABLE, f"{path}: its ending is none of {known}")
+    return {"Content-Type": _TEXTS[inner]} | ({"Content-Encoding": "gzip"} if ending == ".gz" else {})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError("it is no regular file, and may have to be read twice")
+        file = path.open("rb")
+    except FileNotFoundError as error:
+        raise UsageError(Code.SOURCE_NOT_FOUND, str(path)) from error
+    except OSError as error:
+        detail = f"{path}: {error.strerror or error}"
+        raise ResourceError(Code.SOURCE_UNREADABLE, detail) from error
+    with file:
+        yield file
