@@ -1,11 +1,12 @@
 """Put the service together: routes, limits, and what happens around every request."""
 
+import asyncio
 from importlib.metadata import version
 
 from fastapi import FastAPI
 
 from results_api.service.failures import handle_failures
-from results_api.service.routes import operations
+from results_api.service.routes import operations, results
 from results_api.service.services import Services
 
 _DESCRIPTION = "Label images: one at once, or crawls of any size as jobs."
@@ -21,7 +22,8 @@ def make_app(services: Services) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
+    app.state.summaries = asyncio.Semaphore(results.SUMMARIES)
     handle_failures(app)
-    for routes in (operations.routes,):
+    for routes in (operations.routes, results.routes):
         app.include_router(routes)
     return app

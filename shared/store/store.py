@@ -1,6 +1,7 @@
 """What is known of jobs, items and results: all statements on one database."""
 
 from shared.store.database import Database
+from shared.store.found import Filter, FoundPage, FoundResults
 from shared.store.hosts import Claims, Hosts, ListedHost
 from shared.store.items import Items
 from shared.store.jobs import Job, Jobs, RecordedModel
@@ -13,6 +14,8 @@ from shared.store.waiting import Demand, Taken, Waiting, WaitingItems
 __all__ = [
     "Claims",
     "Demand",
+    "Filter",
+    "FoundPage",
     "Job",
     "KnownAnswer",
     "ListedHost",
@@ -25,7 +28,7 @@ __all__ = [
 ]
 
 
-class Store(Jobs, Items, Results, Summaries, Suspects, Hosts, WaitingItems, KnownAnswers):
+class Store(Jobs, Items, Results, FoundResults, Summaries, Suspects, Hosts, WaitingItems, KnownAnswers):
     """The statements on one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:

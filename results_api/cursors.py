@@ -1,0 +1,32 @@
+"""Cursors: where a list goes on, as words that mean nothing to whoever keeps them."""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+from shared.errors import Code, RequestError
+
+_NUMBERS = re.compile(rb"[0-9]{1,19}(,[0-9]{1,19})*")
+#: The largest number that both databases take.
+_MAX = 2**63 - 1
+
+
+def encode_cursor(*numbers: int) -> str:
+    """Return a cursor that stands for these numbers, none below zero."""
+    return urlsafe_b64encode(",".join(map(str, numbers)).encode()).decode().rstrip("=")
+
+
+def decode_cursor(text: str, count: int) -> tuple[int, ...]:
+    """Return the so many numbers that a cursor stands for, or raise ``RequestError(cursor_invalid)``."""
+    numbers = _numbers(text)
+    # What decodes to the same numbers but is written otherwise was not given out here.
+    if len(numbers) != count or max(numbers) > _MAX or encode_cursor(*numbers) != text:
+        raise RequestError(Code.CURSOR_INVALID, text)
+    return numbers
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        written = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    except ValueError:
+        return ()
+    return tuple(map(int, written.split(b","))) if _NUMBERS.fullmatch(written) else ()
