@@ -1,28 +1,32 @@
-"""Where a page of a list ends, in a form that nobody has to understand: opaque, and checked."""
+"""Cursors: where a list goes on, as words that mean nothing to whoever keeps them."""
 
-import base64
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from shared.errors import Code, RequestError
 
-_NUMBERS = re.compile(r"-?[0-9]{1,19}(?:,-?[0-9]{1,19})*")
-_TOO_LARGE = 2**63
+_NUMBERS = re.compile(rb"[0-9]{1,19}(,[0-9]{1,19})*")
+#: The largest number that both databases take.
+_MAX = 2**63 - 1
 
 
 def encode_cursor(*numbers: int) -> str:
-    """Return a cursor that holds these numbers, each of 64 bits at most."""
-    text = ",".join(map(str, numbers))
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    """Return a cursor that stands for these numbers, none below zero."""
+    return urlsafe_b64encode(",".join(map(str, numbers)).encode()).decode().rstrip("=")
 
 
 def decode_cursor(text: str, count: int) -> tuple[int, ...]:
-    """Return the numbers of a cursor, so many of them; raise ``RequestError(cursor_invalid)`` for others."""
-    try:
-        plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
-        numbers = tuple(map(int, plain.split(","))) if _NUMBERS.fullmatch(plain) else ()
-    except ValueError:
-        raise RequestError(Code.CURSOR_INVALID) from None
-    # The decoder passes over what means nothing, and there is more than one way to write a number.
-    if encode_cursor(*numbers) != text or len(numbers) != count or max(map(abs, numbers)) >= _TOO_LARGE:
-        raise RequestError(Code.CURSOR_INVALID)
+    """Return the so many numbers that a cursor stands for, or raise ``RequestError(cursor_invalid)``."""
+    numbers = _numbers(text)
+    # What decodes to the same numbers but is written otherwise was not given out here.
+    if len(numbers) != count or max(numbers) > _MAX or encode_cursor(*numbers) != text:
+        raise RequestError(Code.CURSOR_INVALID, text)
     return numbers
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        written = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    except ValueError:
+        return ()
+    return tuple(map(int, written.split(b","))) if _NUMBERS.fullmatch(written) else ()

@@ -182,7 +182,7 @@ class _Parquet:
 
         self._rows: list[Row] = []
         self._table: Callable[[list[Row]], Any] = lambda rows: pyarrow.Table.from_pylist(rows, schema)
-        schema = _parquet_schema(pyarrow)
+        schema = parquet_schema(pyarrow)
         self._writer = ParquetWriter(stream, schema)
 
     def write(self, rows: list[Row]) -> None:
@@ -200,7 +200,8 @@ class _Parquet:
         self._rows = []
 
 
-def _parquet_schema(pyarrow: Any) -> Any:
+def parquet_schema(pyarrow: Any) -> Any:
+    """Return what a row is made of, in the words of the library that is handed in."""
     text, number = pyarrow.string(), pyarrow.int64()
     prediction = pyarrow.struct([("class", text), ("wordnet_id", text), ("score", pyarrow.float64())])
     types = dict.fromkeys(COLUMNS, text)

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 from shared.errors import message_for
 from shared.store.store import Outcome, RecordedModel
+from shared.store.summaries import in_utc
 
 COLUMNS = (
     "index",
@@ -95,8 +98,14 @@ def row_of(outcome: Outcome, model: RecordedModel) -> Row:
         "attempts": result.attempts,
         "fetch_ms": result.evidence.fetch_ms,
         "label_ms": result.evidence.label_ms,
-        "finished_at": result.finished_at.isoformat(timespec="seconds"),
+        "finished_at": moment(int(in_utc(result.finished_at).timestamp())),
     }
+
+
+@lru_cache(maxsize=4096)  # many rows end in the same second
+def moment(seconds: int) -> str:
+    """Return a time in seconds since 1970 as ISO 8601 has it, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def _predictions(class_ids: Sequence[int], scores: Sequence[float], model: RecordedModel) -> list[Row]:

@@ -1,5 +1,6 @@
 """What the routes work with, and how they get at it."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from results_api.submissions import Submissions
 from shared.settings import Settings
 from shared.store.store import Store
 
+_SUMMARIES = 2
 #: Streams of events that one process serves.
 _STREAMS = 1000
 
@@ -38,6 +40,8 @@ class Services:
     health: Health = field(default_factory=Health)
     draining: Draining = field(default_factory=Draining)
     observer: ServiceObserver = field(default_factory=Unobserved)
+    #: Jobs that are summed up at the same time: each takes a thread and a connection for seconds.
+    summaries: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SUMMARIES))
     #: How many may follow jobs at the same time.
     streams: Capacity = field(default_factory=lambda: Capacity(_STREAMS, 0))
 

@@ -68,6 +68,8 @@ class Jobs:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        #: Those read before: what a model is never changes.
+        self._models: dict[int, RecordedModel] = {}
 
     def record_model(self, name: str, version: str, labels: Sequence[tuple[str, str]]) -> RecordedModel:
         """Return this model as recorded, now or before."""
@@ -79,8 +81,11 @@ class Jobs:
 
     def model(self, model_id: int) -> RecordedModel:
         """Return a recorded model."""
-        with self._database.read() as connection:
-            return RecordedModel(*connection.execute(select(models).where(models.c.id == model_id)).one())
+        if model_id not in self._models:
+            with self._database.read() as connection:
+                row = connection.execute(select(models).where(models.c.id == model_id)).one()
+            self._models[model_id] = RecordedModel(*row)
+        return self._models[model_id]
 
     def open_job(
         self, key: str, model_id: int, name: str | None = None, max_failure_rate: float | None = None

@@ -88,7 +88,8 @@ class Results:
         query = (
             select(results, items.c.ref, items.c.custom_id)
             .join(items, SAME_ITEM)
-            .where(results.c.job_id == job_id, results.c.index > after)
+            # Of the items, too: Postgres would begin with the first one of the job when it merges.
+            .where(results.c.job_id == job_id, results.c.index > after, items.c.index > after)
             .order_by(results.c.index)
             .limit(limit)
         )

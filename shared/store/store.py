@@ -3,6 +3,7 @@
 from shared.store.database import Database
 from shared.store.denied import Denied
 from shared.store.forgetting import Forgetting, Forgotten
+from shared.store.found import Filter, FoundPage, FoundResults
 from shared.store.hosts import Claims, Hosts, ListedHost
 from shared.store.items import Items
 from shared.store.jobs import Job, Jobs, RecordedModel
@@ -21,7 +22,9 @@ __all__ = [
     "ApiKey",
     "Claims",
     "Demand",
+    "Filter",
     "Forgotten",
+    "FoundPage",
     "Grant",
     "Job",
     "KnownAnswer",
@@ -45,6 +48,7 @@ class Store(
     Items,
     Uploads,
     Results,
+    FoundResults,
     Removal,
     Summaries,
     Suspects,

@@ -11,7 +11,7 @@ from results_api.access.caller import Caller
 from results_api.events import event, heartbeat
 from results_api.job_status import as_json, tag_of
 from results_api.service.failures import documented
-from results_api.service.routes.jobs import JobId
+from results_api.service.parameters import JobId
 from results_api.service.services import Here, Reading, Services
 from shared.errors import Code
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel
 from starlette.background import BackgroundTask
 
@@ -21,6 +21,7 @@ from results_api.service.job_models import (
     RetryAnswer,
     Retrying,
 )
+from results_api.service.parameters import JobId
 from results_api.service.replies import reply
 from results_api.service.services import Here, Reading, Submitting
 from results_api.submissions import name_of_key
@@ -30,9 +31,6 @@ from shared.store.store import Job
 
 routes = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-#: The largest number that databases know.
-_MAX_ID = 2**63 - 1
-JobId = Annotated[int, Path(ge=1, le=_MAX_ID, description="A job's number.")]
 _IfNoneMatch = Annotated[str | None, Header(description="The ETag of what is known already.")]
 #: Bytes of a JSON body.
 _MAX_JSON = 64 * 1024

@@ -1,0 +1,176 @@
+"""What a job came to: result by result, and summed up."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from results_api.access.caller import Caller
+from results_api.classes import class_ids_of
+from results_api.cursors import decode_cursor, encode_cursor
+from results_api.ownership import own_job
+from results_api.report.report import Report, make_report
+from results_api.service.envelope import Success, page, success
+from results_api.service.failures import documented
+from results_api.service.negotiation import MEDIA_TYPES, Format, accepted_format
+from results_api.service.parameters import JobId
+from results_api.service.replies import reply
+from results_api.service.routes.results_examples import PAGE, SUMMARY, ResultsPage
+from results_api.service.services import Here, Reading, Services
+from results_api.streams.columns import Columns
+from results_api.streams.lines import CSV, JSON, Lines
+from results_api.streams.stream import Encoder, stream
+from shared.errors import UNPRINTABLE, Code, RequestError
+from shared.hosts import host_of
+from shared.items import ItemState
+from shared.store.found import BEGINNING, FoundRow
+from shared.store.store import Filter, Job, RecordedModel
+
+routes = APIRouter(tags=["results"])
+
+_READING = (
+    *(Code.KEY_MISSING, Code.KEY_INVALID, Code.SCOPE_MISSING, Code.JOB_UNKNOWN, Code.REQUEST_INVALID),
+    *(Code.TOO_MANY_REQUESTS, Code.DATABASE_UNAVAILABLE),
+)
+_QUERYING = (Code.CURSOR_INVALID, Code.CLASS_UNKNOWN, Code.HOST_INVALID, Code.NOT_ACCEPTABLE)
+
+
+class ResultsQuery(BaseModel):
+    """Which results, from where on, and in which form. A parameter of another name is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: Literal["succeeded", "failed", "skipped", "cancelled"] | None = Field(
+        None, description="How the item ended."
+    )
+    code: Code | None = Field(None, description="Why it got no label.")
+    class_: str | None = Field(
+        None,
+        alias="class",
+        min_length=1,
+        max_length=200,
+        description="The best class: its WordNet id, its number, or a word or phrase of its name.",
+    )
+    min_score: float | None = Field(None, ge=0, le=1, description="The least score of the best class.")
+    host: str | None = Field(None, max_length=255, description="The host that gave the image, or did not.")
+    cursor: str | None = Field(None, max_length=100, description="Go on behind the row that has this cursor.")
+    limit: int = Field(100, ge=1, le=1000, description="The most rows of a JSON page; streams have no end.")
+    format: Format | None = Field(None, description="The form of the answer; it beats the Accept header.")
+
+    def wanted(self, model: RecordedModel) -> Filter:
+        """Return what is looked for; raise ``RequestError``, ``class_unknown`` or ``host_invalid``."""
+        return Filter(
+            None if self.state is None else ItemState(self.state),
+            self.code,
+            None if self.class_ is None else class_ids_of(self.class_, model.labels),
+            self.min_score,
+            None if self.host is None else _host_name(self.host),
+        )
+
+    @property
+    def after(self) -> int:
+        """The index behind which to go on."""
+        return BEGINNING if self.cursor is None else decode_cursor(self.cursor, 1)[0]
+
+
+def _host_name(text: str) -> str:
+    """Return a host's name as results have it, or raise ``RequestError(host_invalid)``."""
+    name = host_of(f"http://{text}")
+    if name is None or UNPRINTABLE.search(name):
+        raise RequestError(Code.HOST_INVALID, text)
+    return name
+
+
+_STREAMS: dict[str, Any] = {
+    media_type: {"schema": {"type": "string", "format": "binary"}}
+    for format, media_type in MEDIA_TYPES.items()
+    if format is not Format.JSON
+}
+
+
+@routes.get(
+    "/v1/jobs/{job_id}/results",
+    response_model=ResultsPage,
+    responses={
+        200: {"content": {"application/json": {"example": PAGE}, **_STREAMS}},
+        **documented(*_READING, *_QUERYING),
+    },
+)
+def results(
+    job_id: JobId, query: Annotated[ResultsQuery, Query()], request: Request, here: Here, caller: Reading
+) -> Response:
+    """Return the results that a job has so far, in the order of its items.
+
+    JSON is a page of at most `limit` rows. What is looked through for one page has an end: where few results
+    meet the filter, a page may hold fewer, or none, and still have a `next_cursor`. It is null when nothing
+    follows by now. Unless `complete`, more results are to come, also for items before this page.
+
+    NDJSON, CSV and Parquet are all rows in one stream; the header SmartSight-Complete tells whether the job
+    is over. A row's `cursor` goes on behind that row, so that a stream that broke need not be read again; of
+    Parquet, what came before a break cannot be read. Texts are given as strangers wrote them, in CSV, too:
+    tell a spreadsheet that they are texts.
+    """
+    job = own_job(here.store, caller, job_id)
+    format = query.format or accepted_format(",".join(request.headers.getlist("accept")))
+    model = here.store.model(job.model_id)
+    wanted, after = query.wanted(model), query.after
+    if format is Format.JSON:
+        found = here.store.found(job.id, wanted, after, query.limit)
+        return reply(_page(found.rows, found.after, model, job))
+    body = stream(here.store, job.id, wanted, after, _encoder(format, model))
+    return StreamingResponse(body, 200, _headers(job, format), MEDIA_TYPES[format])
+
+
+def _page(rows: Sequence[FoundRow], after: int | None, model: RecordedModel, job: Job) -> dict[str, Any]:
+    lines = [orjson.Fragment(line) for line in Lines(JSON, model).each(rows)]
+    body = page(lines, None if after is None else encode_cursor(after))
+    body["meta"]["complete"] = job.state.is_over
+    return body
+
+
+def _encoder(format: Format, model: RecordedModel) -> Encoder:
+    if format is Format.PARQUET:
+        return Columns(model)
+    return Lines(CSV if format is Format.CSV else JSON, model)
+
+
+def _headers(job: Job, format: Format) -> dict[str, str]:
+    return {
+        "Content-Disposition": f'attachment; filename="job-{job.id}-results.{format}"',
+        "SmartSight-Complete": "true" if job.state.is_over else "false",
+    }
+
+
+class SummaryQuery(BaseModel):
+    """How much of a job is told."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    top: int = Field(20, ge=1, le=100, description="Classes and causes that are listed, the commonest first.")
+
+
+@routes.get(
+    "/v1/jobs/{job_id}/summary",
+    response_model=Success[Report],
+    responses={200: {"content": {"application/json": {"example": SUMMARY}}}, **documented(*_READING)},
+)
+async def summary(
+    job_id: JobId, query: Annotated[SummaryQuery, Query()], request: Request, here: Here, caller: Reading
+) -> Response:
+    """Return what a job came to so far: how many images ended how, by class, by code and by host, and why.
+
+    Every result is counted for it, which takes seconds for a million: for how far a job is, ask for the job.
+    Lists of hosts have ten rows at most.
+    """
+    async with here.summaries:
+        return await run_in_threadpool(_summed_up, here, caller, job_id, query.top)
+
+
+def _summed_up(here: Services, caller: Caller, job_id: int, top: int) -> Response:
+    job = own_job(here.store, caller, job_id)
+    found = here.store.summary(job.id, here.settings.host_delay, top)
+    return reply(success(make_report(found, here.store.model(job.model_id))))

@@ -1,0 +1,47 @@
+"""All results that are looked for, as a stream of bytes that takes no more memory the longer it is."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from shared.store.found import Filter, FoundPage, FoundRow
+
+#: Rows read, and held in memory, at a time.
+_PAGE = 2500
+
+
+class FoundStore(Protocol):
+    """What a stream needs of the store."""
+
+    def found(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundPage:
+        """See ``Store``."""
+        ...
+
+
+class Encoder(Protocol):
+    """Turns rows into bytes; what the three return, one after the other, is a whole file."""
+
+    def begin(self) -> bytes:
+        """Return what comes before all rows."""
+        ...
+
+    def encode(self, rows: Sequence[FoundRow]) -> bytes:
+        """Return these rows, which follow those before."""
+        ...
+
+    def end(self) -> bytes:
+        """Return what comes after all rows."""
+        ...
+
+
+def stream(store: FoundStore, job_id: int, wanted: Filter, after: int, encoder: Encoder) -> Iterator[bytes]:
+    """Yield the results that follow an index, page by page: no connection is held while nobody reads on.
+
+    A page on which nothing was found yields nothing, empty as it is: whoever reads can leave at each.
+    """
+    yield encoder.begin()
+    place: int | None = after
+    while place is not None:
+        page = store.found(job_id, wanted, place, _PAGE)
+        yield encoder.encode(page.rows) if page.rows else b""
+        place = page.after
+    yield encoder.end()

@@ -1,0 +1,210 @@
+"""Results that are looked for: by state, code, class, score and host, in the order of the items.
+
+A page costs the same wherever it lies and however few results meet the filter: what is looked through for
+one page has a limit, and a page that reached it is shorter than it could be.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    REAL,
+    ColumnElement,
+    Connection,
+    Double,
+    Subquery,
+    Text,
+    cast,
+    extract,
+    func,
+    select,
+    union_all,
+)
+
+from shared.errors import Code
+from shared.items import ItemState
+from shared.store.database import Database
+from shared.store.schema import items, progress, results
+
+#: The next item's index, or nothing: where a search begins.
+BEGINNING = -1
+#: Results that are looked through for one page, unless it holds more itself: one after the other, and those
+#: that an index finds here and there.
+_IN_TURN, _BY_INDEX = 5_000, 1_000
+#: Classes or codes whose results are merged by their indexes; more than these are met by looking through all.
+_MERGED = 20
+#: A result as it is read: index, ref, custom_id, state, code, detail, class_ids, scores, width, height,
+#: bytes, sha256, reused, host, final_url, http_status, attempts, fetch_ms, label_ms, finished_at.
+#: Ids and scores are texts, their numbers with commas between and a bracket at each end; the time is in
+#: seconds since 1970. Making objects of these would take longer than all the rest.
+FoundRow = Sequence[Any]
+_COLUMNS = (
+    *(results.c.index, items.c.ref, items.c.custom_id),
+    *(results.c.state, results.c.code, results.c.detail),
+    *(cast(results.c.class_ids, Text), cast(results.c.scores, Text)),
+    *(results.c.width, results.c.height, results.c.bytes, results.c.sha256, results.c.reused),
+    *(results.c.host, results.c.final_url, results.c.http_status),
+    *(results.c.attempts, results.c.fetch_ms, results.c.label_ms),
+    cast(extract("epoch", results.c.finished_at), Double),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which results are looked for: those that meet all that is given here.
+
+    ``class_ids`` are those that the best class may be one of; ``min_score`` is the least score of that one.
+    """
+
+    state: ItemState | None = None
+    code: Code | None = None
+    class_ids: tuple[int, ...] | None = None
+    min_score: float | None = None
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPage:
+    """Results that were found, and the index after which to look on; none if nothing follows by now."""
+
+    rows: Sequence[FoundRow]
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One page to be found: what it has to meet beside what an index finds, and how far to look."""
+
+    job_id: int
+    after: int
+    limit: int
+    conditions: tuple[ColumnElement[bool], ...]
+
+    def scanned(self, most: int) -> int:
+        """Return how many results to look through; one more than the limit shows that others follow."""
+        return max(most, self.limit + 1) if self.conditions else self.limit + 1
+
+
+class FoundResults:
+    """The statements that look for results."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def found(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundPage:
+        """Return the next results that are wanted, by index: at most ``limit``, and fewer if they are rare.
+
+        Those that come later for items up to ``after`` are not seen any more.
+        """
+        with self._database.read() as connection:
+            column, values, met = _indexed(connection, job_id, wanted)
+            others = (condition for name, condition in _conditions(wanted).items() if name != met)
+            search = _Search(job_id, after, limit, tuple(others))
+            if column is None:
+                return _through_all(connection, search)
+            return _through_indexes(connection, search, column, values) if values else FoundPage((), None)
+
+
+def _conditions(wanted: Filter) -> dict[str, ColumnElement[bool]]:
+    """Return what a result has to meet, by the name of what is given."""
+    score = cast(wanted.min_score, REAL)  # as scores are stored: a wider number would leave out its equals
+    conditions = {
+        "host": results.c.host == wanted.host,
+        "class_ids": results.c.top_class.in_(wanted.class_ids or ()),
+        "code": results.c.code == wanted.code,
+        "state": results.c.state == wanted.state,
+        "min_score": results.c.top_score >= score,
+    }
+    return {name: condition for name, condition in conditions.items() if getattr(wanted, name) is not None}
+
+
+def _indexed(
+    connection: Connection, job_id: int, wanted: Filter
+) -> tuple[ColumnElement[Any] | None, Sequence[Any], str]:
+    """Return the column by whose index to look, for which values, and what of the filter that meets.
+
+    A job has more hosts than classes, and more classes than codes: the rarest is looked for first.
+    """
+    if wanted.host is not None:
+        return results.c.host, (wanted.host,), "host"
+    if wanted.class_ids is not None and len(wanted.class_ids) <= _MERGED:
+        return results.c.top_class, wanted.class_ids, "class_ids"
+    if wanted.code is not None:
+        return results.c.code, (wanted.code,), "code"
+    if wanted.state in (ItemState.FAILED, ItemState.SKIPPED):
+        codes = _codes(connection, job_id, wanted.state)
+        if len(codes) <= _MERGED:
+            return results.c.code, codes, ""
+    return None, (), ""
+
+
+def _codes(connection: Connection, job_id: int, state: ItemState) -> Sequence[str]:
+    """Return the codes with which items of a job ended in this state: each has one."""
+    query = select(progress.c.code).where(progress.c.job_id == job_id, progress.c.state == state)
+    query = query.where(progress.c.code.is_not(None)).group_by(progress.c.code)
+    return connection.execute(query.having(func.sum(progress.c.count) > 0)).scalars().all()
+
+
+def _through_all(connection: Connection, search: _Search) -> FoundPage:
+    """Look through the results one after the other."""
+    # Items have indexes without gaps.
+    end = search.after + search.scanned(_IN_TURN)
+    within = (results.c.job_id == search.job_id, results.c.index > search.after)
+    query = select(*_COLUMNS).select_from(results).join(items, _item_of(results.c.index, search))
+    query = query.where(*within, *search.conditions)
+    if search.conditions:
+        query = query.where(results.c.index <= end)
+    rows = connection.execute(query.order_by(results.c.index).limit(search.limit + 1)).all()
+    if len(rows) > search.limit or not search.conditions:
+        return _page(rows, search)
+    last = connection.execute(select(func.max(results.c.index)).where(*within)).scalar()
+    return FoundPage(rows, end if last is not None and last > end else None)
+
+
+def _through_indexes(
+    connection: Connection, search: _Search, column: ColumnElement[Any], values: Sequence[Any]
+) -> FoundPage:
+    """Look through the results that have one of these values, which an index holds in order."""
+    most = search.scanned(_BY_INDEX)
+    scanned = _scanned(search, column, values, most)
+    found = (results.c.job_id == search.job_id) & (results.c.index == scanned.c.index)
+    query = select(*_COLUMNS).select_from(scanned).join(results, found)
+    query = query.join(items, _item_of(scanned.c.index, search)).where(*search.conditions)
+    rows = connection.execute(query.order_by(scanned.c.index).limit(search.limit + 1)).all()
+    if len(rows) > search.limit or not search.conditions:
+        return _page(rows, search)
+    count, last = connection.execute(select(func.count(), func.max(scanned.c.index))).one()
+    return FoundPage(rows, last if count == most else None)
+
+
+def _scanned(search: _Search, column: ColumnElement[Any], values: Sequence[Any], most: int) -> Subquery:
+    """Return the indexes of the next results that have one of these values.
+
+    Each value gives no more than are wanted in all: neither database merges long lists lazily.
+    """
+    mine = (results.c.job_id == search.job_id, results.c.index > search.after)
+    parts = [
+        select(results.c.index).where(*mine, column == value).order_by(results.c.index).limit(most)
+        for value in values
+    ]
+    if len(parts) == 1:
+        return parts[0].subquery("scanned")
+    merged = union_all(*(select(part.subquery()) for part in parts))
+    return merged.order_by(merged.selected_columns[0]).limit(most).subquery("scanned")
+
+
+def _item_of(index: ColumnElement[int], search: _Search) -> ColumnElement[bool]:
+    """Return what an item has to meet to be the one of a result.
+
+    That it lies behind ``after`` follows from the rest, but Postgres does not see it, and would begin with
+    the first item of the job when it merges.
+    """
+    mine = (items.c.job_id == search.job_id) & (items.c.index > search.after)
+    return mine & (items.c.index == index)
+
+
+def _page(rows: Sequence[FoundRow], search: _Search) -> FoundPage:
+    """Return a page of what was read with one more than fits."""
+    page = rows[: search.limit]
+    return FoundPage(page, page[-1][0] if len(rows) > search.limit else None)

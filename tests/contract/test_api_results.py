@@ -1,0 +1,387 @@
+"""The results of a job over HTTP: in every form, by every filter, whole and in parts."""
+
+import asyncio
+import csv
+import io
+import json
+import tracemalloc
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from pyarrow import parquet
+
+from results_api.access.caller import Caller, Scope
+from results_api.cursors import decode_cursor, encode_cursor
+from results_api.exports import open_output
+from results_api.rows import COLUMNS, all_rows
+from results_api.service.app import make_app
+from results_api.service.services import Services
+from results_api.streams.columns import Columns
+from results_api.streams.lines import CSV, JSON, Lines
+from results_api.streams.stream import Encoder, stream
+from shared.errors import Code
+from shared.items import Evidence, Item, ItemState, Result, now
+from shared.settings import Settings
+from shared.store.database import Database
+from shared.store.found import BEGINNING, FoundPage
+from shared.store.store import Filter, Job, RecordedModel, Store
+from tests.contract.api import client_on
+from tests.filling import multiply
+
+_HOSTILE = (
+    "plain.jpg",
+    'quotes ", commas , and \\ backslashes.jpg',
+    "=HYPERLINK(A1)",
+    "+1-1",
+    "@sum",
+    "-2",
+    "two\r\nlines\n",
+    "tab\tand\x01control",
+    "café 🍕 \u2028 %s %d {x}",
+    "</script>",
+)
+_COUNT = len(_HOSTILE)
+_FORMATS = ("json", "ndjson", "csv", "parquet")
+
+
+def _result(job: Job, index: int, text: str) -> Result:
+    time = now()
+    if index % 5 == 4:
+        evidence = Evidence(host="b.example")
+        state, code = ItemState.FAILED, Code.HTTP_404
+        return Result(job.id, index, state, time, 1, job.model_id, (), (), code, text[:2], evidence)
+    evidence = Evidence(640, 480, "JPEG", 10, "0a" * 32, "a.example", text, 200, 104.98, 9.1)
+    labels = ((1, 0), (0.75, 1e-05)) if index % 2 else ((0,), (1.0,))
+    state = ItemState.SUCCEEDED
+    return Result(job.id, index, state, time, 2, job.model_id, *labels, evidence=evidence, reused=index == 3)
+
+
+@pytest.fixture
+def model(store: Store) -> RecordedModel:
+    return store.record_model("lite0", "1", [("n1", 'cat "big", wild'), ("n2", "dog, chien 🐶")])
+
+
+@pytest.fixture
+def full(store: Store, job: Job) -> Job:
+    """A job that is over."""
+    store.add_items(
+        [Item(job.id, index, text, text if index % 2 else None) for index, text in enumerate(_HOSTILE)]
+    )
+    store.save([_result(job, index, text) for index, text in enumerate(_HOSTILE)])
+    store.seal(job.id)
+    store.complete(job.id)
+    return store.job(job.id)
+
+
+def _rows_of_csv(content: bytes) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    integers = ("index", "width", "height", "bytes", "http_status", "attempts")
+    for row in csv.DictReader(io.StringIO(content.decode(), newline="")):
+        values: dict[str, Any] = {name: text or None for name, text in row.items()}
+        values |= {name: int(row[name]) for name in integers if row[name]}
+        values |= {name: float(row[name]) for name in ("fetch_ms", "label_ms") if row[name]}
+        rows.append(values | {name: json.loads(row[name]) for name in ("predictions", "reused")})
+    return rows
+
+
+_READERS: dict[str, Callable[[bytes], list[dict[str, Any]]]] = {
+    "json": lambda content: json.loads(content)["data"],
+    "ndjson": lambda content: [json.loads(line) for line in content.decode().split("\n")[:-1]],
+    "csv": _rows_of_csv,
+    "parquet": lambda content: parquet.read_table(io.BytesIO(content)).to_pylist(),
+}
+
+
+def _get(api: TestClient, job: Job, **query: Any) -> list[dict[str, Any]]:
+    answer = api.get(f"/v1/jobs/{job.id}/results", params=query)
+    assert answer.status_code == 200, answer.text
+    return _READERS[query.get("format", "json")](answer.content)
+
+
+def _expected(store: Store, job: Job, model: RecordedModel) -> list[dict[str, Any]]:
+    """Return the rows that the commands give."""
+    (rows,) = all_rows(store, job.id, model)
+    return [row | {"cursor": encode_cursor(row["index"])} for row in rows]
+
+
+@pytest.mark.parametrize("format", _FORMATS)
+def test_each_form_holds_the_rows_that_the_commands_give(
+    api: TestClient, store: Store, full: Job, model: RecordedModel, format: str
+) -> None:
+    rows = _get(api, full, format=format)
+    assert rows == _expected(store, full, model)
+    assert [row["ref"] for row in rows] == list(_HOSTILE)
+    assert list(rows[0]) == [*COLUMNS, "cursor"]
+    assert rows[0]["finished_at"].endswith("+00:00")
+
+
+def test_cells_are_the_same_as_in_a_file_of_the_commands(
+    api: TestClient, store: Store, full: Job, model: RecordedModel, tmp_path: Any
+) -> None:
+    """What strangers wrote is data: no cell is changed, whatever a spreadsheet would make of it."""
+    path = tmp_path / "out.csv"
+    with open_output(str(path)) as writer:
+        for rows in all_rows(store, full.id, model):
+            writer.write(rows)
+    answer = api.get(f"/v1/jobs/{full.id}/results?format=csv")
+    table = list(csv.reader(io.StringIO(answer.content.decode(), newline="")))
+    whole = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
+    predictions = COLUMNS.index("predictions")
+    for row, other in zip(table, whole, strict=True):
+        assert [cell for place, cell in enumerate(row[:-1]) if place != predictions] == [
+            cell for place, cell in enumerate(other) if place != predictions
+        ]
+
+
+@pytest.mark.parametrize(
+    ("accept", "query", "kind"),
+    [
+        (None, "", "application/json"),
+        ("*/*", "", "application/json"),
+        ("application/x-ndjson", "", "application/x-ndjson"),
+        ("text/csv", "", "text/csv; charset=utf-8"),
+        ("application/vnd.apache.parquet", "", "application/vnd.apache.parquet"),
+        ("text/html", "?format=csv", "text/csv; charset=utf-8"),
+        ("text/csv", "?format=json", "application/json"),
+    ],
+)
+def test_the_query_beats_the_header(
+    api: TestClient, full: Job, accept: str | None, query: str, kind: str
+) -> None:
+    headers = {} if accept is None else {"Accept": accept}
+    answer = api.get(f"/v1/jobs/{full.id}/results{query}", headers=headers)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, kind)
+
+
+def test_streams_have_a_file_name_and_tell_whether_the_job_is_over(api: TestClient, full: Job) -> None:
+    answer = api.get(f"/v1/jobs/{full.id}/results?format=csv")
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="job-{full.id}-results.csv"'
+    assert answer.headers["SmartSight-Complete"] == "true"
+
+
+_FILTERS: dict[str, tuple[dict[str, str], Callable[[dict[str, Any]], bool]]] = {
+    "state": ({"state": "failed"}, lambda row: row["state"] == "failed"),
+    "code": ({"code": "http_404"}, lambda row: row["code"] == "http_404"),
+    "class by word": ({"class": "DOG"}, lambda row: row["predictions"][:1] and row["index"] % 2 == 1),
+    "class by id": ({"class": "n1"}, lambda row: row["predictions"] and row["index"] % 2 == 0),
+    "class by number": ({"class": "1"}, lambda row: row["predictions"] and row["index"] % 2 == 1),
+    "min_score": ({"min_score": "0.75"}, lambda row: bool(row["predictions"])),
+    "higher min_score": ({"min_score": "0.76"}, lambda row: row["predictions"] and row["index"] % 2 == 0),
+    "host": ({"host": "B.Example"}, lambda row: row["host"] == "b.example"),
+    "two": ({"host": "a.example", "class": "cat"}, lambda row: row["predictions"] and row["index"] % 2 == 0),
+    "none": ({"state": "skipped"}, lambda row: False),
+}
+
+
+@pytest.mark.parametrize("name", list(_FILTERS))
+@pytest.mark.parametrize("format", _FORMATS)
+def test_every_filter_works_in_every_form(
+    api: TestClient, store: Store, full: Job, model: RecordedModel, name: str, format: str
+) -> None:
+    query, meets = _FILTERS[name]
+    expected = [row for row in _expected(store, full, model) if meets(row)]
+    assert _get(api, full, format=format, **query) == expected
+
+
+def test_pages_add_up_to_the_whole(api: TestClient, full: Job) -> None:
+    rows: list[dict[str, Any]] = []
+    query: dict[str, Any] = {"limit": 3}
+    for _ in range(_COUNT):
+        body = api.get(f"/v1/jobs/{full.id}/results", params=query).json()
+        rows += body["data"]
+        assert len(body["data"]) <= 3
+        query["cursor"] = body["meta"]["next_cursor"]
+        if query["cursor"] is None:
+            break
+    assert rows == _get(api, full)
+    assert body["meta"] == {"type": "success", "code": 200, "next_cursor": None, "complete": True}
+
+
+@pytest.mark.parametrize("format", _FORMATS)
+def test_a_stream_goes_on_behind_the_row_whose_cursor_it_is_given(
+    api: TestClient, full: Job, format: str
+) -> None:
+    whole = _get(api, full, format=format)
+    for place, row in enumerate(whole):
+        assert _get(api, full, format=format, cursor=row["cursor"]) == whole[place + 1 :]
+
+
+@pytest.mark.parametrize("format", _FORMATS)
+def test_a_job_that_runs_gives_what_is_there_and_says_that_more_will_come(
+    api: TestClient, store: Store, job: Job, format: str
+) -> None:
+    store.add_items([Item(job.id, index, text) for index, text in enumerate(_HOSTILE)])
+    assert _get(api, job, format=format) == []
+    store.save([_result(job, 1, "late.jpg")])
+    assert [row["index"] for row in _get(api, job, format=format)] == [1]
+    answer = api.get(f"/v1/jobs/{job.id}/results?format={format}")
+    if format == "json":
+        assert answer.json()["meta"] == {
+            **{"type": "success", "code": 200, "next_cursor": None, "complete": False}
+        }
+    else:
+        assert answer.headers["SmartSight-Complete"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("cursor=nonsense", 400, Code.CURSOR_INVALID),
+        (f"cursor={encode_cursor(1, 2)}", 400, Code.CURSOR_INVALID),
+        (f"cursor={encode_cursor(2**63)}&format=csv", 400, Code.CURSOR_INVALID),
+        ("class=platypus", 422, Code.CLASS_UNKNOWN),
+        ("class=", 422, Code.REQUEST_INVALID),
+        ("state=pending", 422, Code.REQUEST_INVALID),
+        ("code=bad_luck", 422, Code.REQUEST_INVALID),
+        ("min_score=2", 422, Code.REQUEST_INVALID),
+        ("min_score=nan", 422, Code.REQUEST_INVALID),
+        ("limit=0", 422, Code.REQUEST_INVALID),
+        ("limit=1001", 422, Code.REQUEST_INVALID),
+        ("format=xlsx", 422, Code.REQUEST_INVALID),
+        ("host=%00", 422, Code.HOST_INVALID),
+        ("host=/", 422, Code.HOST_INVALID),
+        ("hots=a.example", 422, Code.REQUEST_INVALID),
+    ],
+)
+def test_a_query_that_means_nothing_is_refused(
+    api: TestClient, full: Job, query: str, status: int, code: Code
+) -> None:
+    answer = api.get(f"/v1/jobs/{full.id}/results?{query}")
+    assert (answer.status_code, answer.json()["error"]["type"]) == (status, code)
+
+
+def test_a_form_that_there_is_not_is_refused(api: TestClient, full: Job) -> None:
+    answer = api.get(f"/v1/jobs/{full.id}/results", headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (406, Code.NOT_ACCEPTABLE)
+
+
+@pytest.mark.parametrize("path", ["results", "results?format=csv", "summary"])
+def test_the_job_of_another_is_not_there(store: Store, full: Job, path: str) -> None:
+    class Stranger:
+        async def admit(self, *_: object) -> Caller:
+            return Caller(7, frozenset([Scope.READ]))
+
+    with client_on(Services(store, Settings(), Stranger())) as api:  # type: ignore[arg-type]
+        answer = api.get(f"/v1/jobs/{full.id}/{path}")
+    assert (answer.status_code, answer.json()["error"]["type"]) == (404, Code.JOB_UNKNOWN)
+
+
+@pytest.mark.parametrize(("number", "status"), [("404", 404), (str(2**63), 422), ("x", 422), ("0", 422)])
+@pytest.mark.parametrize("path", ["results", "summary"])
+def test_a_job_that_there_is_not(api: TestClient, number: str, status: int, path: str) -> None:
+    assert api.get(f"/v1/jobs/{number}/{path}").status_code == status
+
+
+def test_the_summary_counts_by_class_code_and_host(api: TestClient, full: Job) -> None:
+    data = api.get(f"/v1/jobs/{full.id}/summary").json()["data"]
+    assert data["states"] == {"succeeded": 8, "failed": 2}
+    assert [(line["wordnet_id"], line["count"]) for line in data["classes"]] == [("n1", 4), ("n2", 4)]
+    assert [(code["code"], code["count"], code["hosts"]) for code in data["codes"]] == [("http_404", 2, 1)]
+    assert [(cause["host"], cause["count"]) for cause in data["causes"]] == [("b.example", 2)]
+    assert data["job"]["created_at"].endswith("Z")
+    assert len(api.get(f"/v1/jobs/{full.id}/summary?top=1").json()["data"]["classes"]) == 1
+
+
+@pytest.mark.parametrize("query", ["top=0", "top=101", "tip=1"])
+def test_a_summary_has_an_end(api: TestClient, full: Job, query: str) -> None:
+    answer = api.get(f"/v1/jobs/{full.id}/summary?{query}")
+    assert (answer.status_code, answer.json()["error"]["type"]) == (422, Code.REQUEST_INVALID)
+
+
+_ENCODERS: dict[str, Callable[[RecordedModel], Encoder]] = {
+    "ndjson": lambda model: Lines(JSON, model),
+    "csv": lambda model: Lines(CSV, model),
+    "parquet": Columns,
+}
+
+
+@pytest.mark.parametrize("format", list(_ENCODERS))
+def test_a_stream_takes_no_more_memory_the_longer_it_is(
+    store: Store, full: Job, model: RecordedModel, database: Database, format: str
+) -> None:
+    multiply(database, full.id, 5000)
+    chunks = stream(store, full.id, Filter(), BEGINNING, _ENCODERS[format](model))
+    tracemalloc.start()
+    try:
+        sizes = [len(next(chunks)) for _ in range(3)]
+        tracemalloc.reset_peak()
+        early = sum(len(next(chunks)) for _ in range(2)), tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        late = sum(map(len, chunks)), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert late[0] > 5 * early[0]
+    assert late[1] < 1.5 * early[1]
+    assert max(sizes) < 4_000_000
+
+
+class _CountedStore(Store):
+    """Counts the pages that are read."""
+
+    pages = 0
+
+    def found(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundPage:
+        self.pages += 1
+        return super().found(job_id, wanted, after, limit)
+
+
+class _Leaver:
+    """A client that reads two pieces and goes away."""
+
+    def __init__(self) -> None:
+        self._pieces = 0
+        self._gone = asyncio.Event()
+        self._asked: Iterator[dict[str, Any]] = iter([{"type": "http.request", "body": b""}])
+
+    async def receive(self) -> dict[str, Any]:
+        for message in self._asked:
+            return message
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        self._pieces += bool(message.get("body"))
+        if self._pieces == 2:
+            self._gone.set()
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("format", list(_ENCODERS))
+def test_nothing_more_is_read_for_a_client_that_went_away(
+    services: Services, full: Job, database: Database, format: str
+) -> None:
+    multiply(database, full.id, 5000)
+    store = _CountedStore(database)
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": f"/v1/jobs/{full.id}/results",
+        "query_string": f"format={format}".encode(),
+        "headers": [],
+    }
+    client = _Leaver()
+    app = make_app(Services(store, services.settings, services.access))
+    asyncio.run(app(scope, client.receive, client.send))
+    assert 1 <= store.pages <= 4
+    whole = _CountedStore(database)
+    for _ in stream(whole, full.id, Filter(), BEGINNING, Lines(JSON, store.model(full.model_id))):
+        pass
+    assert whole.pages == 20
+
+
+def test_no_connection_is_held_while_a_client_thinks(
+    store: Store, full: Job, model: RecordedModel, database: Database
+) -> None:
+    multiply(database, full.id, 1000)
+    chunks = stream(store, full.id, Filter(), BEGINNING, Lines(JSON, model))
+    assert [len(next(chunks)) > 0 for _ in range(2)] == [False, True]
+    assert database._engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def test_a_cursor_is_the_index_of_its_row(api: TestClient, full: Job) -> None:
+    assert [decode_cursor(row["cursor"], 1)[0] for row in _get(api, full)] == list(range(_COUNT))
