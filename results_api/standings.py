@@ -52,7 +52,6 @@ class Standings:
 
     def __init__(self, store: StandingStore) -> None:
         self._store = store
-        self._models: dict[int, RecordedModel] = {}
         self._asked = Gathered(_Threads(), self._look_up)
 
     async def of(self, caller: Caller, job_id: int) -> Standing:
@@ -66,7 +65,7 @@ class Standings:
         """Return how a job stands whose row was just read."""
         return Standing(
             job,
-            self._model(job.model_id),
+            self._store.model(job.model_id),
             self._store.tallies(job.id),
             self._store.malformed_lines(job.id, _MALFORMED_TOLD) if job.malformed else (),
             self._store.webhook_of(job.id),
@@ -78,8 +77,3 @@ class Standings:
             with suppress(UsageError):  # there is none: whoever asks for it is told so
                 found[job_id] = self.read(self._store.job(job_id))
         return found
-
-    def _model(self, model_id: int) -> RecordedModel:
-        if model_id not in self._models:
-            self._models[model_id] = self._store.model(model_id)
-        return self._models[model_id]

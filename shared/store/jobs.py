@@ -1,6 +1,5 @@
 """Jobs: what was asked for, how far it is, and who tends it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, case, or_, select, update
 from shared.errors import Code, UsageError
 from shared.items import JobState, now
 from shared.store.database import Database
-from shared.store.schema import jobs, models
+from shared.store.schema import jobs
 from shared.store.statements import clock, done_of, insert_new
 from shared.store.webhooks import tell_again
 
@@ -53,39 +52,11 @@ class Job:
         return self.state in RUNNING
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedModel:
-    """A model as results name it: its labels are (wordnet_id, name), by class id."""
-
-    id: int
-    name: str
-    version: str
-    labels: Sequence[Sequence[str]]
-
-
 class Jobs:
-    """The statements on jobs, and on the models that they use."""
+    """The statements on jobs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        #: Those read before: what a model is never changes.
-        self._models: dict[int, RecordedModel] = {}
-
-    def record_model(self, name: str, version: str, labels: Sequence[tuple[str, str]]) -> RecordedModel:
-        """Return this model as recorded, now or before."""
-        values = {"name": name, "version": version, "labels": [list(label) for label in labels]}
-        with self._database.write() as connection:
-            connection.execute(insert_new(connection, models, "name", "version"), values)
-            same = (models.c.name == name) & (models.c.version == version)
-            return RecordedModel(*connection.execute(select(models).where(same)).one())
-
-    def model(self, model_id: int) -> RecordedModel:
-        """Return a recorded model."""
-        if model_id not in self._models:
-            with self._database.read() as connection:
-                row = connection.execute(select(models).where(models.c.id == model_id)).one()
-            self._models[model_id] = RecordedModel(*row)
-        return self._models[model_id]
 
     def open_job(
         self, key: str, model_id: int, name: str | None = None, max_failure_rate: float | None = None

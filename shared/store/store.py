@@ -6,8 +6,9 @@ from shared.store.forgetting import Forgetting, Forgotten
 from shared.store.found import Filter, FoundPage, FoundResults
 from shared.store.hosts import Claims, Hosts, ListedHost
 from shared.store.items import Items
-from shared.store.jobs import Job, Jobs, RecordedModel
+from shared.store.jobs import Job, Jobs
 from shared.store.keys import ApiKey, ApiKeys, Grant
+from shared.store.models import Models, RecordedModel
 from shared.store.removal import Removal
 from shared.store.results import Outcome, Results, Tally
 from shared.store.seen import Seen
@@ -44,6 +45,7 @@ __all__ = [
 
 
 class Store(
+    Models,  # first: it has more to begin with than the others
     Jobs,
     Items,
     Uploads,

@@ -6,12 +6,14 @@ import io
 import json
 import tracemalloc
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
 from pyarrow import parquet
 
+from results_api.access.access import Access
 from results_api.access.caller import Caller, Scope
 from results_api.cursors import decode_cursor, encode_cursor
 from results_api.exports import open_output
@@ -23,11 +25,10 @@ from results_api.streams.lines import CSV, JSON, Lines
 from results_api.streams.stream import Encoder, stream
 from shared.errors import Code
 from shared.items import Evidence, Item, ItemState, Result, now
-from shared.settings import Settings
 from shared.store.database import Database
 from shared.store.found import BEGINNING, FoundPage
 from shared.store.store import Filter, Job, RecordedModel, Store
-from tests.contract.api import client_on
+from tests.contract.api import client_on, services_on
 from tests.filling import multiply
 
 _HOSTILE = (
@@ -263,7 +264,7 @@ def test_the_job_of_another_is_not_there(store: Store, full: Job, path: str) -> 
         async def admit(self, *_: object) -> Caller:
             return Caller(7, frozenset([Scope.READ]))
 
-    with client_on(Services(store, Settings(), Stranger())) as api:  # type: ignore[arg-type]
+    with client_on(replace(services_on(store), access=cast(Access, Stranger()))) as api:
         answer = api.get(f"/v1/jobs/{full.id}/{path}")
     assert (answer.status_code, answer.json()["error"]["type"]) == (404, Code.JOB_UNKNOWN)
 
@@ -362,10 +363,10 @@ def test_nothing_more_is_read_for_a_client_that_went_away(
         "scheme": "http",
         "path": f"/v1/jobs/{full.id}/results",
         "query_string": f"format={format}".encode(),
-        "headers": [],
+        "headers": [(b"host", b"localhost")],
     }
     client = _Leaver()
-    app = make_app(Services(store, services.settings, services.access))
+    app = make_app(replace(services_on(store), access=services.access))
     asyncio.run(app(scope, client.receive, client.send))
     assert 1 <= store.pages <= 4
     whole = _CountedStore(database)

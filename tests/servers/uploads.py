@@ -19,12 +19,13 @@ from fastapi.responses import StreamingResponse
 from commands.api_metrics import ApiMetrics
 from commands.connections import Connection, Patience
 from commands.serving import bound, serve
-from results_api.access.access import Access, KeysWanted
+from results_api.access.access import KeysWanted
 from results_api.service.app import make_app
 from results_api.service.services import Services
 from shared.settings import read_settings
 from shared.store.database import Database
 from shared.store.store import Store
+from tests.contract.api import Surroundings, services_on
 
 
 def main(path: Path, limits: str) -> None:
@@ -33,7 +34,8 @@ def main(path: Path, limits: str) -> None:
     settings = read_settings(os.environ)
     with closing(Database(f"sqlite:///{path}")) as database, bound("127.0.0.1", 0) as listener:
         store = Store(database)
-        services = Services(store, settings, Access(store, KeysWanted.NEVER), observer=ApiMetrics())
+        services = services_on(store, Surroundings(wanted=KeysWanted.NEVER))
+        services = replace(services, settings=settings, observer=ApiMetrics())
         app = make_app(services)
         _add_routes(app, services)
         serve(app, listener, services.draining, settings.drain_timeout)

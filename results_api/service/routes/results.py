@@ -90,6 +90,9 @@ _STREAMS: dict[str, Any] = {
     for format, media_type in MEDIA_TYPES.items()
     if format is not Format.JSON
 }
+_STREAMS[MEDIA_TYPES[Format.CSV]]["example"] = (
+    "index,ref,state,code\n0,https://example.com/a.jpg,failed,http_404\n"
+)
 
 
 @routes.get(
