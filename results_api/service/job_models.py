@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from results_api.service.envelope import Page, Success
+from results_api.service.job_examples import JOB
 from results_api.submissions import Options
 
 #: URLs in one JSON body; longer lists come as files.
@@ -14,40 +15,6 @@ MAX_URLS = 100_000
 Plain = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 Priority = Literal["low", "normal", "high"]
 Rate = Annotated[float, Field(ge=0, le=1, description="Pause when more than this part of the images fails.")]
-
-JOB: dict[str, Any] = {
-    "id": 12,
-    "name": "spring crawl",
-    "state": "running",
-    "reason": "",
-    "model": "lite0@1",
-    "priority": "normal",
-    "created_at": "2026-11-25T09:00:00Z",
-    "finished_at": None,
-    "submitted": 1000,
-    "recorded": True,
-    "done": 250,
-    "counts": {"pending": 750, "succeeded": 240, "failed": 10, "skipped": 0, "cancelled": 0},
-    "codes": [
-        {
-            "code": "http_404",
-            "state": "failed",
-            "count": 10,
-            "message": "The host has nothing at this URL (HTTP 404).",
-        }
-    ],
-    "rate": 41.5,
-    "seconds_left": 18.1,
-    "max_failure_rate": 0.2,
-    "malformed": {"count": 1, "lines": [{"line": 3, "lines": 1, "reason": "no http or https URL"}]},
-    "webhook": None,
-    "links": {
-        "self": "/v1/jobs/12",
-        "results": "/v1/jobs/12/results",
-        "summary": "/v1/jobs/12/summary",
-        "events": "/v1/jobs/12/events",
-    },
-}
 
 
 def _example(status: int, data: Any, **meta: Any) -> ConfigDict:

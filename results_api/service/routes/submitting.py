@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from results_api.job_status import as_json, links_of
 from results_api.service.envelope import success
 from results_api.service.failures import documented
+from results_api.service.job_examples import ESTIMATE
 from results_api.service.job_models import JobAccepted, JobWanted, ListWanted
 from results_api.service.lists import LIST_TYPES, handed_in
 from results_api.service.replies import reply
@@ -63,9 +64,15 @@ _FAILURES = documented(
     *(Code.SOURCE_UNREADABLE, Code.QUOTA_EXCEEDED, Code.AT_CAPACITY),
 )
 
+_DRY_RUN: dict[str, Any] = {
+    "description": "What a dry run says of the list.",
+    "content": {"application/json": {"example": success(ESTIMATE)}},
+}
+_RESPONSES: dict[int | str, dict[str, Any]] = {200: _DRY_RUN, **_FAILURES}
+
 
 @routes.post(
-    "/v1/jobs", status_code=202, response_model=JobAccepted, responses=_FAILURES, openapi_extra=_BODY
+    "/v1/jobs", status_code=202, response_model=JobAccepted, responses=_RESPONSES, openapi_extra=_BODY
 )
 async def submit(
     request: Request,
