@@ -47,6 +47,8 @@ bench: $(VENV)/.development ## measure: the figures of benchmarks/README.md
 	$(BIN)/python -m benchmarks.submit
 	$(BIN)/python -m benchmarks.pages
 	$(BIN)/python -m benchmarks.fetching
+	$(BIN)/python -m benchmarks.api
+	$(BIN)/python -m benchmarks.export
 
 format: $(VENV)/.development ## format the code and mend what can be mended
 	$(BIN)/ruff format .

@@ -4,40 +4,14 @@ import http.client
 import json
 import re
 import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from typing import NamedTuple
+from contextlib import closing
 
 import pytest
 
 from tests.e2e.conftest import Run, Start
+from tests.e2e.serving import listening
 
 _PATIENCE = 60
-
-
-class Listening(NamedTuple):
-    """A service that listens, and what it had said until then."""
-
-    port: int
-    process: "subprocess.Popen[str]"
-    words: str
-
-
-@contextmanager
-def _listening(start: Start, *arguments: str, **settings: str) -> Iterator[Listening]:
-    """Run the service on a free port, and end it."""
-    with start("api", "--port", "0", *arguments, **settings) as process:
-        try:
-            assert process.stderr
-            words, port = "", None
-            while port is None:
-                words += (line := process.stderr.readline())
-                assert line, words
-                port = re.fullmatch(r"Listening on http://(?:\[::1\]|[0-9.]+):([0-9]+)\n", line)
-            yield Listening(int(port[1]), process, words)
-        finally:
-            process.kill()
 
 
 def _ask(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
@@ -49,7 +23,7 @@ def _ask(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_answers_until_it_is_told_to_end(start: Start, run: Run, number: signal.Signals) -> None:
-    with _listening(start) as service:
+    with listening(start) as service:
         assert "open: there is no key" in service.words
         status, ready = _ask(service.port, "/readyz?secret")
         assert (status, json.loads(ready)["data"]["store"]) == (200, "ok")
@@ -66,7 +40,7 @@ def test_it_answers_until_it_is_told_to_end(start: Start, run: Run, number: sign
 
 
 def test_a_port_that_is_taken_is_named(start: Start, run: Run) -> None:
-    with _listening(start) as service:
+    with listening(start) as service:
         second = run("api", "--port", str(service.port))
         assert second.status == 1
         assert (
@@ -84,18 +58,18 @@ def test_an_address_that_is_none_is_named(run: Run) -> None:
 def test_strangers_are_answered_only_with_keys_or_where_that_is_said(start: Start, run: Run) -> None:
     refused = run("api", "--host", "0.0.0.0", "--port", "0")
     assert (refused.status, "keys_needed" in refused.err) == (2, True)
-    with _listening(start, "--host", "0.0.0.0", "--no-auth") as service:
+    with listening(start, "--host", "0.0.0.0", "--no-auth") as service:
         assert "open: whoever reaches 0.0.0.0 may do everything" in service.words
         assert _ask(service.port, "/metrics")[0] == 200
     assert run("keys", "create", "mine").status == 0
-    with _listening(start, "--host", "0.0.0.0") as service:
+    with listening(start, "--host", "0.0.0.0") as service:
         assert "open:" not in service.words
         assert _ask(service.port, "/metrics")[0] == 401
         assert _ask(service.port, "/livez")[0] == 200
 
 
 def test_it_listens_to_ipv6_as_well(start: Start) -> None:
-    with _listening(start, "--host", "::1") as service:
+    with listening(start, "--host", "::1") as service:
         assert _ask(service.port, "/livez", "::1")[0] == 200
 
 
@@ -105,7 +79,7 @@ def test_a_check_without_a_service_fails_in_words(run: Run) -> None:
 
 
 def test_the_page_of_the_document_comes_with_all_that_it_needs(start: Start) -> None:
-    with _listening(start) as service:
+    with listening(start) as service:
         _, page = _ask(service.port, "/docs")
         references = re.findall(r'(?:src|href)="([^"]*)"', page)
         assert not [url for url in references if "//" in url]
