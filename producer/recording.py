@@ -1,5 +1,6 @@
 """Record the items of jobs that came with their lists: whoever is there does, from where it stopped."""
 
+import itertools
 import logging
 import threading
 import uuid
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
-from producer.entries import Columns, Entry, Malformed
+from producer.entries import Columns, Entry, Malformed, Reference
 from producer.lists import read_stream
 from producer.only_urls import OnlyUrls
 from producer.submit import SubmitStore, record, survey
@@ -21,7 +22,7 @@ _log = logging.getLogger("smartsight.recorder")
 #: Seconds between two looks for lists.
 _INTERVAL = 1.0
 #: How long a list stays ours when we are not heard of, in seconds; it is held longer at every step.
-_LEASE = 30.0
+_LEASE = 10.0
 #: Entries that are read between two times of saying that we are still there.
 _STEP = 10_000
 #: Malformed lines that are kept; all are counted.
@@ -146,11 +147,13 @@ class Recorder:
             raise UsageError(Code.QUOTA_EXCEEDED, f"{images} images are more than are left for today")
 
     def _record_all(self, upload: Upload, entries: Iterator[Entry], stop: threading.Event) -> None:
-        recorded = deque(record(self._store, self._store.job(upload.job_id), entries, stop), maxlen=1)
+        first = next((entry for entry in entries if isinstance(entry, Reference)), None)
+        if first is None:  # found before the job is sealed: one without items would be completed at once
+            raise ResourceError(Code.NOTHING_TO_LABEL, upload.name)
+        references = itertools.chain([first], entries)
+        deque(record(self._store, self._store.job(upload.job_id), references, stop), maxlen=0)
         if stop.is_set():
             raise _StoppedError
-        if not recorded[0]:
-            raise ResourceError(Code.NOTHING_TO_LABEL, upload.name)
 
     def _entries(self, upload: Upload, spool: IO[bytes], stop: threading.Event) -> Iterator[Entry]:
         """Yield a list's entries from its beginning, holding the list meanwhile."""

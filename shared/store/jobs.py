@@ -133,9 +133,7 @@ class Jobs:
     def complete(self, job_id: int) -> bool:
         """End a job whose items all have their results; tell whether it ended now."""
         ending = jobs.c.state.in_((JobState.RUNNING, JobState.CANCELLING))
-        # One without any item broke, and is about to be failed.
-        meant = (jobs.c.submitted > 0) | (jobs.c.state == JobState.CANCELLING)
-        all_done = jobs.c.sealed & meant & (done_of(job_id) >= jobs.c.submitted)
+        all_done = jobs.c.sealed & (done_of(job_id) >= jobs.c.submitted)
         state = case(
             (jobs.c.state == JobState.RUNNING, JobState.COMPLETED),
             (jobs.c.reason == "", JobState.CANCELLED),

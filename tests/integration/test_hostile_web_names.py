@@ -90,7 +90,7 @@ class Guard:
 """
 _CALLER = """
 import asyncio, json, sys
-assert "json" in sys.modules and "aiohttp" not in sys.modules and "worker" not in sys.modules
+assert "json" in sys.modules and "aiohttp" not in sys.modules and "shared" not in sys.modules
 from shared.fetching import guard
 from shared.fetching.guard import Guard, system_resolver
 
@@ -107,7 +107,7 @@ print(json.dumps([[asyncio.run(ask(name)) for name in names], allowed]))
 
 
 def test_a_process_finds_the_web_by_its_guard(web: Web, tmp_path: Path) -> None:
-    package = tmp_path / "worker" / "fetching"
+    package = tmp_path / "shared" / "fetching"
     package.mkdir(parents=True)
     for folder in (package, package.parent):
         (folder / "__init__.py").touch()
