@@ -1,22 +1,17 @@
-"""`smartsight up`, and what becomes of jobs when the service is killed."""
+"""`smartsight up`: the service and a worker by one command."""
 
-import random
-import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from api_client import Client
-from shared.errors import SmartSightError
 from tests.e2e.conftest import Start
 from tests.e2e.serving import listening
 from tests.servers.pictures import PictureServer
-from tests.servers.waiting import wait_until
 
 _PATIENCE = 60
-_LISTED = 30_000
 
 
 @pytest.fixture
@@ -45,32 +40,3 @@ def test_one_command_takes_jobs_labels_and_answers(
     assert rows[4]["code"] == "http_404"
     assert best.name == "espresso"
     assert (service.process.returncode, "Traceback" in words) == (0, False), words
-
-
-def test_a_job_is_complete_or_absent_when_the_service_is_killed(start: Start) -> None:
-    Path("list.txt").write_text("".join(f"https://a.example/{i}.jpg\n" for i in range(_LISTED)))
-    chance = random.Random(5)
-    for number in range(3):
-        key = f"key-{number}"
-        with listening(start) as service:
-            sending = threading.Thread(target=_submit, args=(service.port, key))
-            sending.start()
-            threading.Event().wait(chance.uniform(0, 0.5))
-            service.process.kill()
-            sending.join()
-        with listening(start) as service, Client(f"http://127.0.0.1:{service.port}") as client:
-            assert _is_complete(client, key)
-            assert len({job.id for job in client.jobs()}) == number + 1
-
-
-def _is_complete(client: Client, key: str) -> bool:
-    """Hand the list in again, and tell whether the job is whole, and the one of before if there was one."""
-    before = next(client.jobs(idempotency_key=key), None)
-    job_id = client.submit(Path("list.txt"), idempotency_key=key).id
-    wait_until(lambda: client.job(job_id).recorded, _PATIENCE, "the list is recorded")
-    return client.job(job_id).submitted == _LISTED and (before is None or before.id == job_id)
-
-
-def _submit(port: int, key: str) -> None:
-    with suppress(SmartSightError), Client(f"http://127.0.0.1:{port}", attempts=1) as client:
-        client.submit(Path("list.txt"), idempotency_key=key)
