@@ -55,7 +55,8 @@ def _tallies(job: Job) -> list[Tally]:
     del rest[ItemState.PENDING]
     for tally in named:
         rest[tally.state] -= tally.count
-    return [*(Tally(state, None, count) for state, count in rest.items() if count > 0), *named]
+    found = [*(Tally(state, None, count) for state, count in rest.items() if count > 0), *named]
+    return sorted(found, key=lambda tally: (tally.state, tally.code or ""))  # as the database has them
 
 
 @contextmanager

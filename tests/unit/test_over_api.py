@@ -61,7 +61,7 @@ def test_a_job_is_described_as_the_database_has_it(
         datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC),
         datetime(2027, 1, 2, 4, tzinfo=UTC),
         *(4, True),
-        [Tally(ItemState.SUCCEEDED, None, 2), Tally(ItemState.FAILED, Code.HTTP_404, 1)],
+        [Tally(ItemState.FAILED, Code.HTTP_404, 1), Tally(ItemState.SUCCEEDED, None, 2)],
     )
     assert capsys.readouterr().out.splitlines() == list(description(stored))
     assert api.seen[0].headers["Authorization"] == "Bearer ss_mine"
@@ -104,7 +104,7 @@ def test_watching_ends_with_what_the_job_came_to(
     assert call("watch", "12") == 1
     assert capsys.readouterr().err.splitlines() == [
         "Job 12 is completed.",
-        "3 images: 2 succeeded, 1 failed; 0 in 0.0 s, 0.0 images/s",
+        "3 images: 1 failed, 2 succeeded; 0 in 0.0 s, 0.0 images/s",
         "         1 http_404: The host has nothing at this URL (HTTP 404).",
     ]
     assert call("watch", "12") == 0
