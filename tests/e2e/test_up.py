@@ -1,17 +1,21 @@
-"""`smartsight up`: the service and a worker by one command."""
+"""`smartsight up`, and what becomes of a job when the service that takes it in is killed."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from api_client import Client
+from shared.errors import SmartSightError
 from tests.e2e.conftest import Start
 from tests.e2e.serving import listening
 from tests.servers.pictures import PictureServer
+from tests.servers.waiting import wait_until
 
 _PATIENCE = 60
+_LISTED = 30_000
 
 
 @pytest.fixture
@@ -40,3 +44,28 @@ def test_one_command_takes_jobs_labels_and_answers(
     assert rows[4]["code"] == "http_404"
     assert best.name == "espresso"
     assert (service.process.returncode, "Traceback" in words) == (0, False), words
+
+
+@pytest.mark.parametrize("seconds", [0.03, 0.3])
+def test_a_job_is_complete_or_absent_when_the_service_is_killed(start: Start, seconds: float) -> None:
+    """Killed while the list arrives, or while it is recorded: half of it is never all that there is."""
+    Path("list.txt").write_text("".join(f"https://a.example/{i}.jpg\n" for i in range(_LISTED)))
+    with listening(start) as service:
+        sending = threading.Thread(target=_submit, args=(service.port, "key"))
+        sending.start()
+        sending.join(seconds)
+        service.process.kill()
+        sending.join()
+    with listening(start) as service, Client(f"http://127.0.0.1:{service.port}") as client:
+        before = next(client.jobs(idempotency_key="key"), None)
+        job_id = before.id if before else client.submit(Path("list.txt"), idempotency_key="key").id
+        # Whoever died had the list for a while.
+        wait_until(lambda: client.job(job_id).recorded, _PATIENCE, "the list is recorded")
+        assert client.job(job_id).submitted == _LISTED
+        assert client.submit(Path("list.txt"), idempotency_key="key").id == job_id
+        assert [job.id for job in client.jobs()] == [job_id]
+
+
+def _submit(port: int, key: str) -> None:
+    with suppress(SmartSightError), Client(f"http://127.0.0.1:{port}", attempts=1) as client:
+        client.submit(Path("list.txt"), idempotency_key=key)
