@@ -142,13 +142,15 @@ class Estimate:
     bytes: float
     seconds: float
     bound_by: str | None
+    #: Lines of the list that hold no URL.
+    malformed: int
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Estimate":
         """Return what the API's object says."""
         values = {name: data[name] for name in cls.__dataclass_fields__}
-        values["causes"] = tuple((str(code), float(part)) for code, part in data["causes"])
-        values["forbidding"] = tuple((str(host), str(code)) for host, code in data["forbidding"])
+        values["causes"] = tuple((str(cause["code"]), float(cause["part"])) for cause in data["causes"])
+        values["forbidding"] = tuple((str(one["host"]), str(one["code"])) for one in data["forbidding"])
         return cls(**values)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from api_client import Client
+from api_client import Client, Estimate, Job
 from api_client.answers import lines_of
+from results_api.service.job_examples import ESTIMATE, JOB
 from shared.errors import Code, ItemError, RequestError, ResourceError, SmartSightError, UsageError
 from shared.items import ItemState, JobState
 from tests.servers.ports import free_port
@@ -410,12 +411,18 @@ def test_lines_are_put_together_from_any_pieces() -> None:
 
 
 def test_an_estimate_may_take_longer_than_other_answers(api: ScriptedApi, pauses: list[float]) -> None:
-    numbers = dict.fromkeys(("duplicates", "success", "low", "high", "same_content", "bytes", "seconds"), 0.5)
-    more = {"references": 9, "sampled": 3, "bound_by": "h", "causes": [["http_404", 0.5]], "forbidding": []}
-    api.script = [late(ok({**numbers, **more}), 0.5), late(ok(job_data()), 0.5)]
+    api.script = [late(ok(ESTIMATE), 0.5), late(ok(job_data()), 0.5)]
     with Client(api.url, timeout=0.1, attempts=1) as client:
         found = client.estimate(["https://h/1"], sample=3)
-        assert (found.references, found.causes, found.bound_by) == (9, (("http_404", 0.5),), "h")
+        assert (found.references, found.causes) == (3189, (("http_404", 0.032),))
+        assert found.forbidding == (("robots.example.org", "robots_disallowed"),)
         with pytest.raises(RequestError):
             client.job(12)
     assert (api.seen[0].query, len(api.seen)) == ({"dry_run": "true", "sample": "3"}, 2)
+
+
+def test_what_the_documentation_shows_is_understood() -> None:
+    assert Job.of(JOB).counts["succeeded"] == 240
+    assert Job.of(JOB).codes[0].code == "http_404"
+    assert Job.of(JOB).malformed.lines[0].line == 3
+    assert Estimate.of(ESTIMATE).malformed == 0

@@ -16,6 +16,7 @@ import pytest
 
 from commands.arguments import build_parser
 from commands.description import Described, description
+from results_api.service.job_examples import ESTIMATE
 from shared.errors import Code, ResourceError, UsageError
 from shared.items import ItemState, JobState
 from shared.settings import Settings
@@ -263,15 +264,13 @@ def test_a_dry_run_says_what_the_api_expects(
     api: ScriptedApi, call: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("list.txt").write_text("https://h/1\n")
-    data = dict.fromkeys(("duplicates", "success", "low", "high", "same_content", "bytes", "seconds"), 0.5)
-    causes = [["http_404", 0.5], ["of_tomorrow", 0.1]]
-    counts = {"references": 9, "sampled": 3, "bound_by": None}
-    api.script = [ok({**data, **counts, "causes": causes, "forbidding": [["h", "http_403"]]})]
+    newer = {"code": "of_tomorrow", "part": 0.1, "message": "It will be known then."}
+    api.script = [ok({**ESTIMATE, "causes": [*ESTIMATE["causes"], newer]})]
     assert call("submit", "list.txt", "--dry-run", "--sample", "3") == 0
     told = capsys.readouterr().out
-    assert "(3 tried of 9)" in told
-    assert "50.0% http_404" in told
-    assert "forbids it           h (http_403)" in told
+    assert "(60 tried of 3189)" in told
+    assert "3.2% http_404" in told
+    assert "forbids it           robots.example.org (robots_disallowed)" in told
     assert api.seen[0].query == {"column": "url", "dry_run": "true", "sample": "3"}
 
 

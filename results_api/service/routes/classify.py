@@ -11,6 +11,7 @@ from results_api.service.bodies import counted, first_file, form_of, media_type,
 from results_api.service.envelope import Meta, Success
 from results_api.service.failures import documented
 from results_api.service.replies import reply
+from results_api.service.result_models import Prediction
 from results_api.service.services import Classifying, Here
 from shared.errors import Code, RequestError, SmartSightError
 
@@ -38,14 +39,6 @@ class Link(BaseModel):
     url: str = Field(min_length=1, max_length=2048)
 
 
-class Predicted(BaseModel):
-    """A class and how sure the model is, from 0 to 1."""
-
-    class_: str = Field(alias="class")
-    wordnet_id: str
-    score: float
-
-
 class ClassifiedMeta(Meta):
     """What else there is to say: which model, and whether the same image was known from before."""
 
@@ -53,7 +46,7 @@ class ClassifiedMeta(Meta):
     reused: bool
 
 
-class Classified(Success[list[Predicted]]):
+class Classified(Success[list[Prediction]]):
     """The best classes of an image, best first."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})

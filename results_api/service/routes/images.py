@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from results_api.cursors import decode_cursor, encode_cursor
 from results_api.ownership import key_seen_by
@@ -14,6 +13,7 @@ from results_api.rows import Row, row_of
 from results_api.service.envelope import Page, Success, page, success
 from results_api.service.failures import documented
 from results_api.service.replies import reply
+from results_api.service.result_models import ITEM_RESULT, ItemResult
 from results_api.service.services import Administering, Here, Reading
 from shared.errors import Code, RequestError
 from shared.store.store import Outcome, Store
@@ -22,76 +22,13 @@ routes = APIRouter(prefix="/v1/images", tags=["images"])
 
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _URL = "https://example.com/pizza.jpg"
-_FAILURES = (
-    *(Code.REQUEST_INVALID, Code.KEY_MISSING, Code.KEY_INVALID, Code.SCOPE_MISSING, Code.ORIGIN_REFUSED),
-    *(Code.TOO_MANY_REQUESTS, Code.DATABASE_UNAVAILABLE, Code.SHUTTING_DOWN),
-)
 
 
-class Prediction(BaseModel):
-    """One class of a picture."""
-
-    name: str = Field(alias="class", description="What it is called.")
-    wordnet_id: str
-    score: float
-
-
-class KnownImage(BaseModel):
+class KnownImage(ItemResult):
     """An item of some job that led to the picture, and what came of it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"job": 7, **ITEM_RESULT}]})
     job: int
-    index: int = Field(description="Its place in the job.")
-    ref: str = Field(description="The reference as it was submitted.")
-    custom_id: str | None
-    state: str = Field(description="`succeeded`, `failed`, `skipped` or `cancelled`.")
-    code: str | None = Field(description="Why it has no classes.")
-    message: str | None = Field(description="The same for a person.")
-    predictions: list[Prediction] = Field(description="Its classes, best first.")
-    model: str = Field(description="Name and version of the model.")
-    width: int | None
-    height: int | None
-    bytes: int | None
-    sha256: str | None
-    reused: bool = Field(description="Whether the classes were known from the same bytes or reference.")
-    host: str | None
-    final_url: str | None = Field(description="Where redirects had led.")
-    http_status: int | None
-    attempts: int
-    fetch_ms: float | None
-    label_ms: float | None
-    finished_at: datetime
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [
-                {
-                    "job": 7,
-                    "index": 0,
-                    "ref": _URL,
-                    "custom_id": "p-1",
-                    "state": "succeeded",
-                    "code": None,
-                    "message": None,
-                    "predictions": [
-                        {"class": "pizza, pizza pie", "wordnet_id": "n07873807", "score": 0.884148}
-                    ],
-                    "model": "lite0@1",
-                    "width": 640,
-                    "height": 480,
-                    "bytes": 48213,
-                    "sha256": _SHA256,
-                    "reused": False,
-                    "host": "example.com",
-                    "final_url": _URL,
-                    "http_status": 200,
-                    "attempts": 1,
-                    "fetch_ms": 81.5,
-                    "label_ms": 14.2,
-                    "finished_at": "2026-11-24T09:30:00+00:00",
-                }
-            ]
-        }
-    }
 
 
 class Receipt(BaseModel):
@@ -166,7 +103,7 @@ _Picture = Annotated[Named, Depends(_named)]
 @routes.get(
     "",
     response_model=Page[KnownImage],
-    responses=documented(Code.CURSOR_INVALID, Code.IMAGE_UNKNOWN, *_FAILURES),
+    responses=documented(Code.CURSOR_INVALID, Code.IMAGE_UNKNOWN),
 )
 def known_image(
     caller: Reading, here: Here, picture: _Picture, cursor: _Cursor = None, limit: _Limit = 100
@@ -182,7 +119,7 @@ def known_image(
     return reply(page(_rows(here.store, shown), encode_cursor(last.job_id, last.index) if last else None))
 
 
-@routes.delete("", response_model=Success[Receipt], responses=documented(*_FAILURES))
+@routes.delete("", response_model=Success[Receipt])
 def forget_image(caller: Administering, here: Here, picture: _Picture) -> Response:
     """Forget a picture in all jobs, and see to it that it is not fetched, labelled or kept again."""
     return reply(success(picture.forget(here.store)))
