@@ -72,7 +72,10 @@ def _load(_: int) -> None:
 
 
 def _ask(port: int, contents: Sequence[bytes]) -> list[tuple[float, int]]:
-    """Ask for one image after another on one connection; return seconds and status of each."""
+    """Ask for one image after another on one connection; return seconds and status of each.
+
+    Who is told to come again does so when told.
+    """
     answers = []
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         for content in contents:
@@ -81,6 +84,7 @@ def _ask(port: int, contents: Sequence[bytes]) -> list[tuple[float, int]]:
             answer = connection.getresponse()
             answer.read()
             answers.append((time.monotonic() - started, answer.status))
+            time.sleep(float(answer.headers.get("Retry-After", 0)))
             if answer.will_close:
                 connection.close()
     return answers

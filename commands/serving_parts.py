@@ -86,14 +86,15 @@ def _photos(threads: int, store: Store, settings: Settings, stack: ExitStack) ->
     from results_api.capacity import Capacity
     from results_api.photos import Photos
 
-    decoders = stack.enter_context(open_decoders(settings, threads))
+    in_hand = threads + 1  # one more than there are networks: it is decoded while these are busy
+    decoders = stack.enter_context(open_decoders(settings, in_hand))
     classifier = open_classifier(settings, settings.model, "auto", threads, decoders.decode)
     decoders.await_ready()
-    pool = stack.enter_context(ThreadPoolExecutor(threads, "classify"))
-    for warmed in [pool.submit(_try, classifier) for _ in range(threads)]:
+    pool = stack.enter_context(ThreadPoolExecutor(in_hand, "classify"))
+    for warmed in [pool.submit(_try, classifier) for _ in range(in_hand)]:
         warmed.result()
     recorded = model_of(store, settings, None)
-    return Photos(store, classifier, recorded.id, Capacity(threads, settings.classify_queue), pool)
+    return Photos(store, classifier, recorded.id, Capacity(in_hand, settings.classify_queue), pool)
 
 
 def _web(settings: Settings) -> WebFetcher:

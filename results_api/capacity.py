@@ -11,12 +11,12 @@ _COME_AGAIN = 1.0
 
 
 class Capacity:
-    """So many images at work, a core each, and so many in line behind them."""
+    """So many images in hand, and so many in line behind them."""
 
-    def __init__(self, cores: int, waiting: int) -> None:
-        self._places = cores + waiting
+    def __init__(self, in_hand: int, waiting: int) -> None:
+        self._places = in_hand + waiting
         self._taken = 0
-        self._cores = asyncio.Semaphore(cores)
+        self._turns = asyncio.Semaphore(in_hand)
 
     def check(self) -> None:
         """Raise ``RequestError(at_capacity)`` if there is no room: better before an image is even read."""
@@ -34,7 +34,7 @@ class Capacity:
             self._taken -= 1
 
     @asynccontextmanager
-    async def core(self) -> AsyncIterator[None]:
-        """Have a core, as soon as those who came before are done."""
-        async with self._cores:
+    async def turn(self) -> AsyncIterator[None]:
+        """Be in hand, as soon as those who came before are done."""
+        async with self._turns:
             yield

@@ -51,7 +51,7 @@ class GoneError(Exception):
 
 @dataclass(frozen=True)
 class Photos:
-    """Classifies images for people who wait; ``threads`` has one for each core of the capacity."""
+    """Classifies images for people who wait; ``threads`` has one for each image in hand."""
 
     store: LabelStore
     classifier: Classifier
@@ -74,7 +74,7 @@ class Photos:
             known = await self._known(content, top)
             if known is not None:
                 return Answer(self._named(known.class_ids[:top], known.scores[:top]), reused=True)
-            async with self.capacity.core():
+            async with self.capacity.turn():
                 if await is_gone():
                     raise GoneError
                 return await self._classify(content, top)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, literal, null, select, true, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, literal, null, select, true, update
 
 from shared.errors import Code
 from shared.items import Item, ItemState, Result, now
@@ -37,6 +37,13 @@ class Outcome:
 
 #: Joins results and items.
 SAME_ITEM = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.index)
+#: Made once: that takes longer than asking does, and somebody waits for the answer.
+_LABELLED = select(results).where(
+    results.c.sha256.in_(bindparam("digests", expanding=True)),
+    results.c.model_id == bindparam("model"),
+    results.c.reused.is_(False),
+    results.c.state == ItemState.SUCCEEDED,
+)
 _COUNTED = (results.c.job_id, results.c.state, results.c.code)
 
 
@@ -99,14 +106,9 @@ class Results:
 
     def labelled(self, model_id: int, digests: Collection[str]) -> dict[str, Result]:
         """Return, by the SHA-256 of its bytes, an image's result under a model, where there is one."""
-        query = select(results).where(
-            results.c.sha256.in_([bytes.fromhex(digest) for digest in digests]),
-            results.c.model_id == model_id,
-            results.c.reused.is_(False),
-            results.c.state == ItemState.SUCCEEDED,
-        )
+        values = {"model": model_id, "digests": [bytes.fromhex(digest) for digest in digests]}
         with self._database.read() as connection:
-            rows = connection.execute(query).mappings()
+            rows = connection.execute(_LABELLED, values).mappings()
             return {row["sha256"].hex(): result_from(row) for row in rows}
 
     def settle_duplicates(self, job_id: int) -> None:
