@@ -100,7 +100,7 @@ class Recorder:
             self._awake.clear()
             try:
                 self.record_waiting(stop)
-            except ResourceError as error:
+            except (ResourceError, OSError) as error:  # the store is away, or our disk is full
                 _log.warning("no list is recorded for now: %s", error)
             self._awake.wait(_INTERVAL)
 
