@@ -85,15 +85,15 @@ class Lines:
 
     def each(self, rows: Sequence[FoundRow]) -> list[bytes]:
         """Return a line a row."""
-        line, values = self._notation.line, self._values
-        return [(line % values(row)).encode() for row in rows]
+        line, values, known = self._notation.line, self._values, _Texts(self._notation.quoted)
+        return [(line % values(row, known)).encode() for row in rows]
 
     def end(self) -> bytes:
         """See ``Encoder``."""
         return b""
 
-    def _values(self, row: FoundRow) -> tuple[object, ...]:
-        """Return what a line holds, in the order of the columns."""
+    def _values(self, row: FoundRow, known: "_Texts") -> tuple[object, ...]:
+        """Return what a line holds, in the order of the columns; ``known`` are texts of lines before."""
         index, ref, custom_id, state, code, detail, class_ids, scores, width, height, size = row[:11]
         sha256, reused, host, final_url, http_status, attempts, fetch_ms, label_ms, finished_at = row[11:]
         quoted, nothing = self._notation.quoted, self._notation.nothing
@@ -102,16 +102,16 @@ class Lines:
             quoted(ref),
             nothing if custom_id is None else quoted(custom_id),
             state,
-            nothing if code is None else quoted(code),
+            nothing if code is None else known[code],
             nothing if code is None else quoted(message_for(Code(code), detail)),
             self._predictions(class_ids, scores) if len(class_ids) > 2 else self._no_predictions,
             self._model,
             nothing if width is None else width,
             nothing if height is None else height,
             nothing if size is None else size,
-            nothing if sha256 is None else quoted(sha256.hex()),
+            nothing if sha256 is None else f'"{sha256.hex()}"',
             "true" if reused else "false",
-            nothing if host is None else quoted(host),
+            nothing if host is None else known[host],
             nothing if final_url is None else quoted(final_url),
             nothing if http_status is None else http_status,
             attempts,
@@ -125,6 +125,18 @@ class Lines:
         """Return predictions as JSON; the scores stay the texts that the database has."""
         classes = map(self._classes.__getitem__, numbers_in(class_ids))
         return self._opening + "},".join(map(add, classes, numbers_in(scores))) + self._closing
+
+
+class _Texts(dict[str, str]):
+    """Texts that occur again and again, as they are written."""
+
+    def __init__(self, quoted: Callable[[str], str]) -> None:
+        super().__init__()
+        self._quoted = quoted
+
+    def __missing__(self, text: str) -> str:
+        written = self[text] = self._quoted(text)
+        return written
 
 
 class _Classes(dict[str, str]):
