@@ -78,13 +78,17 @@ class Access:
 
         Raises ``RequestError``: ``key_missing``, ``key_invalid``, ``too_many_requests`` or ``scope_missing``.
         """
-        if not await self.wants_keys():
-            return ANYBODY
-        digest = digest_of(_bearer(authorization))
-        caller = _caller(await asyncio.to_thread(self._use, digest))
+        caller = await self.identify(authorization)
         if scope not in caller.scopes:
             raise RequestError(Code.SCOPE_MISSING, f"that takes the scope {scope}")
         return caller
+
+    async def identify(self, authorization: str | None) -> Caller:
+        """Return who asks, whatever they may; raise what ``admit`` raises, save ``scope_missing``."""
+        if not await self.wants_keys():
+            return ANYBODY
+        digest = digest_of(_bearer(authorization))
+        return _caller(await asyncio.to_thread(self._use, digest))
 
     async def wants_keys(self) -> bool:
         """Tell whether callers are asked for a key now."""

@@ -26,6 +26,15 @@ def check_origin(host: str | None, origin: str | None, allowed: Collection[str])
         raise RequestError(Code.ORIGIN_REFUSED, f"it comes from {printable(repr(origin))}")
 
 
+def check_own_page(host: str | None, origin: str | None) -> None:
+    """Raise ``RequestError(origin_refused)`` if a request comes from a page of another origin than its host.
+
+    Browsers say so with whatever changes something. The scheme is left out: a proxy may speak another one.
+    """
+    if origin is not None and origin.lower().partition("://")[2] != (host or "").lower():
+        raise RequestError(Code.ORIGIN_REFUSED, f"it comes from {printable(repr(origin))}")
+
+
 def is_loopback(name: str) -> bool:
     """Tell whether a host's name or address is this machine for itself, whatever a name server says."""
     if name.lower() == "localhost":

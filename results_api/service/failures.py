@@ -89,17 +89,11 @@ def handle_failures(app: FastAPI) -> None:
 
     @app.exception_handler(SmartSightError)
     async def _ours(request: Request, error: SmartSightError) -> JSONResponse:
-        if isinstance(error, ResourceError):
-            # What it says of our database or our disk is for us alone.
-            request_id = getattr(request.state, "request_id", "")
-            path = printable(request.scope["path"])
-            _log.error("%s %s: %s", request.method, path, error, extra={"request_id": request_id})
-            return answer(RequestError(error.code))
-        return answer(error)
+        return answer(failure_of(request, error))
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        return answer(RequestError(Code.REQUEST_INVALID, _what_is_invalid(error)))
+    async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        return answer(failure_of(request, error))
 
     @app.exception_handler(HTTPException)
     async def _framework(_: Request, error: HTTPException) -> JSONResponse:
@@ -108,6 +102,19 @@ def handle_failures(app: FastAPI) -> None:
         # What the framework cannot read of a body is no other failure than what we cannot.
         status = status_of(code) if error.status_code == 400 else error.status_code
         return JSONResponse(failure(code, message, status), status, error.headers)
+
+
+def failure_of(request: Request, error: SmartSightError | RequestValidationError) -> SmartSightError:
+    """Return what strangers are told of a failure; what else it says is written to the log."""
+    if isinstance(error, RequestValidationError):
+        return RequestError(Code.REQUEST_INVALID, _what_is_invalid(error))
+    if isinstance(error, ResourceError):
+        # What it says of our database or our disk is for us alone.
+        request_id = getattr(request.state, "request_id", "")
+        path = printable(request.scope["path"])
+        _log.error("%s %s: %s", request.method, path, error, extra={"request_id": request_id})
+        return RequestError(error.code)
+    return error
 
 
 def _what_is_invalid(error: RequestValidationError) -> str:

@@ -14,6 +14,7 @@ from results_api.capacity import Capacity
 from results_api.links import Links
 from results_api.photos import Photos
 from results_api.service.around.draining import Draining
+from results_api.service.cookies import authorization_of
 from results_api.service.health import Health
 from results_api.service.observer import ServiceObserver, Unobserved
 from results_api.standings import Standings
@@ -59,7 +60,7 @@ _key = HTTPBearer(auto_error=False, description="A key made by `smartsight keys 
 
 def _may(scope: Scope) -> object:
     async def admit(request: Request, here: Here, _: Annotated[object, Security(_key)]) -> Caller:
-        caller = await here.access.admit(request.headers.get("Authorization"), scope)
+        caller = await here.access.admit(authorization_of(request), scope)
         request.state.key_id = caller.key_id  # for the access log
         if caller.key_id is None and here.access.wanted is KeysWanted.IF_ANY:
             headers = request.headers

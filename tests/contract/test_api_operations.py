@@ -185,7 +185,7 @@ def test_the_pages_need_nothing_from_outside(api: TestClient) -> None:
     for url in sorted(found):
         assert api.get(url).status_code == 200, url
     assert "url(http" not in api.get("/docs/swagger/swagger-ui.css").text
-    assert "validatorUrl: null" in api.get("/docs/assets/docs.js").text
+    assert "validatorUrl: null" in api.get("/static/docs.js").text
 
 
 def test_the_page_of_the_document_allows_no_script_but_ours(api: TestClient) -> None:
@@ -196,12 +196,12 @@ def test_the_page_of_the_document_allows_no_script_but_ours(api: TestClient) -> 
 
 
 def test_files_of_the_pages_are_kept_by_browsers(api: TestClient) -> None:
-    first = api.get("/docs/swagger/swagger-ui-bundle.js")
+    first = api.get("/docs/swagger/swagger-ui-bundle.js?v=1")
     assert first.headers["Cache-Control"].startswith("public, max-age=31536000")
     again = api.get("/docs/swagger/swagger-ui-bundle.js", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
-    assert api.get("/docs/assets/../pages.py").status_code == 404
-    assert api.get("/docs/assets/%2e%2e/pages.py").status_code == 404
+    assert api.get("/static/../exports.py").status_code == 404
+    assert api.get("/static/%2e%2e/exports.py").status_code == 404
 
 
 def test_every_code_is_explained_at_the_place_that_failures_name(api: TestClient) -> None:

@@ -1,0 +1,70 @@
+"""Write pages from templates, every word of a stranger's escaped, and send them with their policy."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+
+from results_api.report import words
+from results_api.service.pages.files import asset
+from shared.errors import printable
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_FOLDER = Path(__file__).parent
+#: Another language is another file like this one.
+_TEXTS = _FOLDER / "texts" / "en.json"
+#: No script and no style but those of our files: what a stranger wrote can be neither.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; manifest-src 'self'; worker-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
+
+
+@cache
+def texts() -> dict[str, Any]:
+    """Return all words of the pages, by page."""
+    loaded: dict[str, Any] = json.loads(_TEXTS.read_text("utf-8"))
+    return loaded
+
+
+def render(request: Request, template: str, status: int = 200, **words: object) -> HTMLResponse:
+    """Return a page as the answer to a request.
+
+    Everything it refers to is found from where the page is: a proxy may put the service below any path.
+    """
+    root = "../" * (request.scope["path"].count("/") - 1)
+    body = _environment().get_template(template).render(root=root, **words)
+    return HTMLResponse(body, status, _HEADERS)
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"t": texts(), "asset": asset, "share": words.share}
+    environment.filters |= {
+        "number": words.number,
+        "duration": words.duration,
+        "size": words.size,
+        "rate": words.rate,
+        "printable": printable,
+    }
+    return environment
