@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,11 @@ WAYS = """The tests need PostgreSQL and RabbitMQ. Any one of these gives them bo
   own there, and remove them. Tests that kill servers need programs to start all the same
 - install them, with nothing to start: sudo apt-get install postgresql rabbitmq-server (as root the tests
   do so themselves)"""
+
+
+_CHROMIUM_WAY = (
+    """The tests of pages need Chromium: sudo apt-get install chromium (as root they do so themselves)."""
+)
 
 
 class MissingProgramError(RuntimeError):
@@ -47,11 +52,21 @@ def _program(name: str, folders: Iterable[str]) -> Path:
     return Path(found)
 
 
+def chromium_program() -> Path:
+    """Return Debian's Chromium, or fail with the way to get it."""
+    with _one_at_a_time():
+        if not shutil.which("chromium"):
+            _install(("chromium",), _CHROMIUM_WAY)
+    return _program("chromium", ())
+
+
 def ensure_local_binaries() -> None:
     """Install what is missing of PostgreSQL and RabbitMQ, or fail with the ways to get it."""
     with _one_at_a_time():
         if not _are_here():
-            _install()
+            _install(_PACKAGES, WAYS)
+            if not _are_here():
+                pytest.fail(f"{_PACKAGES} were installed, but are not found\n{WAYS}", pytrace=False)
 
 
 @contextmanager
@@ -62,18 +77,16 @@ def _one_at_a_time() -> Iterator[None]:
         yield
 
 
-def _install() -> None:
+def _install(packages: Sequence[str], way: str) -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        pytest.fail(WAYS, pytrace=False)
-    print("installing", *_PACKAGES)
+        pytest.fail(way, pytrace=False)
+    print("installing", *packages)
     try:
         with _no_services():
             _apt_get("update")
-            _apt_get("install", "--yes", "--no-install-recommends", *_PACKAGES)
+            _apt_get("install", "--yes", "--no-install-recommends", *packages)
     except (OSError, subprocess.SubprocessError) as error:
-        pytest.fail(f"{error}\n{getattr(error, 'stdout', '') or ''}\n{WAYS}", pytrace=False)
-    if not _are_here():
-        pytest.fail(f"{_PACKAGES} were installed, but their programs are not found\n{WAYS}", pytrace=False)
+        pytest.fail(f"{error}\n{getattr(error, 'stdout', '') or ''}\n{way}", pytrace=False)
 
 
 def _are_here() -> bool:
