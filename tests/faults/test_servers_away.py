@@ -55,8 +55,8 @@ def test_a_broker_that_is_killed_while_a_job_is_submitted_loses_nothing(
     assert submitting.returncode == 0, words
     queue = Topology(fleet.folder.name, ()).bulk
     # Just started, a broker does not count yet what it has recovered.
-    wait_until(lambda: rabbit.queue_depths()[queue][0] >= 3000, 30, "all that was confirmed to be there")
-    assert rabbit.queue_depths()[queue][0] <= 5000, "far too much was sent twice"
+    wait_until(lambda: rabbit.ready_in(queue) >= 3000, 60, "all that was confirmed to be there")
+    assert rabbit.ready_in(queue) <= 5000, "far too much was sent twice"
     fleet.run("cancel", str(job))
     fleet.check_invariants(job)
 

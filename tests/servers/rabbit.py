@@ -6,7 +6,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import closing, suppress
 from pathlib import Path
+
+import pika.exceptions
 
 from tests.servers.binaries import rabbitmq_program
 from tests.servers.ports import free_port, is_free, speaks_amqp
@@ -160,6 +163,16 @@ class RabbitServer:
         rows = json.loads(self.ctl("list_queues", "--formatter", "json", *columns))
         # A queue that is just starting has no numbers yet.
         return {name: (ready or 0, unacked or 0) for name, ready, unacked in map(dict.values, rows)}
+
+    def ready_in(self, queue: str) -> int:
+        """Return how many messages of a queue are ready, as it says itself; none while it is starting."""
+        with (
+            suppress(pika.exceptions.AMQPError),
+            closing(pika.BlockingConnection(pika.URLParameters(self.url))) as connection,
+        ):
+            declared = connection.channel().queue_declare(queue, passive=True)
+            return int(declared.method.message_count)
+        return 0
 
     def close(self) -> None:
         """Kill whatever is left of the node and remove all that it left."""
