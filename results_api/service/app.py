@@ -18,7 +18,17 @@ from results_api.service.around.request_ids import RequestIds
 from results_api.service.around.security_headers import SecurityHeaders
 from results_api.service.document import describe
 from results_api.service.failures import handle_failures
-from results_api.service.routes import classify, docs, events, images, jobs, operations, results, submitting
+from results_api.service.routes import (
+    classify,
+    docs,
+    events,
+    images,
+    jobs,
+    operations,
+    results,
+    submitting,
+    thumbnails,
+)
 from results_api.service.services import Services
 from shared.settings import Settings
 
@@ -57,7 +67,7 @@ def _app(around: list[Middleware]) -> FastAPI:
         lifespan=_open,
     )
     handle_failures(app)
-    for resource in (classify, submitting, jobs, events, results, images, operations, docs):
+    for resource in (classify, submitting, jobs, events, results, thumbnails, images, operations, docs):
         app.include_router(resource.routes)
     docs.serve_files(app)
     return app
