@@ -13,8 +13,8 @@ PATIENCE = 20.0
 
 
 @contextmanager
-def stopped_before(database: Database, words: str) -> Iterator[Callable[[Callable[[], None]], None]]:
-    """Start something in a thread; it stops before a statement with these words, and goes on in the end."""
+def stopped_after(database: Database, words: str) -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Start something in a thread; it stops behind a statement with these words, and commits in the end."""
     reached, go_on = threading.Event(), threading.Event()
 
     def stop(*arguments: Any) -> None:
@@ -28,13 +28,13 @@ def stopped_before(database: Database, words: str) -> Iterator[Callable[[Callabl
         assert reached.wait(PATIENCE)
 
     started: list[threading.Thread] = []
-    event.listen(database._engine, "before_cursor_execute", stop)
+    event.listen(database._engine, "after_cursor_execute", stop)
     try:
         yield start
     finally:
         go_on.set()
         started[0].join()
-        event.remove(database._engine, "before_cursor_execute", stop)
+        event.remove(database._engine, "after_cursor_execute", stop)
 
 
 def somebody_waits(database: Database) -> bool:

@@ -14,7 +14,7 @@ from shared.items import Evidence, Item, ItemState, JobState, Result, Validators
 from shared.store import forgetting
 from shared.store.schema import jobs
 from shared.store.store import Forgotten, Job, Outcome, RecordedModel, Store
-from tests.contract.races import PATIENCE, somebody_waits, stopped_before
+from tests.contract.races import PATIENCE, somebody_waits, stopped_after
 from tests.servers.waiting import wait_until
 
 _URL, _OTHER = "http://h/a.jpg", "http://h/b.jpg"
@@ -215,7 +215,7 @@ def test_what_is_being_stored_meanwhile_is_forgotten_too(
     _record(store, other_job, _URL)
     store.save([_labelled(job, 0)])
     with ThreadPoolExecutor(1) as threads:
-        with stopped_before(store._database, "INSERT INTO progress") as writer:
+        with stopped_after(store._database, "INSERT INTO progress") as writer:
             writer(lambda: write(store, job, other_job))
             under_way = threads.submit(forget, store)
             wait_until(lambda: under_way.done() or somebody_waits(store._database), PATIENCE, "waiting")

@@ -12,7 +12,7 @@ from shared.errors import Code
 from shared.items import Evidence, Item, ItemState, Result, now
 from shared.store.schema_api import thumbnails
 from shared.store.store import Job, RecordedModel, Store
-from tests.contract.races import PATIENCE, somebody_waits, stopped_before
+from tests.contract.races import PATIENCE, somebody_waits, stopped_after
 from tests.servers.waiting import wait_until
 
 _URL, _OTHER = "http://h/a.jpg", "http://h/b.jpg"
@@ -164,7 +164,7 @@ def test_two_who_take_away_the_last_results_together_leave_no_thumbnail(
     _record(store, other_job, _URL)
     store.save([_labelled(job, 0), _labelled(other_job, 0)])
     with ThreadPoolExecutor(1) as threads:
-        with stopped_before(store._database, "DELETE FROM thumbnails") as first:
+        with stopped_after(store._database, "DELETE FROM thumbnails") as first:
             first(lambda: _remove(store, job))
             second = threads.submit(take_away, store, other_job)
             wait_until(lambda: second.done() or somebody_waits(store._database), PATIENCE, "waiting")
