@@ -24,11 +24,12 @@ def main() -> None:
     settings = read_settings(os.environ)
     network = Catalogue(settings.cache_dir, settings.data_dir).model("lite0").verified(LITERT_NETWORK)
     paths = [str(path) for path in pictures()]
-    alone, busy, ours, bare_whole = [], [], [], []
+    alone, busy, ours, plain, bare_whole = [], [], [], [], []
     for _ in range(_ROUNDS):
         alone.append(_bare(str(network), paths, processes=1))
         busy.append(_bare(str(network), paths, processes=_CORES))
         ours.append(_ours(Path(paths[0]).parent))
+        plain.append(_ours(Path(paths[0]).parent, SMARTSIGHT_THUMBNAIL_SIDE="0"))
         bare_whole.append(cost_of(_bare_command(str(network), paths)).cpu)
     whole = median(cost.cpu for cost in ours)
     start = median(_start().cpu for _ in range(_ROUNDS))
@@ -38,6 +39,7 @@ def main() -> None:
         "bare loop, one process, its start included": median(bare_whole),
         "`smartsight label`, whole process": whole,
         "`smartsight label`, less its start": whole - start,
+        "the same without thumbnails": median(cost.cpu for cost in plain) - start,
     }
     base = median(busy)
     print_table(
@@ -46,6 +48,8 @@ def main() -> None:
     )
     ratios = [cost.cpu / bare for cost, bare in zip(ours, busy, strict=True)]
     print(f"\nwhole process to bare, round by round: {', '.join(f'{ratio:.3f}' for ratio in ratios)}")
+    more = [1000 * (cost.cpu - less.cpu) / len(paths) for cost, less in zip(ours, plain, strict=True)]
+    print(f"CPU ms of a thumbnail, round by round: {', '.join(f'{ms:.2f}' for ms in more)}")
     rate = len(paths) / median(cost.wall for cost in ours)
     cores = median(cost.cpu / cost.wall for cost in ours)
     print(f"{rate:.0f} images/s, start and end included; {cores:.2f} of {_CORES} cores busy on average")
@@ -68,11 +72,11 @@ def _bare_command(network: str, paths: list[str]) -> list[str]:
     return [sys.executable, "-m", "benchmarks.bare", network, _SIDE, _CROP, *paths]
 
 
-def _ours(folder: Path) -> Cost:
+def _ours(folder: Path, **settings: str) -> Cost:
     with tempfile.TemporaryDirectory() as scratch:
         output = f"{scratch}/out.jsonl"
         database = f"sqlite:///{scratch}/labels.db"
-        return cost_of(smartsight("label", str(folder), "--db", database, "--output", output))
+        return cost_of(smartsight("label", str(folder), "--db", database, "--output", output), **settings)
 
 
 def _start() -> Cost:

@@ -35,8 +35,9 @@ def samples() -> Path:
 
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where models are built, once for all tests."""
-    return tmp_path_factory.mktemp("cache")
+    """Where models are built, once for all tests, and for all processes that run them."""
+    folder = tmp_path_factory.getbasetemp()
+    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "cache"
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ from results_api.service.routes import (
     operations,
     results,
     submitting,
+    thumbnails,
 )
 from results_api.service.services import Services
 from shared.settings import Settings
@@ -36,6 +37,7 @@ from shared.settings import Settings
 _DESCRIPTION = "Label images: one at once, or crawls of any size as jobs."
 #: What a form has around the list or the image that it brings along, in bytes.
 _AROUND_A_FILE = 1_000_000
+_OPERATIONS = (classify, submitting, jobs, events, results, thumbnails, images, operations)
 _METHODS = ("GET", "POST", "DELETE")
 _ASKED_WITH = (
     *("Authorization", "Content-Type", "Idempotency-Key"),
@@ -68,7 +70,7 @@ def _app(around: list[Middleware]) -> FastAPI:
         lifespan=_open,
     )
     handle_failures(app)
-    for resource in (classify, submitting, jobs, events, results, images, operations, docs, keys):
+    for resource in (*_OPERATIONS, docs, keys):
         app.include_router(resource.routes)
     serve_files(app)
     return app

@@ -2,6 +2,8 @@ import contextlib
 import csv
 import fcntl
 import gzip
+import hashlib
+import io
 import json
 import os
 import pty
@@ -23,6 +25,7 @@ from typing import Any
 
 import pyarrow
 import pytest
+from PIL import Image
 from pyarrow import parquet
 
 from results_api.rows import COLUMNS, Row
@@ -98,6 +101,21 @@ def test_the_formats_hold_the_same(run: Run, photos: Path) -> None:
         table = list(csv.DictReader(file))
     assert [row["ref"] for row in table] == [row["ref"] for row in rows]
     assert [json.loads(row["predictions"]) for row in table] == [row["predictions"] for row in rows]
+
+
+@pytest.mark.parametrize(("side", "kept"), [("", 2), ("64", 2), ("0", 0)])
+def test_each_labelled_picture_has_a_thumbnail(run: Run, photos: Path, side: str, kept: int) -> None:
+    shutil.copy(photos / "coffee.png", photos / "the same.png")
+    run("label", str(photos), "--db", "sqlite:///labels.db", SMARTSIGHT_THUMBNAIL_SIDE=side)
+    with closing(sqlite3.connect("labels.db")) as connection:
+        found = connection.execute("SELECT sha256, content FROM thumbnails").fetchall()
+    assert len(found) == kept
+    for _, content in found:
+        with Image.open(io.BytesIO(content)) as image:
+            assert image.size == (int(side or 128),) * 2
+    with_one = {bytes(sha256).hex() for sha256, _ in found}
+    wanted = [hashlib.sha256(path.read_bytes()).hexdigest() for path in photos.rglob("c*")]
+    assert with_one == (set(wanted) if kept else set())
 
 
 def test_jsonl_goes_to_standard_output(run: Run, photos: Path) -> None:

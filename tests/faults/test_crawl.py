@@ -80,7 +80,8 @@ def _check_nobody_got_inside(web: Web) -> None:
 def _check_manners(web: Web) -> None:
     for host in HOSTS:
         seen = web.observed(host)
-        assert seen.most_connections <= _CONNECTIONS, host
+        # Not connections: a busy server may notice late that one was closed, when the next is there already.
+        assert seen.most_requests <= _CONNECTIONS, host
         # A connection that is closed while it is used again is made anew by the HTTP client at once.
         if not host.startswith("closed"):
             _check_pauses(seen, host)

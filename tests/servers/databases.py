@@ -41,7 +41,7 @@ def drop_database(url: str, database: str) -> None:
 
 @contextmanager
 def fresh_databases(url: str) -> Iterator[Callable[[], str]]:
-    """Yield what makes a database and returns its URL; all of them are dropped at the end."""
+    """Yield what makes a database on a server that is not ours; all of them are dropped at the end."""
     made: list[str] = []
 
     def make() -> str:

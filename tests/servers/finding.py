@@ -32,8 +32,7 @@ def database_server() -> Iterator[Callable[[], str]]:
     ensure_local_binaries()
     with closing(PostgresServer(durable=False)) as server:
         server.start()
-        with fresh_databases(server.url) as make:
-            yield make
+        yield server.new_database
 
 
 @contextmanager
