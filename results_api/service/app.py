@@ -21,6 +21,7 @@ from results_api.service.failures import handle_failures
 from results_api.service.pages.files import serve_files
 from results_api.service.routes import (
     classify,
+    desk,
     docs,
     events,
     images,
@@ -68,7 +69,7 @@ def _app(around: list[Middleware]) -> FastAPI:
         lifespan=_open,
     )
     handle_failures(app)
-    for resource in (classify, submitting, jobs, events, results, images, operations, docs, keys):
+    for resource in (classify, submitting, jobs, events, results, images, operations, docs, keys, desk):
         app.include_router(resource.routes)
     serve_files(app)
     return app

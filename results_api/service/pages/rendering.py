@@ -43,7 +43,18 @@ def render(request: Request, template: str, status: int = 200, **words: object) 
 
     Everything it refers to is found from where the page is: a proxy may put the service below any path.
     """
-    root = "../" * (request.scope["path"].count("/") - 1)
+    return _answer(request, template, status, 0, words)
+
+
+def render_part(request: Request, template: str, **words: object) -> HTMLResponse:
+    """Return a part of the page one level above a request's path, for a script to put there."""
+    return _answer(request, template, 200, 1, words)
+
+
+def _answer(
+    request: Request, template: str, status: int, above: int, words: dict[str, object]
+) -> HTMLResponse:
+    root = "../" * (request.scope["path"].count("/") - 1 - above)
     body = _environment().get_template(template).render(root=root, **words)
     return HTMLResponse(body, status, _HEADERS)
 
