@@ -97,6 +97,7 @@ class LabelRun:
             manners=manners_of(settings, _RETRY_DELAYS),
             longest_request=settings.fetch_timeout,
             only_job=self.job.id,
+            thumbnail_side=settings.thumbnail_side,
         )
 
     def _record(self, sources: Sources) -> None:

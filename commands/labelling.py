@@ -59,6 +59,7 @@ class Labelling:
             patient=True,
             manners=manners_of(settings, settings.retry_delays),
             longest_request=settings.fetch_timeout,
+            thumbnail_side=settings.thumbnail_side,
         )
         self._worker = Worker(
             sides.consumer,

@@ -4,6 +4,7 @@ import random
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from commands.label_run import LabelRun
@@ -92,7 +93,7 @@ class SampleRun:
             classifier = open_classifier(self._settings, self._model, "auto", cores(), decoders.decode)
             run = LabelRun(store, classifier, survey(read_sources(sources)), _TOP, "sample")
             started(run)
-            run.run(sources, self._settings, _Nowhere(), progress)
+            run.run(sources, replace(self._settings, thumbnail_side=0), _Nowhere(), progress)
             return store.outcomes(run.job.id, -1, len(self.sampled)), _delays(store, self.sampled)
 
 

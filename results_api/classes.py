@@ -19,7 +19,7 @@ def class_ids_of(text: str, labels: Sequence[Sequence[str]]) -> tuple[int, ...]:
 
 
 def phrase_for(class_id: int, labels: Sequence[Sequence[str]]) -> str:
-    """Return what names this class and no other: its name, unless another one's holds it, or else its number."""
+    """Return what finds this class and no other: its name, or its number if another one's holds that."""
     name = labels[class_id][1]
     return name if _finds(name, labels) == (class_id,) else str(class_id)
 

@@ -1,6 +1,5 @@
 """How a job stands, as whoever asks for it sees it."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from results_api.entity_tags import entity_tag
 from shared.items import ItemState, JobState
 from shared.store.store import Job, MalformedLine, RecordedModel, Tally, Webhook
 from shared.store.summaries import in_utc
@@ -79,14 +79,7 @@ def links_of(job_id: int) -> dict[str, str]:
 
 def tag_of(body: dict[str, Any]) -> str:
     """Return the entity tag of what is told of a job: another one as soon as anything is different."""
-    digest = hashlib.blake2b(orjson.dumps(body), digest_size=12).hexdigest()
-    return f'"{digest}"'
-
-
-def matches(tag: str, if_none_match: str | None) -> bool:
-    """Tell whether whoever asks has this already (RFC 9110, section 13.1.2)."""
-    known = [word.strip().removeprefix("W/") for word in (if_none_match or "").split(",")]
-    return tag in known or "*" in known
+    return entity_tag(orjson.dumps(body))
 
 
 def poll_after(standing: Standing) -> int | None:

@@ -66,7 +66,7 @@ class Standings:
         return standing
 
     def newest(self, caller: Caller, before: int | None, limit: int) -> list[Standing]:
-        """Return how the newest jobs stand that this caller may see, of those older than the job ``before``."""
+        """Return how the newest jobs of this caller stand, of those older than the job ``before``."""
         return [self.read(job) for job in self._store.newest_jobs(before, limit, key_seen_by(caller))]
 
     def read(self, job: Job) -> Standing:

@@ -116,6 +116,7 @@ class Code(StrEnum):
     CURSOR_INVALID = "cursor_invalid", "The cursor is none that was given out here."
     CLASS_UNKNOWN = "class_unknown", "The model has no class of this name or id."
     IMAGE_UNKNOWN = "image_unknown", "Nothing is known of this image."
+    THUMBNAIL_MISSING = "thumbnail_missing", "No thumbnail of this image is kept."
     WEBHOOK_INVALID = "webhook_invalid", "The webhook's URL or secret cannot be used."
     NOT_FOUND = "not_found", "There is nothing at this URL."
     METHOD_NOT_ALLOWED = "method_not_allowed", "This URL does not take that method."

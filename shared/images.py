@@ -31,6 +31,7 @@ _MAX_SCANS = 50
 _SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 #: Rows of the shrunken picture that are made at a time.
 _BAND = 64
+_THUMBNAIL_QUALITY = 75
 
 _ORIENTATION_TAG = 0x0112
 #: How to turn a picture by its EXIF orientation (CIPA DC-008, 4.6.4).
@@ -91,7 +92,7 @@ def decode(data: bytes, side: int, crop: float, limits: Limits) -> Picture:
     applied, colour profiles are ignored. Raises ``ItemError`` with one of the decoding codes.
     """
     _check_bytes(data, limits)
-    with _translated(data), _open(data, limits) as image:
+    with _translated(data), Image.open(BytesIO(data), formats=limits.formats) as image:
         size = image.size
         _check_pixels(size, limits)
         if image.format in ("JPEG", "MPO"):
@@ -103,6 +104,16 @@ def decode(data: bytes, side: int, crop: float, limits: Limits) -> Picture:
         width, height = reversed(size) if orientation in _QUARTER_TURNS else size
         pixels = np.asarray(_turn(_on_white(square), orientation))
         return Picture(pixels, width, height, image.format or "")
+
+
+def thumbnail(pixels: Pixels, side: int) -> bytes:
+    """Return a square of pixels as a JPEG without metadata, shrunk to ``side`` pixels if it is larger."""
+    image = Image.fromarray(pixels)
+    if image.width > side:
+        image = image.resize((side, side), Image.Resampling.BILINEAR)
+    content = BytesIO()
+    image.save(content, "JPEG", quality=_THUMBNAIL_QUALITY)
+    return content.getvalue()
 
 
 def _check_bytes(data: bytes, limits: Limits) -> None:
@@ -129,10 +140,6 @@ def _translated(data: bytes) -> Iterator[None]:
         raise _unidentified(data) from error
     except Exception as error:
         raise ItemError(_decoding_code(error), str(error)) from error
-
-
-def _open(data: bytes, limits: Limits) -> Image.Image:
-    return Image.open(BytesIO(data), formats=limits.formats)
 
 
 def _unidentified(data: bytes) -> ItemError:

@@ -1,6 +1,6 @@
 """The words of the pipeline as types: an item, its state, its result."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -104,6 +104,8 @@ class Result:
     reused: bool = False
     #: The reference, and what to ask for it with the next time, where the host gave anything.
     revisit: tuple[str, Validators] | None = None
+    #: What the model saw, as a small JPEG, where it was looked at anew; kept by content, not by item.
+    thumbnail: bytes | None = field(default=None, repr=False)
 
 
 def now() -> datetime:

@@ -16,6 +16,8 @@ from shared.errors import Code, UsageError
 _PREFIX = "SMARTSIGHT_"
 #: How many times smaller a list may be made by packing it; lists of URLs come to a tenth.
 _MOST_PACKED = 20
+#: Settings that are turned off by a zero.
+_MAY_BE_ZERO = ("thumbnail_side",)
 _PORTS = range(1, 65536)
 _OWN_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s\[\]:/@]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
 
@@ -103,6 +105,8 @@ class Settings:
     classify_queue: int = 8
     #: How much workers stand back for whatever else wants a core, as ``nice`` has it.
     nice: int = 10
+    #: Longest side of the thumbnails that are kept, in pixels; 0 keeps none.
+    thumbnail_side: int = 128
 
     @property
     def unpacked_bytes(self) -> int:
@@ -134,7 +138,7 @@ def _parse(name: str, kind: Any, text: str) -> Any:
         value = _PARSERS.get(kind, kind)(text)
         if name == "contact" and not (text.isascii() and text.isprintable()):
             raise ValueError("say a URL or a mail address")
-        if kind in (int, float) and not 0 < value < math.inf:
+        if kind in (int, float) and not (0 < value < math.inf or (value == 0 and name in _MAY_BE_ZERO)):
             raise ValueError("not a number above zero")
     except ValueError as error:
         detail = f"{_variable(name)}={text!r}: {error}"

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from shared.broker import BrokerClosedError, Delivery, Publisher
 from shared.classifier.classifier import Classification, Classifier
 from shared.errors import Code, ItemError, ResourceError, printable
 from shared.fetching.fetcher import Fetched, NotModified, Redirected
 from shared.hosts import host_of
+from shared.images import thumbnail
 from shared.items import Evidence, Message, Result
 from shared.store.store import KnownAnswer
 from worker.denied import DenyList
@@ -40,7 +41,8 @@ class Handling:
     """Handles deliveries, any number at a time.
 
     ``cores`` runs what needs a core: reading, decoding and predicting. ``retry_delays`` are the seconds
-    before the second, third, ... attempt; after the last one a transient failure is final.
+    before the second, third, ... attempt; after the last one a transient failure is final. Thumbnails are
+    at most ``thumbnail_side`` pixels a side; with 0 there are none.
     """
 
     frontier: Frontier
@@ -58,6 +60,7 @@ class Handling:
     cores: Executor
     top: int
     retry_delays: Sequence[float]
+    thumbnail_side: int
 
     async def handle(self, turn: Turn) -> None:
         """Bring one delivery on: to a result that is on its way to the store, or back into line."""
@@ -127,16 +130,15 @@ class Handling:
         self, delivery: Delivery, model_id: int, classifier: Classifier, content: bytes, evidence: Evidence
     ) -> Result:
         """Return the result of fetched bytes; transient failures are raised, permanent ones are results."""
-        label_ms: float | None = None
+        looked: _Look | None = None
 
         async def classify() -> Labels:
-            nonlocal label_ms
+            nonlocal looked
             await self.denied.check_content(sha256)  # what has labels in the store is not denied
             async with self.suspects.guarded(delivery):
-                found, seconds = await self._on_a_core(_timed, classifier, content, self.top)
-                self.observer.took("label", seconds)
-                label_ms = _milliseconds(seconds)
-                return Labels.of(found)
+                looked = await self._on_a_core(_look, classifier, content, self.top, self.thumbnail_side)
+                self.observer.took("label", looked.seconds)
+                return Labels.of(looked.found)
 
         message, sha256 = delivery.message, str(evidence.sha256)
         enough = min(self.top, len(classifier.model.labels))
@@ -146,8 +148,11 @@ class Handling:
             if error.code.transient:
                 raise
             return failed(message, model_id, error, evidence)
-        evidence = replace(evidence, label_ms=label_ms)
-        return succeeded(message, model_id, labels, self.top, evidence, reused)
+        if looked is None:
+            return succeeded(message, model_id, labels, self.top, evidence, reused)
+        evidence = replace(evidence, label_ms=_milliseconds(looked.seconds))
+        result = succeeded(message, model_id, labels, self.top, evidence, reused)
+        return replace(result, thumbnail=looked.thumbnail)
 
     async def _retry(self, turn: Turn, error: ItemError) -> None:
         """Put a delivery off: into the line of its host if that wants a pause, else to the broker."""
@@ -201,10 +206,20 @@ def _evidence_of(turn: Turn, error: ItemError) -> Evidence:
     )
 
 
-def _timed(classifier: Classifier, content: bytes, top: int) -> tuple[Classification, float]:
+class _Look(NamedTuple):
+    """What came of looking at an image; ``seconds`` is how long it took to decode and classify it."""
+
+    found: Classification
+    seconds: float
+    thumbnail: bytes | None
+
+
+def _look(classifier: Classifier, content: bytes, top: int, side: int) -> _Look:
     """Classify, and measure that alone: before it, an image waits for a core to be free."""
     started = time.monotonic()
-    return classifier.classify(content, top), time.monotonic() - started
+    found = classifier.classify(content, top)
+    seconds = time.monotonic() - started
+    return _Look(found, seconds, thumbnail(found.picture.pixels, side) if side else None)
 
 
 def _milliseconds(seconds: float) -> float:

@@ -103,7 +103,9 @@ class Saver:
                 raise
             _log.error("the result is refused: %s", error, extra={"job": result.job_id, "item": result.index})
             bare = replace(result, state=ItemState.FAILED, code=Code.INTERNAL_ERROR, class_ids=(), scores=())
-            bare = replace(bare, detail="the database refused the result", evidence=Evidence())
+            bare = replace(
+                bare, detail="the database refused the result", evidence=Evidence(), thumbnail=None
+            )
             await self._patience.call(self._store.save, [bare])
 
     async def _next_batch(self) -> list[tuple[Delivery, Result]]:

@@ -73,6 +73,8 @@ class Plan:
     longest_request: float = 20.0
     #: The only job of which items are taken that wait in the store; any, if there is none.
     only_job: int | None = None
+    #: Longest side of the thumbnails that are kept, in pixels; 0 keeps none.
+    thumbnail_side: int = 0
 
     def frontier_plan(self) -> FrontierPlan:
         """Return what of this concerns the deliveries that have not gone yet."""
@@ -117,8 +119,7 @@ class Worker:
         self._waiting = ThreadPoolExecutor(_WAITING_THREADS)
         #: Handlers that have something to do.
         self._in_hand: set[asyncio.Task[None]] = set()
-        patience = Patience(self._waiting, self._stopping, plan.patient)
-        observer = observer or NoObserver()
+        patience, observer = Patience(self._waiting, self._stopping, plan.patient), observer or NoObserver()
         suspects, denied = Suspects(store, patience), DenyList(store, patience)
         self._frontier = Frontier(store, consumer, patience, sources.spared, plan.frontier_plan())
         self._saver = Saver(store, self._frontier.receipts, patience, observer, suspects)
@@ -138,6 +139,7 @@ class Worker:
             cores=cores,
             top=plan.top,
             retry_delays=plan.retry_delays,
+            thumbnail_side=plan.thumbnail_side,
         )
 
     def stop(self) -> None:

@@ -48,9 +48,7 @@ def thumbnails_of(store: ThumbnailStore, rows: Sequence[FoundRow]) -> Mapping[by
     return store.thumbnails(digests) if digests else {}
 
 
-def tiles_of(
-    rows: Sequence[FoundRow], model: RecordedModel, thumbnails: Mapping[bytes, bytes]
-) -> list[Tile]:
+def tiles_of(rows: Sequence[FoundRow], model: RecordedModel, thumbnails: Mapping[bytes, bytes]) -> list[Tile]:
     """Return results as tiles, with what thumbnails there are."""
     return [_tile(row, model, thumbnails) for row in rows]
 

@@ -30,6 +30,7 @@ from results_api.service.routes import (
     operations,
     results,
     submitting,
+    thumbnails,
 )
 from results_api.service.services import Services
 from shared.settings import Settings
@@ -69,7 +70,10 @@ def _app(around: list[Middleware]) -> FastAPI:
         lifespan=_open,
     )
     handle_failures(app)
-    for resource in (classify, submitting, jobs, events, results, images, operations, docs, keys, desk):
+    for resource in (
+        *(classify, submitting, jobs, events, results, thumbnails, images, operations),
+        *(docs, keys, desk),
+    ):
         app.include_router(resource.routes)
     serve_files(app)
     return app

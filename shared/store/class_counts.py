@@ -30,9 +30,9 @@ class ClassCounting:
         Every label is counted, but no row of a result is read for it: that takes a tenth of a summary.
         """
         count = func.count()
-        query = select(
-            results.c.top_class, count, count.over(), whole(func.sum(count).over())
-        ).where(results.c.job_id == job_id, results.c.top_class.is_not(None))
+        query = select(results.c.top_class, count, count.over(), whole(func.sum(count).over())).where(
+            results.c.job_id == job_id, results.c.top_class.is_not(None)
+        )
         query = query.group_by(results.c.top_class).order_by(count.desc(), results.c.top_class).limit(top)
         with self._database.read_at_length() as connection:
             rows = connection.execute(query).all()

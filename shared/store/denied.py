@@ -108,5 +108,5 @@ def _forgotten(result: Result) -> Result:
     """Return what may be kept: that there was an item, at which host, when, and how often it was tried."""
     seen = result.evidence
     kept = Evidence(host=seen.host, fetch_ms=seen.fetch_ms, label_ms=seen.label_ms)
-    bare = replace(result, state=ItemState.SKIPPED, code=Code.FORGOTTEN, detail="", revisit=None)
-    return replace(bare, class_ids=(), scores=(), evidence=kept)
+    bare = replace(result, state=ItemState.SKIPPED, code=Code.FORGOTTEN, detail="")
+    return replace(bare, class_ids=(), scores=(), evidence=kept, revisit=None, thumbnail=None)

@@ -15,6 +15,7 @@ from shared.store.results import SAME_ITEM
 from shared.store.schema import items, results
 from shared.store.seen import is_ref
 from shared.store.statements import add_counts, add_progress
+from shared.store.thumbnails import remove_thumbnail, remove_unused_thumbnails
 from shared.store.validators import remove_validators
 
 #: Results changed in one transaction.
@@ -66,6 +67,7 @@ class Forgetting:
         digest = bytes.fromhex(sha256)
         with self._database.write() as connection:
             deny(connection, digest)
+            remove_thumbnail(connection, digest)
         return self._forget(
             _FOUND.where(results.c.sha256 == digest).order_by(results.c.model_id, results.c.reused)
         )
@@ -90,6 +92,8 @@ class Forgetting:
             if rows:
                 _empty(connection, rows)
                 remove_validators(connection, (row["ref"] for row in rows))
+                # Also those that were stored by whoever looked at the list before this was on it.
+                remove_unused_thumbnails(connection, {row["sha256"] for row in rows if row["sha256"]})
             return rows
 
 

@@ -1,14 +1,15 @@
 """Take the rows of deleted jobs away, a range at a time."""
 
-from sqlalchemy import delete, select
+from sqlalchemy import Delete, Table, delete, select
 
 from shared.store.database import Database
 from shared.store.schema import items, jobs, progress, results, suspects
 from shared.store.schema_api import malformed, upload_parts, uploads, webhooks
 from shared.store.schema_hosts import job_hosts, waiting
+from shared.store.thumbnails import remove_unused_thumbnails
 
-#: What has a row an item, and what has few rows a job.
-_BY_ITEM = (results, items, suspects, waiting)
+#: What else has a row an item, and what has few rows a job.
+_BY_ITEM = (items, suspects, waiting)
 _BY_JOB = (progress, job_hosts, upload_parts, uploads, malformed, webhooks)
 
 
@@ -19,11 +20,13 @@ class Removal:
         self._database = database
 
     def remove_items(self, job_id: int, start: int, stop: int) -> None:
-        """Take away what is stored of a range of indexes."""
+        """Take away what is stored of a range of indexes, and the thumbnails that no other item has."""
         with self._database.write() as connection:
+            removal = _removal(results, job_id, start, stop).returning(results.c.sha256)
+            digests = {digest for digest in connection.execute(removal).scalars() if digest}
             for table in _BY_ITEM:
-                span = table.c.index.between(start, stop - 1)
-                connection.execute(delete(table).where(table.c.job_id == job_id, span))
+                connection.execute(_removal(table, job_id, start, stop))
+            remove_unused_thumbnails(connection, digests)
 
     def remove_job(self, job_id: int) -> bool:
         """Take away the rest and the job itself; tell whether it is gone.
@@ -38,3 +41,8 @@ class Removal:
                 connection.execute(delete(table).where(table.c.job_id == job_id))
             connection.execute(delete(jobs).where(jobs.c.id == job_id))
             return True
+
+
+def _removal(table: Table, job_id: int, start: int, stop: int) -> Delete:
+    span = table.c.index.between(start, stop - 1)
+    return delete(table).where(table.c.job_id == job_id, span)

@@ -15,6 +15,7 @@ from shared.store.mapping import code_from, item_from, result_from, result_value
 from shared.store.schema import items, jobs, progress, results, suspects
 from shared.store.schema_hosts import waiting
 from shared.store.statements import add_counts, add_progress, insert_new
+from shared.store.thumbnails import remove_unused_thumbnails, save_thumbnails
 from shared.store.validators import save_validators
 
 
@@ -71,6 +72,7 @@ class Results:
             for job_id in sorted({result.job_id for result in added}):
                 indexes = [result.index for result in added if result.job_id == job_id]
                 copy_to_duplicates(connection, job_id, items.c.original.in_(indexes))
+            save_thumbnails(connection, added)
 
     def tallies(self, job_id: int) -> list[Tally]:
         """Return how many items ended in which way so far."""
@@ -149,10 +151,12 @@ class Results:
         span = results.c.index.between(start, stop - 1)
         removal = delete(results).where(results.c.job_id == job_id, span, results.c.code.in_(codes))
         with self._database.write() as connection:
-            counts = Counter(tuple(row) for row in connection.execute(removal.returning(*_COUNTED)))
+            rows = connection.execute(removal.returning(*_COUNTED, results.c.sha256)).all()
+            counts = Counter((row.job_id, row.state, row.code) for row in rows)
             add_counts(connection, {key: -count for key, count in counts.items()})
             of_range = (suspects.c.job_id == job_id) & suspects.c.index.between(start, stop - 1)
             connection.execute(delete(suspects).where(of_range))
+            remove_unused_thumbnails(connection, {row.sha256 for row in rows if row.sha256})
             return counts.total()
 
     def set_placeholders_aside(self, job_id: int, urls: int) -> int:

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration in ``migrations/versions``.
-REVISION = "0004"
+REVISION = "0005"
 
 metadata = MetaData()
 

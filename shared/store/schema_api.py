@@ -1,4 +1,4 @@
-"""The tables of the results API: lists handed in, keys, webhooks, and what is to be forgotten."""
+"""The tables of the results API: lists handed in, keys, webhooks, thumbnails, what is to be forgotten."""
 
 from sqlalchemy import (
     JSON,
@@ -102,6 +102,14 @@ webhooks = Table(
     Column("last_error", Text, nullable=False, server_default=""),
     Index("webhooks_by_time", "state", "next_at"),
     sqlite_with_rowid=False,
+)
+
+#: What models saw of images, as small JPEGs, by the SHA-256 of the images' files.
+thumbnails = Table(
+    "thumbnails",
+    metadata,
+    Column("sha256", LargeBinary(32), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
 )
 
 #: Digests of URLs (16 bytes) and of images (32 bytes) that are not to be labelled again.

@@ -15,6 +15,7 @@ from shared.store.results import Outcome, Results, Tally
 from shared.store.seen import Seen
 from shared.store.summaries import Summaries
 from shared.store.suspects import Suspects
+from shared.store.thumbnails import Thumbnails
 from shared.store.uploads import MalformedLine, NewJob, Upload, Uploads
 from shared.store.validators import KnownAnswer, KnownAnswers
 from shared.store.waiting import Demand, Taken, Waiting, WaitingItems
@@ -57,6 +58,7 @@ class Store(
     Summaries,
     ClassCounting,
     Suspects,
+    Thumbnails,
     Hosts,
     WaitingItems,
     KnownAnswers,

@@ -1,27 +1,24 @@
 """What every store must do about pictures across jobs: what is known of them, and how they are forgotten."""
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text, update
+from sqlalchemy import text, update
 
 from shared.errors import Code
 from shared.items import Evidence, Item, ItemState, JobState, Result, Validators
 from shared.store import forgetting
-from shared.store.database import Database
 from shared.store.schema import jobs
 from shared.store.store import Forgotten, Job, Outcome, RecordedModel, Store
+from tests.contract.races import PATIENCE, somebody_waits, stopped_before
 from tests.servers.waiting import wait_until
 
 _URL, _OTHER = "http://h/a.jpg", "http://h/b.jpg"
 _CAT, _DOG = "ca" * 32, "d0" * 32
-_PATIENCE = 20.0
 
 
 @pytest.fixture
@@ -197,7 +194,7 @@ def test_what_a_worker_left_out_is_stored_without_what_it_saw(store: Store, job:
 
 
 def _save_one(store: Store, _job: Job, other: Job) -> None:
-    store.save([_labelled(other, 0)])
+    store.save([_labelled(other, 0, thumbnail=b"seen")])
 
 
 def _record_a_duplicate(store: Store, job: Job, _other: Job) -> None:
@@ -218,46 +215,14 @@ def test_what_is_being_stored_meanwhile_is_forgotten_too(
     _record(store, other_job, _URL)
     store.save([_labelled(job, 0)])
     with ThreadPoolExecutor(1) as threads:
-        with _stopped_when_counting(store._database) as writer:
+        with stopped_before(store._database, "INSERT INTO progress") as writer:
             writer(lambda: write(store, job, other_job))
             under_way = threads.submit(forget, store)
-            wait_until(lambda: under_way.done() or _waits(store._database), _PATIENCE, "waiting")
-        assert under_way.result(_PATIENCE).results == 2
+            wait_until(lambda: under_way.done() or somebody_waits(store._database), PATIENCE, "waiting")
+        assert under_way.result(PATIENCE).results == 2
     assert set(_codes(store, job) + _codes(store, other_job)) == {"forgotten"}
-
-
-@contextmanager
-def _stopped_when_counting(database: Database) -> Iterator[Callable[[Callable[[], None]], None]]:
-    """Start something in a thread; it stops when it has stored results, and commits them in the end."""
-    reached, go_on = threading.Event(), threading.Event()
-
-    def stop(*arguments: Any) -> None:
-        if threading.current_thread() in started and "INSERT INTO progress" in arguments[2]:
-            reached.set()
-            assert go_on.wait(_PATIENCE)
-
-    def start(work: Callable[[], None]) -> None:
-        started.append(threading.Thread(target=work))
-        started[0].start()
-        assert reached.wait(_PATIENCE)
-
-    started: list[threading.Thread] = []
-    event.listen(database._engine, "before_cursor_execute", stop)
-    try:
-        yield start
-    finally:
-        go_on.set()
-        started[0].join()
-        event.remove(database._engine, "before_cursor_execute", stop)
-
-
-def _waits(database: Database) -> bool:
-    """Tell whether somebody waits for a lock; SQLite, whose writers take turns, cannot be asked."""
-    with database.read() as connection:
-        if connection.dialect.name == "sqlite":
-            return True
-        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        return bool(connection.execute(text(waiting)).scalar())
+    with store._database.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM thumbnails")).scalar() == 0
 
 
 def test_a_picture_is_known_across_jobs_the_newest_first(store: Store, job: Job, other_job: Job) -> None:

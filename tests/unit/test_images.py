@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shared.errors import Code, ItemError
-from shared.images import Limits, Picture, decode
+from shared.images import Limits, Picture, decode, thumbnail
 
 Encode = Callable[..., bytes]
 RED, BLUE, WHITE, BLACK = (255, 0, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -289,3 +289,36 @@ def test_flipped_bytes_end_as_a_code_or_a_picture(
         except ItemError:
             return
     assert picture.pixels.shape == (16, 16, 3)
+
+
+def _seen(side: int) -> np.ndarray:
+    """Return the noisiest square of pixels that there can be, its left half red."""
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    pixels[:, : side // 2] = RED
+    return pixels
+
+
+@pytest.mark.parametrize(("side", "expected"), [(224, 128), (260, 128), (128, 128), (96, 96)])
+def test_a_thumbnail_is_shrunk_and_never_enlarged(side: int, expected: int) -> None:
+    with Image.open(io.BytesIO(thumbnail(_seen(side), 128))) as image:
+        assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (expected, expected))
+        assert _near(np.asarray(image)[expected // 2, expected // 4], RED)
+
+
+def test_a_thumbnail_has_no_metadata() -> None:
+    with Image.open(io.BytesIO(thumbnail(_seen(224), 128))) as image:
+        assert not image.getexif()
+        assert not {"exif", "icc_profile", "comment", "xmp"} & image.info.keys()
+
+
+def test_a_thumbnail_of_any_picture_is_small() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
+    assert len(thumbnail(noise, 128)) < 128 * 128
+
+
+def test_the_pixels_of_a_thumbnail_stay_as_they_were() -> None:
+    pixels = _seen(224)
+    before = pixels.copy()
+    pixels.setflags(write=False)
+    thumbnail(pixels, 32)
+    assert (pixels == before).all()

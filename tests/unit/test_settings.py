@@ -30,6 +30,10 @@ def test_variables_are_read_by_type() -> None:
     assert settings.store_url == "sqlite:////data/smartsight.db"
 
 
+def test_what_a_zero_turns_off_takes_it() -> None:
+    assert read_settings({"SMARTSIGHT_THUMBNAIL_SIDE": "0"}).thumbnail_side == 0
+
+
 def test_an_empty_variable_counts_as_not_given() -> None:
     assert read_settings({"SMARTSIGHT_MODEL": ""}).model == "lite0"
 
@@ -39,6 +43,7 @@ def test_an_empty_variable_counts_as_not_given() -> None:
     [
         ("MAX_BYTES", "many"),
         ("MAX_BYTES", "0"),
+        ("THUMBNAIL_SIDE", "-1"),
         ("FETCH_TIMEOUT", "-1"),
         ("FETCH_TIMEOUT", "inf"),
         ("TIFF", "maybe"),

@@ -128,10 +128,11 @@ def _run(
     retry_delays: tuple[float, ...] = (),
     grace: float = 3.0,
     classifier: _Classifier | None = None,
+    thumbnail_side: int = 0,
 ) -> None:
     """Run a worker until the store is full."""
     with ThreadPoolExecutor(2) as cpu, ThreadPoolExecutor(1) as thread:
-        plan = Plan(top=2, concurrency=4, retry_delays=retry_delays, grace=grace, patient=False)
+        plan = Plan(2, 4, retry_delays, grace, patient=False, thumbnail_side=thumbnail_side)
         classifier = cast(Classifier, classifier or _Classifier())
         worker = Worker(
             broker, broker, cast(WorkerStore, store), Sources(fetcher), lambda _: classifier, cpu, plan
@@ -167,6 +168,23 @@ def test_a_labelled_item_is_stored_with_its_evidence_and_acked() -> None:
     assert (evidence.final_url, evidence.http_status) == ("http://final/a.jpg", 200)
     assert _unacked(broker) == 0
     assert fetcher.closed
+
+
+def test_what_was_looked_at_brings_its_thumbnail_along() -> None:
+    store = _Store(expected=3)
+    answers = {"bad": b"broken", "good": b"fine", "the same": b"fine"}
+    _run(_published(*answers), store, _Fetcher(lambda ref, _: answers[ref]), thumbnail_side=1)
+    bad, *good = (store.results[index] for index in range(3))
+    assert bad.thumbnail is None
+    brought = {result.reused: result.thumbnail for result in good}
+    assert brought[True] is None
+    assert (brought[False] or b"").startswith(b"\xff\xd8")
+
+
+def test_without_a_size_there_are_no_thumbnails() -> None:
+    store = _Store()
+    _run(_published("a"), store, _Fetcher(lambda *_: b"fine"), thumbnail_side=0)
+    assert store.results[0].thumbnail is None
 
 
 def test_a_bad_picture_costs_only_itself() -> None:

@@ -17,7 +17,8 @@ from shared.store.store import ClassCounts, RecordedModel
 
 #: The report brings its styles along, and has neither scripts nor anything from elsewhere.
 REPORT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 #: Seconds between two looks at jobs of which one is being worked on, and of which none is.
 _SOON, _LATER = 2, 15

@@ -3,13 +3,14 @@
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 from starlette.background import BackgroundTask
 
 from results_api.access.caller import Caller
 from results_api.cursors import decode_cursor, encode_cursor
-from results_api.job_status import Standing, as_json, matches, poll_after, tag_of
+from results_api.entity_tags import matches
+from results_api.job_status import Standing, as_json, poll_after, tag_of
 from results_api.ownership import own_job
 from results_api.service.bodies import optional_model_in
 from results_api.service.envelope import page, success
@@ -21,7 +22,7 @@ from results_api.service.job_models import (
     RetryAnswer,
     Retrying,
 )
-from results_api.service.parameters import JobId
+from results_api.service.parameters import IfNoneMatch, JobId
 from results_api.service.replies import reply
 from results_api.service.services import Here, Reading, Submitting
 from results_api.submissions import name_of_key
@@ -31,7 +32,6 @@ from shared.store.store import Job
 
 routes = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-_IfNoneMatch = Annotated[str | None, Header(description="The ETag of what is known already.")]
 #: Bytes of a JSON body.
 _MAX_JSON = 64 * 1024
 _UNKNOWN = documented(Code.JOB_UNKNOWN, Code.REQUEST_INVALID)
@@ -72,9 +72,7 @@ async def list_jobs(
     response_model=JobAnswer,
     responses=_UNKNOWN | {304: {"description": "Nothing has changed since `If-None-Match`."}},
 )
-async def show_job(
-    job_id: JobId, here: Here, caller: Reading, if_none_match: _IfNoneMatch = None
-) -> Response:
+async def show_job(job_id: JobId, here: Here, caller: Reading, if_none_match: IfNoneMatch = None) -> Response:
     """Tell how a job stands.
 
     Ask again after `Retry-After` seconds, with the `ETag` as `If-None-Match`: 304 says that nothing changed.
