@@ -18,6 +18,8 @@ from shared.store.store import Store
 
 #: Results of a page: it divides by what fits beside each other on most screens.
 _TILES = 48
+#: Least scores that are offered.
+_SCORES = ("0.25", "0.5", "0.75", "0.9", "0.95", "0.99")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,15 @@ class Grid:
     def filtered(self) -> bool:
         """Whether not all results are looked for."""
         return bool(self.given.keys() - {"cursor"})
+
+    @property
+    def scores(self) -> list[str]:
+        """Return the least scores to choose from, with the one that was given."""
+        return sorted({*_SCORES, *filter(None, [self.asked("min_score")])})
+
+    def asked(self, name: str) -> str:
+        """Return what was given of this name, or nothing."""
+        return self.given.get(name, "")
 
     def query(self, **changes: str | None) -> str:
         """Return the query of the same results but for some changes, with its question mark."""

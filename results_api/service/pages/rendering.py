@@ -77,5 +77,11 @@ def _environment() -> "Environment":
         "size": words.size,
         "rate": words.rate,
         "printable": printable,
+        "moment": _moment,
     }
     return environment
+
+
+def _moment(time: str) -> str:
+    """Return a time as the API tells it, for people: to the minute."""
+    return f"{time[:10]} {time[11:16]} UTC"
