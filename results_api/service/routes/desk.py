@@ -21,7 +21,7 @@ routes = APIRouter(prefix="/jobs", include_in_schema=False, route_class=PageRout
 
 _JOBS = 20
 #: Classes of the page's histogram, and rows of the report's lists.
-_CLASSES, _TOP = 12, 20
+_CLASSES, _TOP = 8, 20
 
 
 @routes.get("")
