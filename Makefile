@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INPUT ?= samples
 
 .DEFAULT_GOAL := help
-.PHONY: help label check test soak up down bench format docs clean
+.PHONY: help label check test soak up down bench format docs icons clean
 
 help: ## show this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -57,6 +57,9 @@ format: $(VENV)/.development ## format the code and mend what can be mended
 docs: $(VENV)/.development ## write the pages that come from the code
 	$(BIN)/python -c 'from shared.errors import as_markdown; print(as_markdown(), end="")' > docs/errors.md
 	$(BIN)/python -c 'from results_api.service.app import openapi_json; print(openapi_json(), end="")' > docs/openapi.json
+
+icons: $(VENV)/.development ## draw the icons from results_api/static/art, with Chromium
+	$(BIN)/python -m tools.icons
 
 clean: ## remove what was installed here
 	rm -rf $(VENV) build *.egg-info
