@@ -80,9 +80,9 @@ def service(
     lite0: Model, cache_dir: Path, samples: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     """`smartsight up` in an empty folder, without keys."""
-    with closing(PictureServer(samples)) as pictures:
-        with serving(tmp_path_factory.mktemp("service"), cache_dir, pictures) as url:
-            yield Service(url, pictures)
+    folder = tmp_path_factory.mktemp("service")
+    with closing(PictureServer(samples)) as pictures, serving(folder, cache_dir, pictures) as url:
+        yield Service(url, pictures)
 
 
 @contextmanager
