@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from shared.classifier.model import Model
 from shared.errors import Code
@@ -111,10 +111,13 @@ def test_a_list_is_chosen_as_a_file(quiet: Page, service: Service) -> None:
     rows = "".join(f"{url},mine-{index}\n" for index, url in enumerate(service.pictures.urls("pictures", 3)))
     quiet.goto("/jobs")
     content = f"image,key\n{rows}".encode()
-    list_ = {"name": "list.csv", "mimeType": "text/csv", "buffer": content}
-    quiet.get_by_label("Or a list as a file").set_input_files([list_])  # type: ignore[list-item]
+    list_ = FilePayload(name="list.csv", mimeType="text/csv", buffer=content)
+    quiet.get_by_label("Or a list as a file").set_input_files([list_])
     quiet.get_by_role("button", name="Submit").click()
-    expect(quiet.locator("#refused")).to_contain_text(Code.COLUMN_UNKNOWN.sentence)
+    quiet.wait_for_url(re.compile(r"/jobs/\d+$"))
+    expect(quiet.locator("#standing .state")).to_contain_text(Code.COLUMN_UNKNOWN.sentence)
+    quiet.go_back()
+    quiet.get_by_label("Or a list as a file").set_input_files([list_])
     quiet.get_by_text("More", exact=True).click()
     quiet.get_by_label("Column of the URLs").fill("image")
     quiet.get_by_label("Column of your own ids").fill("key")

@@ -28,6 +28,8 @@ _HEADERS = {
     "Content-Security-Policy": POLICY,
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
+    # To others as little as "no-referrer"; but that would make forms of ours come from the origin "null".
+    "Referrer-Policy": "same-origin",
 }
 
 
