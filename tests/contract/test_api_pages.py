@@ -240,6 +240,8 @@ def test_pages_have_the_strict_policy_and_are_not_stored(api: TestClient, full: 
     headers = api.get(f"/jobs/{full.id}{path}").headers
     assert (headers["Content-Security-Policy"], headers["Cache-Control"]) == (POLICY, "no-store")
     assert "'unsafe" not in POLICY
+    # "no-referrer" would take the origin from our own forms, too.
+    assert headers["Referrer-Policy"] == "same-origin"
 
 
 def test_the_report_has_styles_but_no_script(api: TestClient, full: Job) -> None:
