@@ -12,10 +12,20 @@ def class_ids_of(text: str, labels: Sequence[Sequence[str]]) -> tuple[int, ...]:
     A word is found anywhere in a class's name, whole and in any case: "pizza" finds "pizza, pizza pie".
     Raises ``RequestError(class_unknown)`` if there is none.
     """
-    found = _by_id(text, labels) or _by_words(text, labels)
+    found = _finds(text, labels)
     if not found:
         raise RequestError(Code.CLASS_UNKNOWN, text)
     return found
+
+
+def phrase_for(class_id: int, labels: Sequence[Sequence[str]]) -> str:
+    """Return what finds this class and no other: its name, or its number if another one's holds that."""
+    name = labels[class_id][1]
+    return name if _finds(name, labels) == (class_id,) else str(class_id)
+
+
+def _finds(text: str, labels: Sequence[Sequence[str]]) -> tuple[int, ...]:
+    return _by_id(text, labels) or _by_words(text, labels)
 
 
 def _by_id(text: str, labels: Sequence[Sequence[str]]) -> tuple[int, ...]:

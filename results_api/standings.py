@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from results_api.access.caller import Caller
 from results_api.job_status import Standing
-from results_api.ownership import may_see, unknown
+from results_api.ownership import key_seen_by, may_see, unknown
 from shared.errors import UsageError
 from shared.gathering import Gathered
 from shared.store.store import Job, MalformedLine, RecordedModel, Tally, Webhook
@@ -22,6 +22,10 @@ class StandingStore(Protocol):
     """What telling how a job stands needs of the store."""
 
     def job(self, job_id: int) -> Job:
+        """See ``Store``."""
+        ...
+
+    def newest_jobs(self, before: int | None, limit: int, key_id: int | None = None) -> Sequence[Job]:
         """See ``Store``."""
         ...
 
@@ -60,6 +64,10 @@ class Standings:
         if standing is None or not may_see(caller, standing.job):
             raise unknown(job_id)
         return standing
+
+    def newest(self, caller: Caller, before: int | None, limit: int) -> list[Standing]:
+        """Return how the newest jobs of this caller stand, of those older than the job ``before``."""
+        return [self.read(job) for job in self._store.newest_jobs(before, limit, key_seen_by(caller))]
 
     def read(self, job: Job) -> Standing:
         """Return how a job stands whose row was just read."""

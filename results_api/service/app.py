@@ -21,6 +21,7 @@ from results_api.service.failures import handle_failures
 from results_api.service.pages.files import serve_files
 from results_api.service.routes import (
     classify,
+    desk,
     docs,
     events,
     images,
@@ -38,6 +39,7 @@ _DESCRIPTION = "Label images: one at once, or crawls of any size as jobs."
 #: What a form has around the list or the image that it brings along, in bytes.
 _AROUND_A_FILE = 1_000_000
 _OPERATIONS = (classify, submitting, jobs, events, results, thumbnails, images, operations)
+_PAGES = (docs, keys, desk)
 _METHODS = ("GET", "POST", "DELETE")
 _ASKED_WITH = (
     *("Authorization", "Content-Type", "Idempotency-Key"),
@@ -70,7 +72,7 @@ def _app(around: list[Middleware]) -> FastAPI:
         lifespan=_open,
     )
     handle_failures(app)
-    for resource in (*_OPERATIONS, docs, keys):
+    for resource in (*_OPERATIONS, *_PAGES):
         app.include_router(resource.routes)
     serve_files(app)
     return app

@@ -99,8 +99,8 @@ def classes(job_id: int, top: int) -> Select[Any]:
         count.label("count"),
         contents.label("contents"),
         func.count().over().label("all_classes"),
-        _whole(func.sum(count).over()).label("all_count"),
-        _whole(func.sum(contents).over()).label("all_contents"),
+        whole(func.sum(count).over()).label("all_count"),
+        whole(func.sum(contents).over()).label("all_contents"),
     )
     return query.group_by(found.c.top_class).order_by(count.desc(), found.c.top_class).limit(top)
 
@@ -164,10 +164,10 @@ def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 
 def _total(column: ColumnElement[Any]) -> ColumnElement[int]:
-    return _whole(func.sum(column))
+    return whole(func.sum(column))
 
 
-def _whole(number: ColumnElement[Any]) -> ColumnElement[int]:
+def whole(number: ColumnElement[Any]) -> ColumnElement[int]:
     """Return a sum as a number of a fixed size: Postgres gives one of any length, and nothing for none."""
     return cast(func.coalesce(number, 0), BigInteger)
 

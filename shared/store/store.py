@@ -1,5 +1,6 @@
 """What is known of jobs, items and results: all statements on one database."""
 
+from shared.store.class_counts import ClassCounting, ClassCounts
 from shared.store.database import Database
 from shared.store.denied import Denied
 from shared.store.forgetting import Forgetting, Forgotten
@@ -23,6 +24,7 @@ from shared.store.webhooks import Webhook, Webhooks, WebhookState
 __all__ = [
     "ApiKey",
     "Claims",
+    "ClassCounts",
     "Demand",
     "Filter",
     "Forgotten",
@@ -54,6 +56,7 @@ class Store(
     FoundResults,
     Removal,
     Summaries,
+    ClassCounting,
     Suspects,
     Thumbnails,
     Hosts,

@@ -35,6 +35,12 @@ class Thumbnails:
             content: bytes | None = connection.execute(query).scalar()
             return content
 
+    def thumbnails(self, digests: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the thumbnails that there are of these contents, by their SHA-256; of a page's, not more."""
+        query = select(thumbnails.c.sha256, thumbnails.c.content).where(thumbnails.c.sha256.in_(digests))
+        with self._database.read() as connection:
+            return {digest: content for digest, content in connection.execute(query)}
+
 
 def save_thumbnails(connection: Connection, new: Iterable[Result]) -> None:
     """Store the thumbnails that these results bring along; a content that has one keeps it."""

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,20 +81,32 @@ def service(
 ) -> Iterator[Service]:
     """`smartsight up` in an empty folder, without keys."""
     folder = tmp_path_factory.mktemp("service")
+    with closing(PictureServer(samples)) as pictures, serving(folder, cache_dir, pictures) as url:
+        yield Service(url, pictures)
+
+
+@contextmanager
+def serving(folder: Path, cache_dir: Path, pictures: PictureServer) -> Iterator[str]:
+    """Run `smartsight up` on what lies in a folder, and give its URL."""
     log = folder / "log"
-    with closing(PictureServer(samples)) as pictures, log.open("w") as words:
-        settings = {
-            "SMARTSIGHT_CACHE_DIR": str(cache_dir),
-            "SMARTSIGHT_DATA_DIR": str(folder / "data"),
-            "SMARTSIGHT_OWN_HOSTS": pictures.place,
-        }
+    with log.open("w") as words:
+        environment = os.environ | settings_for(folder, cache_dir, pictures)
         command = [sys.executable, "-m", "smartsight", "up", "--port", "0"]
-        with subprocess.Popen(command, env=os.environ | settings, stdout=words, stderr=words) as process:
+        with subprocess.Popen(command, env=environment, stdout=words, stderr=words) as process:
             try:
                 wait_until(lambda: _ADDRESS.search(log.read_text()), _PATIENCE, "the service")
-                yield Service(_ADDRESS.findall(log.read_text())[0], pictures)
+                yield _ADDRESS.findall(log.read_text())[0]
             finally:
                 process.kill()
+
+
+def settings_for(folder: Path, cache_dir: Path, pictures: PictureServer) -> dict[str, str]:
+    """Return the settings of commands that work on what lies in a folder."""
+    return {
+        "SMARTSIGHT_CACHE_DIR": str(cache_dir),
+        "SMARTSIGHT_DATA_DIR": str(folder / "data"),
+        "SMARTSIGHT_OWN_HOSTS": pictures.place,
+    }
 
 
 def _context(browser: Browser, service: Service, device: dict[str, object]) -> BrowserContext:

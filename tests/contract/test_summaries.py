@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from shared.errors import Code, UsageError
 from shared.items import Evidence, Item, ItemState, Result
 from shared.store.database import Database
 from shared.store.schema_hosts import hosts, job_hosts
-from shared.store.store import Job, Store
+from shared.store.store import ClassCounts, Job, Store
 from shared.store.summaries import RECENT, Summary, bar_width
 
 _START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -213,3 +214,15 @@ def test_all_numbers_are_of_one_moment(store: Store, job: Job, database: Databas
         store.save([_result(job, 0)])
         assert connection.exec_driver_sql("SELECT count(*) FROM results").scalar_one() == before
     assert len(_summary(store, job).endings) == 1
+
+
+def test_classes_are_counted_by_their_index(store: Store, job: Job) -> None:
+    assert store.class_counts(job.id, 10) == ClassCounts()
+    other = store.open_job("other", job.model_id)
+    store.add_items([Item(other.id, 0, "0.jpg")])
+    store.save([_result(other, 0), _failed(job, 0, "a.example", Code.HTTP_404)])
+    store.save([_result(job, index) for index in (1, 2)])
+    store.save([replace(_result(job, 3), class_ids=(0, 1)), replace(_result(job, 4), class_ids=(0, 1))])
+    store.save([_result(job, 5)])
+    assert store.class_counts(job.id, 10) == ClassCounts(((1, 3), (0, 2)), 2, 5)
+    assert store.class_counts(job.id, 1) == ClassCounts(((1, 3),), 2, 5)

@@ -49,6 +49,14 @@ def test_a_thumbnail_is_stored_with_its_result(store: Store, job: Job) -> None:
     assert _kept(store) == {_CAT: _SEEN, _DOG: b"another"}
 
 
+def test_thumbnails_of_a_page_are_read_at_once(store: Store, job: Job) -> None:
+    _record(store, job, _URL, _OTHER)
+    store.save([_labelled(job, 0), _labelled(job, 1, _DOG, thumbnail=b"another")])
+    cat, dog, none = (bytes.fromhex(digest) for digest in (_CAT, _DOG, "00" * 32))
+    assert store.thumbnails([none, dog, cat]) == {cat: _SEEN, dog: b"another"}
+    assert store.thumbnails([none]) == {}
+
+
 def test_a_batch_stores_all_its_thumbnails(store: Store, job: Job) -> None:
     contents = [f"{index:064x}" for index in range(300)]
     _record(store, job, *(f"http://h/{index}" for index in range(300)))

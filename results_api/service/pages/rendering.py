@@ -28,6 +28,8 @@ _HEADERS = {
     "Content-Security-Policy": POLICY,
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
+    # To others as little as "no-referrer"; but that would make forms of ours come from the origin "null".
+    "Referrer-Policy": "same-origin",
 }
 
 
@@ -43,7 +45,18 @@ def render(request: Request, template: str, status: int = 200, **words: object) 
 
     Everything it refers to is found from where the page is: a proxy may put the service below any path.
     """
-    root = "../" * (request.scope["path"].count("/") - 1)
+    return _answer(request, template, status, 0, words)
+
+
+def render_part(request: Request, template: str, **words: object) -> HTMLResponse:
+    """Return a part of the page one level above a request's path, for a script to put there."""
+    return _answer(request, template, 200, 1, words)
+
+
+def _answer(
+    request: Request, template: str, status: int, above: int, words: dict[str, object]
+) -> HTMLResponse:
+    root = "../" * (request.scope["path"].count("/") - 1 - above)
     body = _environment().get_template(template).render(root=root, **words)
     return HTMLResponse(body, status, _HEADERS)
 
@@ -66,5 +79,11 @@ def _environment() -> "Environment":
         "size": words.size,
         "rate": words.rate,
         "printable": printable,
+        "moment": _moment,
     }
     return environment
+
+
+def _moment(time: str) -> str:
+    """Return a time as the API tells it, for people: to the minute."""
+    return f"{time[:10]} {time[11:16]} UTC"

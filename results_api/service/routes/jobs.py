@@ -11,7 +11,7 @@ from results_api.access.caller import Caller
 from results_api.cursors import decode_cursor, encode_cursor
 from results_api.entity_tags import matches
 from results_api.job_status import Standing, as_json, poll_after, tag_of
-from results_api.ownership import key_seen_by, own_job
+from results_api.ownership import own_job
 from results_api.service.bodies import optional_model_in
 from results_api.service.envelope import page, success
 from results_api.service.failures import documented
@@ -56,16 +56,15 @@ async def list_jobs(
     """List jobs, the newest first; or the one that an idempotency key names, if it was taken in."""
     before = decode_cursor(cursor, 1)[0] if cursor else None
 
-    def read() -> list[Job]:
-        if idempotency_key is not None:
-            job = here.store.job_of(name_of_key(caller, idempotency_key))
-            return [job] if job else []
-        return here.store.newest_jobs(before, limit, key_seen_by(caller))
+    def read() -> list[Standing]:
+        if idempotency_key is None:
+            return here.standings.newest(caller, before, limit)
+        job = here.store.job_of(name_of_key(caller, idempotency_key))
+        return [here.standings.read(job)] if job else []
 
     found = await asyncio.to_thread(read)
-    standings = [await asyncio.to_thread(here.standings.read, job) for job in found]
     more = len(found) == limit and idempotency_key is None
-    return reply(page([as_json(one) for one in standings], encode_cursor(found[-1].id) if more else None))
+    return reply(page([as_json(one) for one in found], encode_cursor(found[-1].job.id) if more else None))
 
 
 @routes.get(

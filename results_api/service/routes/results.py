@@ -1,7 +1,7 @@
 """What a job came to: result by result, and summed up."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -10,8 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from results_api.access.caller import Caller
-from results_api.classes import class_ids_of
-from results_api.cursors import decode_cursor, encode_cursor
+from results_api.cursors import encode_cursor
 from results_api.ownership import own_job
 from results_api.report.report import Report, make_report
 from results_api.service.envelope import Success, page, success
@@ -19,16 +18,15 @@ from results_api.service.failures import documented
 from results_api.service.negotiation import MEDIA_TYPES, Format, accepted_format
 from results_api.service.parameters import JobId
 from results_api.service.replies import reply
+from results_api.service.results_filter import ResultsFilter
 from results_api.service.routes.results_examples import PAGE, SUMMARY, ResultsPage
 from results_api.service.services import Here, Reading, Services
 from results_api.streams.columns import Columns
 from results_api.streams.lines import CSV, JSON, Lines
 from results_api.streams.stream import Encoder, stream
-from shared.errors import UNPRINTABLE, Code, RequestError
-from shared.hosts import host_of
-from shared.items import ItemState
-from shared.store.found import BEGINNING, FoundRow
-from shared.store.store import Filter, Job, RecordedModel
+from shared.errors import Code
+from shared.store.found import FoundRow
+from shared.store.store import Job, RecordedModel
 
 routes = APIRouter(tags=["results"])
 
@@ -39,50 +37,11 @@ _READING = (
 _QUERYING = (Code.CURSOR_INVALID, Code.CLASS_UNKNOWN, Code.HOST_INVALID, Code.NOT_ACCEPTABLE)
 
 
-class ResultsQuery(BaseModel):
-    """Which results, from where on, and in which form. A parameter of another name is refused."""
+class ResultsQuery(ResultsFilter):
+    """Which results, and in which form. A parameter of another name is refused."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    state: Literal["succeeded", "failed", "skipped", "cancelled"] | None = Field(
-        None, description="How the item ended."
-    )
-    code: Code | None = Field(None, description="Why it got no label.")
-    class_: str | None = Field(
-        None,
-        alias="class",
-        min_length=1,
-        max_length=200,
-        description="The best class: its WordNet id, its number, or a word or phrase of its name.",
-    )
-    min_score: float | None = Field(None, ge=0, le=1, description="The least score of the best class.")
-    host: str | None = Field(None, max_length=255, description="The host that gave the image, or did not.")
-    cursor: str | None = Field(None, max_length=100, description="Go on behind the row that has this cursor.")
     limit: int = Field(100, ge=1, le=1000, description="The most rows of a JSON page; streams have no end.")
     format: Format | None = Field(None, description="The form of the answer; it beats the Accept header.")
-
-    def wanted(self, model: RecordedModel) -> Filter:
-        """Return what is looked for; raise ``RequestError``, ``class_unknown`` or ``host_invalid``."""
-        return Filter(
-            None if self.state is None else ItemState(self.state),
-            self.code,
-            None if self.class_ is None else class_ids_of(self.class_, model.labels),
-            self.min_score,
-            None if self.host is None else _host_name(self.host),
-        )
-
-    @property
-    def after(self) -> int:
-        """The index behind which to go on."""
-        return BEGINNING if self.cursor is None else decode_cursor(self.cursor, 1)[0]
-
-
-def _host_name(text: str) -> str:
-    """Return a host's name as results have it, or raise ``RequestError(host_invalid)``."""
-    name = host_of(f"http://{text}")
-    if name is None or UNPRINTABLE.search(name):
-        raise RequestError(Code.HOST_INVALID, text)
-    return name
 
 
 _STREAMS: dict[str, Any] = {

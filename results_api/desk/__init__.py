@@ -1,0 +1,1 @@
+"""What the desk's pages show of jobs and results, before it becomes markup."""

@@ -1,0 +1,79 @@
+"""The pages on which jobs are handed in, watched and looked through."""
+
+from collections.abc import Sequence
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+
+from results_api.access.caller import Caller, Scope
+from results_api.classes import phrase_for
+from results_api.cursors import encode_cursor
+from results_api.desk.steps import changes_by_itself, seconds_taken, steps_open, worth_retrying
+from results_api.job_status import PRIORITIES, Standing, as_json
+from results_api.service.failures import status_of
+from results_api.service.pages.grid import Grid
+from results_api.service.pages.rendering import render, render_part
+from shared.store.store import ClassCounts, RecordedModel
+
+#: The report brings its styles along, and has neither scripts nor anything from elsewhere.
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+#: Seconds between two looks at jobs of which one is being worked on, and of which none is.
+_SOON, _LATER = 2, 15
+
+
+def jobs_page(
+    request: Request, caller: Caller, standings: Sequence[Standing], cursor: str | None, more: bool
+) -> Response:
+    """Return the page that lists jobs and takes new ones."""
+    moving = any(map(changes_by_itself, standings))
+    return render(
+        request,
+        "jobs.html.jinja",
+        jobs=[_told(standing) for standing in standings],
+        cursor=cursor,
+        older=encode_cursor(standings[-1].job.id) if more else None,
+        every=_SOON if moving else _LATER,
+        may_submit=Scope.SUBMIT in caller.scopes,
+        priorities=list(PRIORITIES),
+    )
+
+
+def job_page(request: Request, caller: Caller, standing: Standing, grid: Grid) -> Response:
+    """Return the page of a job, with some of its results."""
+    status = 200 if grid.failure is None else status_of(grid.failure.code)
+    return render(request, "job.html.jinja", status, grid=grid, **_standing(caller, standing))
+
+
+def standing_part(request: Request, caller: Caller, standing: Standing) -> Response:
+    """Return how a job stands, as its page shows it."""
+    return render_part(request, "standing.html.jinja", **_standing(caller, standing))
+
+
+def classes_part(request: Request, job_id: int, counts: ClassCounts, model: RecordedModel) -> Response:
+    """Return of which classes a job's images are, as its page shows it."""
+    lines = [
+        {"name": model.labels[number][1], "asked": phrase_for(number, model.labels), "count": count}
+        for number, count in counts.most
+    ]
+    return render_part(request, "classes.html.jinja", job_id=job_id, lines=lines, counts=counts)
+
+
+def report_page(body: str) -> Response:
+    """Return a job's report, with the policy that it needs."""
+    return HTMLResponse(body, headers={"Content-Security-Policy": REPORT_POLICY, "Cache-Control": "no-store"})
+
+
+def _told(standing: Standing) -> dict[str, object]:
+    return as_json(standing) | {"took": seconds_taken(standing.job)}
+
+
+def _standing(caller: Caller, standing: Standing) -> dict[str, object]:
+    return {
+        "job": _told(standing),
+        "steps": steps_open(standing.job, caller),
+        "again": worth_retrying(standing.tallies),
+        "every": _SOON if changes_by_itself(standing) else None,
+    }

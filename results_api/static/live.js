@@ -1,0 +1,132 @@
+/**
+ * Keeps parts of a page as the server would show them now.
+ *
+ * An element with `data-live` is found, by its id, at the URL that this gives. It is looked at anew at the
+ * moments that `data-when` names: at the "start", at each "change", and in the "end". As long as there is an
+ * element with `data-every`, the page changes: when the stream of events at its `data-events` says so, or
+ * else every so many seconds.
+ */
+
+import { tell, texts } from "./answers.js";
+
+const parser = new DOMParser();
+/** Milliseconds between two looks. */
+const PAUSE = 1000;
+
+let stream = null;
+let timer = null;
+let looked = 0;
+let moving = Boolean(mover());
+
+function mover() {
+  return document.querySelector("[data-every]");
+}
+
+function replace(element, fresh) {
+  const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
+  for (const opened of element.querySelectorAll("details[open][id]")) {
+    fresh.querySelector(`#${opened.id}`)?.setAttribute("open", "");
+  }
+  if (fresh.isEqualNode(element)) return;
+  element.replaceWith(fresh);
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+}
+
+/** A form in a part may be being filled in: only what `data-part` names is replaced then. */
+function renew(element, fresh) {
+  const part = element.dataset.part;
+  if (fresh.dataset.said !== element.dataset.said) tell("said", fresh.dataset.said);
+  if (!part) {
+    replace(element, fresh);
+    return;
+  }
+  element.dataset.when = fresh.dataset.when;
+  replace(document.getElementById(part), fresh.querySelector(`#${part}`));
+}
+
+async function look(element) {
+  const answer = await fetch(element.dataset.live);
+  if (!answer.ok) throw new Error(`${answer.status}`);
+  const page = parser.parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById(element.id);
+  if (fresh && element.isConnected) renew(element, fresh);
+}
+
+async function lookAtAll(elements) {
+  try {
+    await Promise.all(elements.map(look));
+    if (document.getElementById("said").textContent === texts.offline) tell("said", "");
+  } catch {
+    tell("said", texts.offline);
+    for (const again of document.querySelectorAll("[data-refresh]")) again.hidden = false;
+  }
+}
+
+async function lookAt(moment) {
+  await lookAtAll([...document.querySelectorAll(`[data-when~="${moment}"]`)]);
+}
+
+function hush() {
+  stream?.close();
+  stream = null;
+  clearTimeout(timer);
+  timer = null;
+}
+
+function soon(milliseconds) {
+  timer ??= setTimeout(change, milliseconds);
+}
+
+function changed() {
+  soon(Math.max(0, looked + PAUSE - Date.now()));
+}
+
+async function change() {
+  await lookAt("change");
+  looked = Date.now();
+  timer = null;
+  const now = mover();
+  if (now) {
+    wait(now);
+  } else if (moving) {
+    hush();
+    await lookAt("end");
+  }
+  moving = Boolean(now);
+}
+
+/** Waits for what comes next: the stream tells, or time does. */
+function wait(now) {
+  if (document.hidden) return;
+  const { events, every } = now.dataset;
+  if (!events) soon(1000 * every);
+  else if (!stream) listen(events, every);
+  else if (stream.readyState === EventSource.CLOSED) soon(1000 * every);
+}
+
+function listen(events, every) {
+  stream = new EventSource(events);
+  stream.addEventListener("job", changed);
+  stream.addEventListener("over", changed);
+  stream.addEventListener("error", () => {
+    // What closed for good was refused; else the browser comes again by itself.
+    if (stream.readyState === EventSource.CLOSED) soon(1000 * every);
+  });
+}
+
+document.addEventListener("steered", () => {
+  looked = 0;
+  moving = true;
+  changed();
+});
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) hush();
+  else if (mover()) changed();
+});
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-refresh]");
+  if (button) lookAtAll([document.getElementById(button.dataset.refresh)]);
+});
+
+lookAt("start");
+if (moving) wait(mover());
