@@ -1,10 +1,9 @@
 "use strict";
 
-// No validator: it would send the document to a server outside.
+// No validator: it would send the document to a server outside. No deep links: they are links inside buttons.
 SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",
-  deepLinking: true,
   validatorUrl: null,
   presets: [SwaggerUIBundle.presets.apis],
 });

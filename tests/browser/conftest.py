@@ -145,8 +145,9 @@ def check_accessible() -> Callable[[Page], None]:
     """What fails if axe-core finds anything serious or critical on a page."""
 
     def check(page: Page) -> None:
-        found = Axe().run(page).response["violations"]
-        serious = [(one["id"], one["nodes"]) for one in found if one["impact"] in ("serious", "critical")]
-        assert not serious, serious
+        violations = Axe().run(page).response["violations"]
+        serious = [one for one in violations if one["impact"] in ("serious", "critical")]
+        nodes = [(one["id"], node["target"], node["failureSummary"]) for one in serious for node in one["nodes"]]
+        assert not nodes, "\n".join(f"{id} at {target}: {why}" for id, target, why in nodes)
 
     return check
