@@ -27,6 +27,7 @@ from results_api.service.routes import (
     jobs,
     keys,
     operations,
+    phone,
     results,
     submitting,
 )
@@ -40,6 +41,11 @@ _METHODS = ("GET", "POST", "DELETE")
 _ASKED_WITH = (
     *("Authorization", "Content-Type", "Idempotency-Key"),
     *("If-None-Match", "Last-Event-ID", "X-Request-ID"),
+)
+#: Everything that can be asked for; the files of pages come behind it.
+_RESOURCES = (
+    *(classify, submitting, jobs, events, results, images, operations),
+    *(docs, keys, phone),
 )
 _READ_BY_PAGES = ("ETag", "Location", "Retry-After", "X-Request-ID")
 
@@ -68,7 +74,7 @@ def _app(around: list[Middleware]) -> FastAPI:
         lifespan=_open,
     )
     handle_failures(app)
-    for resource in (classify, submitting, jobs, events, results, images, operations, docs, keys):
+    for resource in _RESOURCES:
         app.include_router(resource.routes)
     serve_files(app)
     return app
