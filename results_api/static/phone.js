@@ -61,8 +61,13 @@ async function look(make, name = "") {
     showPicture();
     await ask();
   } catch (error) {
-    fail(error instanceof Failure ? error : new Failure(words.failures.strange, null));
+    fail(error instanceof Failure ? error : unusable(error));
   }
+}
+
+function unusable(error) {
+  reportError(error); // a defect, or no memory: for whoever looks at the console
+  return new Failure(words.failures.unusable);
 }
 
 function showPicture() {

@@ -9,9 +9,9 @@ const THUMBNAIL = 96;
 /** Of a panorama the middle is enough: nothing else is looked at. */
 const WIDEST = 2;
 
-/** Return what the video shows on the page, as a small JPEG. */
+/** Return what the video shows on the page, where it fills its parent, as a small JPEG. */
 export function fromVideo(video) {
-  const shape = video.clientWidth / video.clientHeight;
+  const shape = video.parentElement.clientWidth / video.parentElement.clientHeight;
   return encoded(shrunken(video, middle(video.videoWidth, video.videoHeight, shape, shape), SIDE));
 }
 

@@ -1,5 +1,4 @@
-// The server writes two constants before this: VERSION, of all that is kept, and FILES, by their URLs.
-"use strict";
+// The server makes this strict and writes two constants before it: VERSION, of all that is kept, and FILES, by their URLs.
 
 /** How long the phone page is waited for before the kept one is shown, in milliseconds. */
 const PATIENCE = 4_000;

@@ -64,7 +64,7 @@ def service_worker() -> Response:
     files = [asset(name) for name in _VERSIONED] + [f"static/{name}" for name in MODULES]
     known = {"VERSION": _version_of_all(), "FILES": [*files, "manifest.webmanifest"]}
     lines = [f"const {name} = {json.dumps(value)};\n" for name, value in known.items()]
-    script = "".join(lines) + (STATIC / "service-worker.js").read_text("utf-8")
+    script = '"use strict";\n' + "".join(lines) + (STATIC / "service-worker.js").read_text("utf-8")
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
     return Response(script, media_type="text/javascript", headers=headers)
 

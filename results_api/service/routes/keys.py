@@ -33,9 +33,7 @@ async def key(
     except RequestError as error:
         caller = None
         failure = None if error.code is Code.KEY_MISSING else str(error)
-    return render(
-        request, "key.html.jinja", wants_keys=wants_keys, caller=caller, failure=failure, next=next
-    )
+    return render(request, "key.html.jinja", wants_keys=wants_keys, caller=caller, failure=failure, next=next)
 
 
 @routes.post("/key")

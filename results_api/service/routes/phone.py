@@ -28,7 +28,8 @@ async def offline(request: Request) -> Response:
 @routes.get("/manifest.webmanifest")
 async def app_manifest() -> Response:
     """Tell a browser how to install the page."""
-    return JSONResponse(manifest(), headers={"Cache-Control": "no-cache"}, media_type="application/manifest+json")
+    headers = {"Cache-Control": "no-cache"}
+    return JSONResponse(manifest(), headers=headers, media_type="application/manifest+json")
 
 
 @routes.get("/service-worker.js")
