@@ -37,7 +37,7 @@ function bar({ name, score }) {
 export function showFailure(failure) {
   at("reason").textContent = failure.message;
   at("wait").hidden = !failure.seconds;
-  at("wait").textContent = fill(words.failures.wait, { seconds: failure.seconds });
+  at("wait").textContent = failure.seconds ? fill(words.failures.wait, failure) : "";
   at("retry").hidden = failure.remedy !== "retry";
   at("give-key").hidden = failure.remedy !== "key";
 }

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import PHONE, Screenshot, Service
+from tests.servers.waiting import wait_until
 
 _CLASSIFY = "**/v1/classify"
 _NAMED = "<img src=x onerror=alert(1)>.png"
 _MARKUP = "<b onmouseover=alert(1)>cup</b>, <i>mug</i>"
+_IS_SEEING = "Boolean(document.getElementById('live').srcObject?.active)"
 Encode = Callable[..., bytes]
 
 
@@ -50,6 +52,15 @@ def _fulfil(page: Page, status: int, body: object, **headers: str) -> None:
         route.fulfill(status=status, body=content, headers={"Content-Type": "application/json"} | headers)
 
     page.route(_CLASSIFY, answer)
+
+
+def _hold(held: list[Route]) -> Callable[[Route], None]:
+    """Return what lets a request wait until the test goes on with it."""
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    return hold
 
 
 def _refusal(message: str, kind: str) -> dict[str, object]:
@@ -104,15 +115,14 @@ def test_what_is_touched_is_large_enough(phone: Page) -> None:
 
 def test_it_waits_in_sight(phone: Page) -> None:
     held: list[Route] = []
-    phone.route(_CLASSIFY, held.append)
+    phone.route(_CLASSIFY, _hold(held))
     phone.goto("/")
     phone.locator("#shutter").tap()
-    phone.wait_for_function("document.getElementById('sight').dataset.state === 'waiting'")
     shutter = phone.locator("#shutter")
     expect(shutter).to_be_disabled()
     expect(shutter).to_have_attribute("aria-busy", "true")
     expect(phone.get_by_role("status")).to_have_text("Looking at it")
-    phone.wait_for_function("document.getElementById('picture').src")
+    expect(phone.get_by_role("img", name="Your picture")).to_be_visible()
     held[0].continue_()
     expect(phone.locator("#best")).to_have_text("espresso")
 
@@ -129,20 +139,15 @@ def test_the_camera_is_off_while_the_page_is_hidden(phone: Page) -> None:
         delete document.hidden;
         document.dispatchEvent(new Event("visibilitychange"));
     }""")
-    phone.wait_for_function("document.getElementById('live').srcObject?.active")
-
-
-def _without_permission(context: BrowserContext) -> Page:
-    page = context.new_page()
-    page.goto("/")
-    return page
+    wait_until(lambda: phone.evaluate(_IS_SEEING), 20, "the camera")
 
 
 def test_who_does_not_permit_the_camera_chooses_a_picture(
     browser: Browser, service: Service, coffee: bytes
 ) -> None:
     with closing(browser.new_context(base_url=service.url, **PHONE)) as context:  # type: ignore[arg-type]
-        page = _without_permission(context)
+        page = context.new_page()
+        page.goto("/")
         page.get_by_role("button", name="Start the camera").or_(
             page.get_by_role("button", name="Take a picture")
         ).wait_for()
@@ -156,26 +161,49 @@ def test_who_does_not_permit_the_camera_chooses_a_picture(
         expect(page.locator("#best")).to_have_text("espresso")
 
 
+def _unwilling(name: str) -> str:
+    """Return the devices of a browser that cannot open its camera."""
+    return f"{{ getUserMedia: async () => {{ throw new DOMException('', '{name}'); }} }}"
+
+
 @pytest.mark.parametrize(
-    ("camera", "words"),
+    ("devices", "words"),
     [
         ("{}", "There is no camera"),
-        (
-            "{ getUserMedia: async () => { throw new DOMException('', 'NotFoundError'); } }",
-            "There is no camera",
-        ),
-        (
-            "{ getUserMedia: async () => { throw new DOMException('', 'NotReadableError'); } }",
-            "Perhaps another app",
-        ),
+        (_unwilling("NotFoundError"), "There is no camera"),
+        (_unwilling("NotReadableError"), "Perhaps another app"),
     ],
     ids=["none", "not found", "busy"],
 )
-def test_where_there_is_no_camera_it_says_so(camera: str, words: str, phone: Page) -> None:
-    phone.add_init_script(f"Object.defineProperty(navigator, 'mediaDevices', {{ value: {camera} }})")
+def test_where_there_is_no_camera_it_says_so(devices: str, words: str, phone: Page) -> None:
+    phone.add_init_script(f"Object.defineProperty(navigator, 'mediaDevices', {{ value: {devices} }})")
     phone.goto("/")
     expect(phone.locator("#invitation")).to_contain_text(words)
     expect(phone.locator("#choose")).to_be_visible()
+
+
+_OBSERVED = """() => {
+    const post = window.fetch;
+    window.fetch = (url, how) => {
+        if (how?.method === "POST") window.sent = how.body;
+        return post(url, how);
+    };
+}"""
+_READ = """async () => {
+    const bytes = new Uint8Array(await window.sent.arrayBuffer());
+    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}"""
+
+
+def _sent(page: Page, content: bytes, name: str = "a.png", kind: str = "image/png") -> bytes:
+    """Return what goes to the server when a picture is chosen; the browser's own tools do not show it."""
+    page.goto("/")
+    page.evaluate(_OBSERVED)
+    with page.expect_request(_CLASSIFY) as request:
+        _choose(page, content, name, kind)
+    sent = base64.b64decode(page.evaluate(_READ))
+    assert int(request.value.all_headers()["content-length"]) == len(sent)
+    return sent
 
 
 def _photo(encoded: Encode, coffee: bytes) -> bytes:
@@ -191,11 +219,7 @@ def test_a_large_photo_is_turned_and_shrunk_before_it_is_sent(
     phone: Page, encoded: Encode, coffee: bytes
 ) -> None:
     photo = _photo(encoded, coffee)
-    phone.goto("/")
-    with phone.expect_request(_CLASSIFY) as request:
-        _choose(phone, photo, "a.jpg", "image/jpeg")
-    sent = request.value.post_data_buffer
-    assert sent
+    sent = _sent(phone, photo, "a.jpg", "image/jpeg")
     assert len(sent) < 100_000
     with Image.open(io.BytesIO(sent)) as picture:
         assert (picture.format, picture.size, dict(picture.getexif())) == ("JPEG", (448, 597), {})
@@ -203,18 +227,14 @@ def test_a_large_photo_is_turned_and_shrunk_before_it_is_sent(
 
 
 def test_a_panorama_is_sent_without_its_ends(phone: Page, encoded: Encode) -> None:
-    phone.goto("/")
-    with phone.expect_request(_CLASSIFY) as request:
-        _choose(phone, encoded(Image.new("RGB", (5000, 600), "teal"), "PNG"))
-    with Image.open(io.BytesIO(request.value.post_data_buffer or b"")) as picture:
+    sent = _sent(phone, encoded(Image.new("RGB", (5000, 600), "teal"), "PNG"))
+    with Image.open(io.BytesIO(sent)) as picture:
         assert picture.size == (896, 448)
 
 
 def test_what_is_transparent_lies_on_white(phone: Page, encoded: Encode) -> None:
-    phone.goto("/")
-    with phone.expect_request(_CLASSIFY) as request:
-        _choose(phone, encoded(Image.new("RGBA", (64, 64), (0, 0, 0, 0)), "PNG"))
-    with Image.open(io.BytesIO(request.value.post_data_buffer or b"")) as picture:
+    sent = _sent(phone, encoded(Image.new("RGBA", (64, 64), (0, 0, 0, 0)), "PNG"))
+    with Image.open(io.BytesIO(sent)) as picture:
         assert picture.getpixel((32, 32)) == (255, 255, 255)
 
 
@@ -223,7 +243,7 @@ def test_what_is_no_picture_is_refused_in_the_words_of_the_server(
 ) -> None:
     phone.goto("/")
     _choose(phone, b"no picture at all", "notes.txt", "application/json")
-    expect(phone.get_by_role("alert")).to_contain_text("The bytes are not an image")
+    expect(phone.get_by_role("alert")).to_contain_text("The content is not an image")
     expect(phone.get_by_role("button", name="Another picture")).to_be_focused()
     expect(phone.get_by_role("button", name="Try again")).to_be_hidden()
     screenshot(phone, "phone-refused")
@@ -254,8 +274,7 @@ def test_without_a_connection_it_says_so_and_keeps_the_picture(
 
 def _visit_for_good(page: Page) -> None:
     page.goto("/")
-    page.evaluate("navigator.serviceWorker.ready")
-    page.wait_for_function("navigator.serviceWorker.controller")
+    wait_until(lambda: page.evaluate("Boolean(navigator.serviceWorker.controller)"), 20, "the worker")
 
 
 def test_once_visited_the_page_opens_without_a_connection(phone: Page, said: list[str]) -> None:
@@ -303,7 +322,7 @@ def test_the_worker_leaves_the_api_alone(phone: Page) -> None:
 def test_an_answer_that_never_comes_is_given_up(phone: Page) -> None:
     phone.clock.install()
     held: list[Route] = []
-    phone.route(_CLASSIFY, held.append)
+    phone.route(_CLASSIFY, _hold(held))
     phone.goto("/")
     with phone.expect_request(_CLASSIFY):
         phone.locator("#shutter").tap()
@@ -399,7 +418,8 @@ def test_thirty_are_kept_and_what_is_damaged_is_left_out(phone: Page) -> None:
 
 def test_it_works_where_nothing_may_be_kept(phone: Page) -> None:
     phone.add_init_script(
-        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError'); } })"
+        "const get = () => { throw new DOMException('', 'SecurityError'); };"
+        "Object.defineProperty(window, 'localStorage', { get });"
     )
     phone.goto("/")
     phone.locator("#shutter").tap()
@@ -422,7 +442,8 @@ def test_it_works_by_keyboard_alone(phone: Page) -> None:
 
 _GIVE = """([bytes, event, field, name]) => {
     const given = new DataTransfer();
-    given.items.add(new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], name, { type: "image/png" }));
+    const content = Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0));
+    given.items.add(new File([content], name, { type: "image/png" }));
     const Kind = event === "drop" ? DragEvent : ClipboardEvent;
     document.body.dispatchEvent(new Kind(event, { bubbles: true, cancelable: true, [field]: given }));
 }"""
