@@ -79,11 +79,11 @@ function showPicture() {
 
 async function ask() {
   const classes = await classify(asked.content, mostBytes);
-  history.add({ time: Date.now(), thumbnail: await thumbnail(asked.content), classes });
   enter("answered");
   showAnswer(classes);
-  showHistory(history);
   at("again").focus();
+  history.add({ time: Date.now(), thumbnail: await thumbnail(asked.content), classes });
+  showHistory(history);
 }
 
 function fail(failure) {
@@ -139,6 +139,8 @@ function listenToFiles() {
 }
 
 function listenToDevice() {
+  // What the browser cannot read has its name in its place.
+  at("picture").addEventListener("error", () => at("picture").removeAttribute("src"));
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) camera.stop();
     else if (goesLive && isTaking()) goLive();

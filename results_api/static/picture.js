@@ -72,7 +72,7 @@ function middle(width, height, narrowest, widest) {
   return { ...box, left: (width - box.width) / 2, top: (height - box.height) / 2 };
 }
 
-/** Halve a picture until it is small: a browser that scales it at once takes single pixels of it. */
+/** Halve a picture until it is small: scaled at once, it would be made of a few of its pixels. */
 function shrunken(image, box, side) {
   let [source, from] = [image, box];
   do {
@@ -88,7 +88,6 @@ function drawn(source, from, scale) {
   canvas.width = Math.max(1, Math.round(from.width * scale));
   canvas.height = Math.max(1, Math.round(from.height * scale));
   const context = canvas.getContext("2d");
-  context.imageSmoothingQuality = "high";
   // As the server does it: what is transparent lies on white.
   context.fillStyle = "#ffffff";
   context.fillRect(0, 0, canvas.width, canvas.height);

@@ -33,7 +33,7 @@ def api(services: Services) -> Iterator[TestClient]:
     "path", ["/", "/offline", "/manifest.webmanifest", "/service-worker.js", "/favicon.ico"]
 )
 def test_the_app_is_given_out_without_a_key(path: str, api: TestClient) -> None:
-    assert api.get(path).status_code == 200
+    assert api.get(f"/{path}").status_code == 200
 
 
 def test_the_page_knows_the_largest_picture(api: TestClient) -> None:
@@ -68,6 +68,11 @@ def test_the_worker_keeps_all_that_its_pages_refer_to(api: TestClient) -> None:
     for page in ("/", "/offline"):
         for name in re.findall(r'<(?:link|script)[^>]* (?:href|src)="([^"]+)"', api.get(page).text):
             assert f'"{name}"' in worker or "apple-touch-icon" in name, name
+
+
+@pytest.mark.parametrize("page", ["/", "/offline"])
+def test_nothing_is_looked_for_at_the_root_which_may_be_a_proxys(page: str, api: TestClient) -> None:
+    assert not re.findall(r'(?:href|src|action)="/[^"]*"', api.get(page).text)
 
 
 def test_all_that_the_scripts_import_is_named() -> None:
