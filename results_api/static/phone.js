@@ -74,6 +74,7 @@ function showPicture() {
   const picture = at("picture");
   URL.revokeObjectURL(picture.src);
   picture.src = URL.createObjectURL(asked.content);
+  at("unread").textContent = "";
   picture.alt = asked.name ? fill(words.picture_named, asked) : words.picture;
 }
 
@@ -140,7 +141,9 @@ function listenToFiles() {
 
 function listenToDevice() {
   // What the browser cannot read has its name in its place.
-  at("picture").addEventListener("error", () => at("picture").removeAttribute("src"));
+  at("picture").addEventListener("error", () => {
+    at("unread").textContent = at("picture").alt;
+  });
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) camera.stop();
     else if (goesLive && isTaking()) goLive();

@@ -1,4 +1,5 @@
-// The server makes this strict and writes two constants before it: VERSION, of all that is kept, and FILES, by their URLs.
+// The server makes this strict, and writes two constants before it: VERSION of all that is kept, and
+// FILES by their URLs.
 
 /** How long the phone page is waited for before the kept one is shown, in milliseconds. */
 const PATIENCE = 4_000;

@@ -246,6 +246,7 @@ def test_what_is_no_picture_is_refused_in_the_words_of_the_server(
     expect(phone.get_by_role("alert")).to_contain_text("The content is not an image")
     expect(phone.get_by_role("button", name="Another picture")).to_be_focused()
     expect(phone.get_by_role("button", name="Try again")).to_be_hidden()
+    expect(phone.get_by_text("Your picture: notes.txt")).to_be_visible()
     screenshot(phone, "phone-refused")
     check_accessible(phone)
 
