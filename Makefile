@@ -49,6 +49,7 @@ bench: $(VENV)/.development ## measure: the figures of benchmarks/README.md
 	$(BIN)/python -m benchmarks.fetching
 	$(BIN)/python -m benchmarks.api
 	$(BIN)/python -m benchmarks.export
+	$(BIN)/python -m benchmarks.phone
 
 format: $(VENV)/.development ## format the code and mend what can be mended
 	$(BIN)/ruff format .

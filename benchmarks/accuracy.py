@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from shared.settings import read_settings
 
 _CORES = len(os.sched_getaffinity(0))
 _LIMITS = Limits()
+#: See ``results_api/static/picture.js``.
+_SENT_SIDE, _SENT_QUALITY = 448, 85
 _Preprocess = Callable[[Path, int], Pixels]
 
 
@@ -45,8 +48,23 @@ def squash(path: Path, side: int) -> Pixels:
         return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC))
 
 
+def as_from_phone(path: Path, side: int) -> Pixels:
+    """Do what the product does with what the phone page makes of a picture: short side 448, JPEG of 85."""
+    with Image.open(path) as image:
+        image.thumbnail(_cover(image.size), Image.Resampling.BILINEAR)
+        sent = BytesIO()
+        image.convert("RGB").save(sent, "JPEG", quality=_SENT_QUALITY)
+    return decode(sent.getvalue(), side, side / (side + 32), _LIMITS).pixels
+
+
+def _cover(size: tuple[int, int]) -> tuple[float, float]:
+    scale = _SENT_SIDE / min(size)
+    return size[0] * scale, size[1] * scale
+
+
 _PREPROCESSINGS: dict[str, _Preprocess] = {
     "centre crop, bicubic (ours)": as_shipped,
+    "the same, shrunk by the phone page": as_from_phone,
     "centre crop, bilinear": partial(centre, crop=None, resample=Image.Resampling.BILINEAR),
     "centre crop, Lanczos": partial(centre, crop=None, resample=Image.Resampling.LANCZOS),
     "whole short side, bicubic": partial(centre, crop=1.0, resample=Image.Resampling.BICUBIC),

@@ -31,7 +31,7 @@ def main() -> None:
     """Measure and print."""
     paths = pictures()
     contents = [path.read_bytes() for path in paths]
-    with _service("api") as port:
+    with service("api") as port:
         _ask(port, contents[:20])
         rounds = [_round(port, paths, contents) for _ in range(_ROUNDS)]
         _print_rounds(rounds)
@@ -129,7 +129,7 @@ def _print_beside_bulk(
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
         place = f"127.0.0.1:{int(server.stdout.readline())}"
-        with _service("up", SMARTSIGHT_OWN_HOSTS=place) as port:
+        with service("up", SMARTSIGHT_OWN_HOSTS=place) as port:
             _ask(port, contents[:20])
             job = _submit(port, [f"http://{place}/{number}" for number in range(_BULK)])
             _wait_for(port, job, _SOME)
@@ -180,7 +180,7 @@ def _json(port: int, method: str, path: str, body: str | None = None) -> dict[st
 
 
 @contextmanager
-def _service(command: str, **settings: str) -> Iterator[int]:
+def service(command: str, **settings: str) -> Iterator[int]:
     """Run the service on a database of its own; yield its port."""
     with tempfile.TemporaryDirectory() as folder:
         own = {"SMARTSIGHT_DATABASE_URL": f"sqlite:///{folder}/api.db", **settings}

@@ -28,6 +28,7 @@ from results_api.service.routes import (
     jobs,
     keys,
     operations,
+    phone,
     results,
     submitting,
     thumbnails,
@@ -38,12 +39,15 @@ from shared.settings import Settings
 _DESCRIPTION = "Label images: one at once, or crawls of any size as jobs."
 #: What a form has around the list or the image that it brings along, in bytes.
 _AROUND_A_FILE = 1_000_000
-_OPERATIONS = (classify, submitting, jobs, events, results, thumbnails, images, operations)
-_PAGES = (docs, keys, desk)
 _METHODS = ("GET", "POST", "DELETE")
 _ASKED_WITH = (
     *("Authorization", "Content-Type", "Idempotency-Key"),
     *("If-None-Match", "Last-Event-ID", "X-Request-ID"),
+)
+#: Everything that can be asked for; the files of pages come behind it.
+_RESOURCES = (
+    *(classify, submitting, jobs, events, results, thumbnails, images, operations),
+    *(docs, keys, phone, desk),
 )
 _READ_BY_PAGES = ("ETag", "Location", "Retry-After", "X-Request-ID")
 
@@ -72,7 +76,7 @@ def _app(around: list[Middleware]) -> FastAPI:
         lifespan=_open,
     )
     handle_failures(app)
-    for resource in (*_OPERATIONS, *_PAGES):
+    for resource in _RESOURCES:
         app.include_router(resource.routes)
     serve_files(app)
     return app

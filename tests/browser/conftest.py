@@ -147,7 +147,9 @@ def check_accessible() -> Callable[[Page], None]:
     def check(page: Page) -> None:
         violations = Axe().run(page).response["violations"]
         serious = [one for one in violations if one["impact"] in ("serious", "critical")]
-        nodes = [(one["id"], node["target"], node["failureSummary"]) for one in serious for node in one["nodes"]]
+        nodes = [
+            (one["id"], node["target"], node["failureSummary"]) for one in serious for node in one["nodes"]
+        ]
         assert not nodes, "\n".join(f"{id} at {target}: {why}" for id, target, why in nodes)
 
     return check

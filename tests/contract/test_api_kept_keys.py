@@ -83,6 +83,11 @@ def test_it_goes_on_where_the_key_was_asked_for_and_nowhere_else(
     assert (answer.status_code, answer.headers["Location"]) == (303, location)
 
 
+def test_the_form_remembers_where_the_key_was_asked_for(api: TestClient) -> None:
+    assert 'name="next" value="/jobs/7"' in api.get("/key?next=/jobs/7").text
+    assert "<b>" not in api.get("/key", params={"next": '"><b>'}).text
+
+
 @pytest.mark.parametrize(
     "typed", ["nonsense", "<b>bold</b>", make_key()], ids=["nonsense", "markup", "unknown"]
 )

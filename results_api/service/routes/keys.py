@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from results_api.access.origins import check_own_page
@@ -22,8 +22,10 @@ _HOME = "/key"
 
 
 @routes.get("/key")
-async def key(request: Request, here: Here) -> Response:
-    """Show whether a key is kept, and take one."""
+async def key(
+    request: Request, here: Here, next: Annotated[str, Query(max_length=_MAX_KEY)] = _HOME
+) -> Response:
+    """Show whether a key is kept, and take one; then go on to the page that asked for it."""
     wants_keys = await here.access.wants_keys()
     try:
         caller = await here.access.identify(authorization_of(request))
@@ -31,9 +33,7 @@ async def key(request: Request, here: Here) -> Response:
     except RequestError as error:
         caller = None
         failure = None if error.code is Code.KEY_MISSING else str(error)
-    return render(
-        request, "key.html.jinja", wants_keys=wants_keys, caller=caller, failure=failure, next=_HOME
-    )
+    return render(request, "key.html.jinja", wants_keys=wants_keys, caller=caller, failure=failure, next=next)
 
 
 @routes.post("/key")

@@ -1,0 +1,67 @@
+import { fill, words } from "./words.js";
+
+/** How long an answer may take, in milliseconds. */
+const PATIENCE = 30_000;
+const MEGABYTE = 1_000_000;
+
+/** Why there is no answer: in words, with what helps ("retry", "key" or null), and seconds to wait first. */
+export class Failure extends Error {
+  constructor(message, remedy = null, seconds = null) {
+    super(message);
+    this.remedy = remedy;
+    this.seconds = seconds;
+  }
+}
+
+/** Return the classes of a picture, best first; throw a `Failure`. */
+export async function classify(picture, mostBytes) {
+  if (picture.size > mostBytes) {
+    throw new Failure(fill(words.failures.too_large, { megabytes: Math.floor(mostBytes / MEGABYTE) }));
+  }
+  const given = new AbortController();
+  const timer = setTimeout(() => given.abort(), PATIENCE);
+  try {
+    return await answerOf(await post(picture, given.signal));
+  } catch (error) {
+    throw error instanceof Failure ? error : unanswered(given.signal.aborted);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function post(picture, signal) {
+  // What it is, the server judges by its content; another type could make something else of it.
+  const headers = { "Content-Type": "application/octet-stream" };
+  return fetch("v1/classify", { method: "POST", body: picture, headers, signal });
+}
+
+function unanswered(isLate) {
+  const { slow, offline, unreachable } = words.failures;
+  return new Failure(isLate ? slow : navigator.onLine ? unreachable : offline, "retry");
+}
+
+async function answerOf(response) {
+  const text = await response.text();
+  const body = parsed(text);
+  if (!response.ok) throw refused(response, body);
+  const classes = body?.data;
+  if (!Array.isArray(classes) || !classes.length) throw new Failure(words.failures.strange, "retry");
+  return classes.map(({ class: name, score }) => ({ name: String(name), score: Number(score) }));
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null; // a proxy on the way answers with a page of its own
+  }
+}
+
+function refused(response, body) {
+  const message = String(body?.error?.message ?? words.failures.strange);
+  const { status } = response;
+  if (status === 401 || status === 403) return new Failure(message, "key");
+  const seconds = Number.parseInt(response.headers.get("Retry-After"), 10);
+  const helps = status === 429 || status >= 500;
+  return new Failure(message, helps ? "retry" : null, seconds || null);
+}

@@ -1,0 +1,166 @@
+import { Camera, obstacle, permission } from "./camera.js";
+import { classify, Failure } from "./classify.js";
+import { History } from "./history.js";
+import { fromFile, fromVideo, thumbnail } from "./picture.js";
+import { showAnswer, showFailure, showHistory } from "./result.js";
+import { fill, words } from "./words.js";
+
+const at = (id) => document.getElementById(id);
+const sight = at("sight");
+const shutter = at("shutter");
+const camera = new Camera(at("live"));
+const history = new History();
+const mostBytes = Number(sight.dataset.mostBytes);
+let asked = null; // the picture in hand, small, to be asked about again
+let goesLive = false; // whether the camera is to run whenever no picture is looked at
+
+/** Go to a state: "closed" (no live view), "live", "waiting", "answered" or "failed". */
+function enter(state) {
+  sight.dataset.state = state;
+  for (const part of document.querySelectorAll("[data-in]")) {
+    part.hidden = !part.dataset.in.split(" ").includes(state);
+  }
+  at("latest").hidden ||= !history.entries.length;
+  const waits = state === "waiting";
+  shutter.disabled = at("choose").disabled = waits;
+  shutter.setAttribute("aria-busy", waits);
+  if (waits) at("status").textContent = words.waiting;
+}
+
+const isTaking = () => ["closed", "live"].includes(sight.dataset.state);
+const isWaiting = () => sight.dataset.state === "waiting";
+
+/** Show how else a picture can be had while there is no live view; `reason` says why there is none. */
+function close(reason) {
+  goesLive = false;
+  enter("closed");
+  at("invitation").textContent = reason ? words.camera[reason] : words.invite;
+  at("start").hidden = reason !== null && reason !== "failed";
+  at("take").hidden = reason === null;
+}
+
+async function goLive() {
+  if (obstacle()) return close(obstacle());
+  goesLive = true;
+  try {
+    await camera.start();
+    if (isTaking() && goesLive) enter("live");
+    else camera.stop();
+  } catch (error) {
+    if (isTaking()) close(obstacle(error));
+  }
+}
+
+/** Have a picture made by `make` looked at. */
+async function look(make, name = "") {
+  if (isWaiting()) return;
+  enter("waiting");
+  try {
+    asked = { content: await make(), name };
+    camera.stop();
+    showPicture();
+    await ask();
+  } catch (error) {
+    fail(error instanceof Failure ? error : unusable(error));
+  }
+}
+
+function unusable(error) {
+  reportError(error); // a defect, or no memory: for whoever looks at the console
+  return new Failure(words.failures.unusable);
+}
+
+function showPicture() {
+  const picture = at("picture");
+  URL.revokeObjectURL(picture.src);
+  picture.src = URL.createObjectURL(asked.content);
+  at("unread").textContent = "";
+  picture.alt = asked.name ? fill(words.picture_named, asked) : words.picture;
+}
+
+async function ask() {
+  const classes = await classify(asked.content, mostBytes);
+  enter("answered");
+  showAnswer(classes);
+  at("again").focus();
+  history.add({ time: Date.now(), thumbnail: await thumbnail(asked.content), classes });
+  showHistory(history);
+}
+
+function fail(failure) {
+  camera.stop();
+  enter("failed");
+  showFailure(failure);
+  at("status").textContent = "";
+  const helps = ["retry", "give-key", "again"].map(at);
+  helps.find((button) => !button.hidden).focus();
+}
+
+async function again() {
+  at("status").textContent = "";
+  enter("closed");
+  if (goesLive) await goLive();
+  const next = [shutter, at("start"), at("choose")];
+  next.find((button) => !button.hidden).focus();
+}
+
+const lookAtFile = (file) => file && look(() => fromFile(file), file.name);
+
+function listenToButtons() {
+  at("start").addEventListener("click", async () => {
+    await goLive();
+    if (!shutter.hidden) shutter.focus();
+  });
+  shutter.addEventListener("click", () => look(() => fromVideo(at("live"))));
+  at("again").addEventListener("click", again);
+  at("retry").addEventListener("click", () => look(async () => asked.content, asked.name));
+  at("clear").addEventListener("click", () => {
+    history.clear();
+    showHistory(history);
+    at("latest").hidden = true;
+    at("status").textContent = words.history.cleared;
+    at("choose").focus();
+  });
+}
+
+function listenToFiles() {
+  for (const [button, input] of [["choose", "file"], ["take", "camera-file"]]) {
+    at(button).addEventListener("click", () => at(input).click());
+    at(input).addEventListener("change", () => {
+      lookAtFile(at(input).files[0]);
+      at(input).value = ""; // the same file may be chosen again
+    });
+  }
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    lookAtFile(event.dataTransfer.files[0]);
+  });
+  document.addEventListener("paste", (event) => lookAtFile(event.clipboardData.files[0]));
+}
+
+function listenToDevice() {
+  // What the browser cannot read has its name in its place.
+  at("picture").addEventListener("error", () => {
+    at("unread").textContent = at("picture").alt;
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) camera.stop();
+    else if (goesLive && isTaking()) goLive();
+  });
+}
+
+async function begin() {
+  listenToButtons();
+  listenToFiles();
+  listenToDevice();
+  showHistory(history);
+  close(obstacle());
+  const known = obstacle() ? null : await permission();
+  if (known === "granted") await goLive();
+  else if (known === "denied") close("denied");
+}
+
+// Afterwards, so that nothing of it is waited for by whoever wants to take a picture.
+window.addEventListener("load", () => navigator.serviceWorker?.register("service-worker.js"));
+begin();

@@ -1,0 +1,64 @@
+import { MOST } from "./history.js";
+import { fill, share, when, words } from "./words.js";
+
+/** Below this the best class is as good as a guess. */
+const UNSURE = 0.3;
+
+const at = (id) => document.getElementById(id);
+
+/** A class has names for the same thing, as "pizza, pizza pie" does. */
+function namesOf(name) {
+  const [first, ...others] = name.split(", ");
+  return { first, others: others.join(", ") };
+}
+
+/** Show the classes of a picture, best first, and have the best one read out. */
+export function showAnswer([best, ...others]) {
+  const names = namesOf(best.name);
+  const unsure = best.score < UNSURE;
+  at("lead").textContent = unsure ? words.unsure : words.best;
+  at("best").textContent = names.first;
+  at("score").textContent = share(best.score);
+  at("also").textContent = names.others && fill(words.also, { names: names.others });
+  at("others").replaceChildren(...others.map(bar));
+  const said = unsure ? words.said_unsure : words.said;
+  at("status").textContent = fill(said, { name: names.first, score: share(best.score) });
+}
+
+function bar({ name, score }) {
+  const row = at("bar").content.cloneNode(true);
+  row.querySelector(".name").textContent = namesOf(name).first;
+  row.querySelector(".share").textContent = share(score);
+  row.querySelector(".bar-line").style.setProperty("--score", score);
+  return row;
+}
+
+/** Show why there is no answer, and what helps; it is read out as it appears. */
+export function showFailure(failure) {
+  at("reason").textContent = failure.message;
+  at("wait").hidden = !failure.seconds;
+  at("wait").textContent = failure.seconds ? fill(words.failures.wait, failure) : "";
+  at("retry").hidden = failure.remedy !== "retry";
+  at("give-key").hidden = failure.remedy !== "key";
+}
+
+/** Show what was seen before. */
+export function showHistory(history) {
+  const { entries, isKept } = history;
+  at("history").hidden = !entries.length;
+  at("entries").replaceChildren(...entries.map(past));
+  at("kept").textContent = isKept ? fill(words.history.where, { count: MOST }) : words.history.denied;
+  const latest = at("latest").querySelector("img");
+  if (entries[0]?.thumbnail) latest.src = entries[0].thumbnail;
+  else latest.removeAttribute("src");
+}
+
+function past({ time, thumbnail, classes: [best] }) {
+  const row = at("entry").content.cloneNode(true);
+  if (thumbnail) row.querySelector("img").src = thumbnail;
+  row.querySelector("strong").textContent = namesOf(best.name).first;
+  row.querySelector(".share").textContent = share(best.score);
+  row.querySelector("time").textContent = when(time);
+  row.querySelector("time").dateTime = new Date(time).toISOString();
+  return row;
+}

@@ -1,0 +1,17 @@
+/** All words of the page, in its language. */
+export const words = JSON.parse(document.getElementById("texts").textContent);
+
+/** Return a sentence with values in the places of their names in braces. */
+export const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+const language = document.documentElement.lang;
+const percent = new Intl.NumberFormat(language, { style: "percent", maximumSignificantDigits: 2 });
+const moment = new Intl.DateTimeFormat(language, {
+  month: "short",
+  day: "numeric",
+  hour: "numeric",
+  minute: "numeric",
+});
+
+export const share = (score) => percent.format(score);
+export const when = (time) => moment.format(time);
