@@ -14,7 +14,9 @@ from results_api.service.pages.rendering import POLICY, render, texts
 _FOLDER = Path(__file__).parent
 #: What the page's script imports: by bare names, as an import map would have to be inline.
 MODULES = ("camera.js", "classify.js", "history.js", "picture.js", "result.js", "words.js")
-_VERSIONED = ("page.css", "phone.css", "phone.js", "offline.js", "icons/favicon.svg")
+#: Of which a phone shows one.
+_LOGOS = ("art/logo.svg", "art/mark.svg")
+_VERSIONED = ("page.css", "phone.css", "phone.js", "offline.js", "icons/favicon.svg", *_LOGOS)
 _ICONS = (("icon", "any"), ("icon-maskable", "maskable"))
 _SIDES = (192, 512)
 #: What stands around the page in an app's window, and behind its name while it starts.
