@@ -5,6 +5,7 @@ import json
 import re
 import signal
 from contextlib import closing
+from urllib.parse import urljoin
 
 import pytest
 
@@ -18,7 +19,7 @@ def _ask(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
     with closing(http.client.HTTPConnection(host, port, timeout=_PATIENCE)) as connection:
         connection.request("GET", path, headers={"Authorization": "Bearer ss_secret", "X-Request-ID": "mine"})
         answer = connection.getresponse()
-        return answer.status, answer.read().decode()
+        return answer.status, answer.read().decode(errors="replace")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -85,4 +86,4 @@ def test_the_page_of_the_document_comes_with_all_that_it_needs(start: Start) -> 
         assert not [url for url in references if "//" in url]
         for url in references:
             if not url.startswith("data:"):
-                assert _ask(service.port, f"/{url}")[0] == 200, url
+                assert _ask(service.port, urljoin("/docs", url))[0] == 200, url

@@ -144,7 +144,8 @@ def test_an_image_that_kills_its_decoder_costs_itself_and_no_worker(
 
 
 def test_two_workers_with_a_dispatcher_each_do_nothing_twice(fleet: Fleet, pictures: PictureServer) -> None:
-    workers = [fleet.start_worker() for _ in range(2)]
+    # Not published again meanwhile, however slow the machine is.
+    workers = [fleet.start_worker(SMARTSIGHT_SWEEP_AFTER="600") for _ in range(2)]
     jobs = [fleet.submit(pictures.urls("pictures", 60, start)) for start in (0, 60)]
     for job in jobs:
         fleet.wait_for(job)

@@ -16,7 +16,15 @@ _FOLDER = Path(__file__).parent
 MODULES = ("camera.js", "classify.js", "history.js", "picture.js", "result.js", "words.js")
 #: Of which a phone shows one.
 _LOGOS = ("art/logo.svg", "art/mark.svg")
-_VERSIONED = ("page.css", "phone.css", "phone.js", "offline.js", "icons/favicon.svg", *_LOGOS)
+_VERSIONED = (
+    "page.css",
+    "phone.css",
+    "phone.js",
+    "offline.js",
+    "icons/favicon.svg",
+    "icons/favicon.ico",
+    *_LOGOS,
+)
 _ICONS = (("icon", "any"), ("icon-maskable", "maskable"))
 _SIDES = (192, 512)
 #: What stands around the page in an app's window, and behind its name while it starts.
