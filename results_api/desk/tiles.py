@@ -4,13 +4,15 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from shared.errors import UNPRINTABLE, Code, message_for
 from shared.items import ItemState
 from shared.store.found import FoundRow
 from shared.store.store import RecordedModel
 
+#: Places in a ``FoundRow``.
+_SHA256, _HOST = 11, 13
 #: What a page may lead to: never a script, nor a file of whoever looks at it.
 _WEB_ADDRESS = re.compile(r"https?://[^\s]+", re.IGNORECASE)
 
@@ -44,7 +46,7 @@ class Tile:
 
 def thumbnails_of(store: ThumbnailStore, rows: Sequence[FoundRow]) -> Mapping[bytes, bytes]:
     """Return the thumbnails that there are of these results, by the SHA-256 of their images."""
-    digests = sorted({row[11] for row in rows if row[11] is not None})
+    digests = sorted({row[_SHA256] for row in rows if row[_SHA256]})
     return store.thumbnails(digests) if digests else {}
 
 
@@ -65,8 +67,8 @@ def _tile(row: FoundRow, model: RecordedModel, thumbnails: Mapping[bytes, bytes]
         name=None if best is None else model.labels[int(best)][1],
         score=None if score is None else float(score),
         message=None if code is None else message_for(Code(code), detail),
-        host=row[13],
-        picture=_picture(thumbnails.get(row[11])),
+        host=row[_HOST],
+        picture=_picture(thumbnails.get(row[_SHA256])),
     )
 
 
@@ -75,6 +77,6 @@ def _first(numbers: str) -> str | None:
     return numbers[1:-1].partition(",")[0].strip() or None
 
 
-def _picture(content: Any) -> str | None:
+def _picture(content: bytes | None) -> str | None:
     """Return a URL that holds the picture: a request for each would be more than a key may have."""
     return None if content is None else f"data:image/jpeg;base64,{b64encode(content).decode()}"

@@ -43,8 +43,9 @@ class Service:
     pictures: PictureServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    """What drives browsers; the loop that it runs meanwhile would be in the way of others' tests."""
     with sync_playwright() as playwright:
         yield playwright
 
@@ -60,7 +61,7 @@ def camera(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright, camera: Path) -> Iterator[Browser]:
     """Debian's Chromium, whose camera sees a coffee cup; pages still need permission to use it."""
     browser = playwright.chromium.launch(

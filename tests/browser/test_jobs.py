@@ -127,6 +127,36 @@ def test_a_list_is_chosen_as_a_file(quiet: Page, service: Service) -> None:
     expect(quiet.locator(".tile").nth(2)).to_contain_text("mine-2")
 
 
+_DROP = """content => {
+    const dropped = new DataTransfer();
+    dropped.items.add(new File([content], "list.txt", { type: "text/plain" }));
+    const event = new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: dropped });
+    document.getElementById("new").dispatchEvent(event);
+}"""
+
+
+def test_a_list_is_dropped(quiet: Page, service: Service) -> None:
+    quiet.goto("/jobs")
+    quiet.evaluate(_DROP, "\n".join(service.pictures.urls("pictures", 3)))
+    expect(quiet.get_by_label("URLs of pictures")).to_be_disabled()
+    quiet.get_by_role("button", name="Submit").click()
+    quiet.wait_for_url(re.compile(r"/jobs/\d+$"))
+    _wait_for(quiet, "Completed")
+    expect(quiet.locator(".counts .succeeded")).to_contain_text("3 succeeded")
+
+
+def test_a_job_that_paused_goes_on_when_it_is_told_to(quiet: Page, service: Service) -> None:
+    quiet.goto("/jobs")
+    quiet.get_by_label("URLs of pictures").fill("\n".join(service.pictures.urls("missing", 150)))
+    quiet.get_by_text("More", exact=True).click()
+    quiet.get_by_label("Pause when more fail than").fill("10")
+    quiet.get_by_role("button", name="Submit").click()
+    expect(quiet.locator("#standing .state")).to_contain_text("Paused", timeout=_PATIENCE)
+    quiet.get_by_role("button", name="Resume").click()
+    _wait_for(quiet, "Completed")
+    expect(quiet.locator(".counts .failed")).to_contain_text("150 failed")
+
+
 def test_nothing_is_not_handed_in(quiet: Page) -> None:
     quiet.goto("/jobs")
     quiet.get_by_role("button", name="Submit").click()

@@ -111,12 +111,20 @@ def test_numbers_are_for_administrators_and_the_log_names_the_key(
     assert "secret" not in str([vars(line) for line in lines])
 
 
-@pytest.mark.parametrize("path", ["/livez", "/v1/nothing", "/docs", "/openapi.json"])
-def test_every_answer_has_a_name_and_headers_for_browsers(api: TestClient, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "referrer"),
+    [
+        ("/livez", "no-referrer"),
+        ("/v1/nothing", "no-referrer"),
+        ("/docs", "same-origin"),
+        ("/openapi.json", "no-referrer"),
+    ],
+)
+def test_every_answer_has_a_name_and_headers_for_browsers(api: TestClient, path: str, referrer: str) -> None:
     headers = api.get(path, headers={"X-Request-ID": "mine"}).headers
     assert headers["X-Request-ID"] == "mine"
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Referrer-Policy"] == referrer
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]

@@ -39,6 +39,21 @@ def drop_database(url: str, database: str) -> None:
     _execute(url, SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
 
 
+_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
+)
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+
+
+def empty_database(url: str) -> None:
+    """Take all rows out of a database, and whoever is connected to it; its tables stay."""
+    with psycopg.connect(_plain(url), autocommit=True, connect_timeout=_PATIENCE) as connection:
+        connection.execute(_OTHERS, [connection.info.backend_pid])
+        tables = [Identifier(name) for (name,) in connection.execute(_TABLES)]
+        if tables:
+            connection.execute(SQL("TRUNCATE {} RESTART IDENTITY").format(SQL(", ").join(tables)))
+
+
 @contextmanager
 def fresh_databases(url: str) -> Iterator[Callable[[], str]]:
     """Yield what makes a database on a server that is not ours; all of them are dropped at the end."""

@@ -35,7 +35,7 @@ def thumbnail(
 ) -> Response:
     """Return what the model saw of an image, its centre as a square, as a small JPEG.
 
-    There is none of an image without a label, nor of one that was labelled while no thumbnails were kept.
+    There is none of an image that no model has looked at, nor of one that was labelled while none were kept.
     """
     job = own_job(here.store, caller, job_id)
     content = here.store.thumbnail(job.id, index)
