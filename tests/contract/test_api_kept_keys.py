@@ -92,8 +92,9 @@ def test_the_form_remembers_where_the_key_was_asked_for(api: TestClient) -> None
     "typed", ["nonsense", "<b>bold</b>", make_key()], ids=["nonsense", "markup", "unknown"]
 )
 def test_what_is_no_key_is_not_kept(typed: str, api: TestClient) -> None:
-    answer = api.post("/key", data={"key": typed}, headers=_HERE)
+    answer = api.post("/key", data={"key": typed, "next": "/jobs/7"}, headers=_HERE)
     assert answer.status_code == 401
+    assert 'name="next" value="/jobs/7"' in answer.text
     assert "Set-Cookie" not in answer.headers
     assert 'role="alert"' in answer.text
     assert typed not in answer.text

@@ -33,8 +33,14 @@ class PageRoute(APIRoute):
 
 def failure_page(request: Request, error: SmartSightError) -> Response:
     """Return the page that tells of a failure."""
-    status = status_of(error.code)
     if error.code in _WANTS_KEY:
-        words = {"failure": None if error.code is Code.KEY_MISSING else str(error), "next": request.url.path}
-        return render(request, "key.html.jinja", status, wants_keys=True, caller=None, **words)
+        return key_wanted_page(request, error, request.url.path)
+    status = status_of(error.code)
     return render(request, "failure.html.jinja", status, code=error.code, message=str(error))
+
+
+def key_wanted_page(request: Request, error: SmartSightError, next: str) -> Response:
+    """Return the page that asks for a key, or for another one, to go on to the page ``next``."""
+    failure = None if error.code is Code.KEY_MISSING else str(error)
+    words = {"wants_keys": True, "caller": None, "failure": failure, "next": next}
+    return render(request, "key.html.jinja", status_of(error.code), **words)

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 from results_api.access.origins import check_own_page
 from results_api.service.cookies import authorization_of, forget_key, keep_key
 from results_api.service.pages.rendering import render
-from results_api.service.pages.route import PageRoute
+from results_api.service.pages.route import PageRoute, key_wanted_page
 from results_api.service.services import Here
 from shared.errors import Code, RequestError
 
@@ -45,7 +45,10 @@ async def keep(
 ) -> Response:
     """Have the browser keep a key that is good, and go on where it was asked for."""
     check_own_page(request.headers.get("Host"), request.headers.get("Origin"))
-    await here.access.identify(f"Bearer {key.strip()}")
+    try:
+        await here.access.identify(f"Bearer {key.strip()}")
+    except RequestError as error:
+        return key_wanted_page(request, error, next)
     response = _see(request, next)
     keep_key(request, response, key.strip())
     return response
