@@ -9,8 +9,6 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from shared.decoding.frames import READY, Request, pack_error, pack_picture, read_request
 from shared.errors import Code, ItemError
@@ -18,7 +16,7 @@ from shared.images import Decode, decode
 
 #: Open files: the three standard ones, and what Python may still have to import.
 _MAX_FILES = 16
-_STDIN = 0
+_STDERR = 2
 #: Sent to everybody when a terminal or a service ends: we end when our parent has no more use for us.
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -27,15 +25,13 @@ def run(decode: Decode = decode) -> None:
     """Answer requests until there are no more; the first argument is how many bytes of memory we may take."""
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    fcntl.fcntl(_STDIN, fcntl.F_SETOWN, os.getpid())
+    _die_with_the_parent()
     _limit_ourselves(int(sys.argv[1]))
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     answers.write(READY)
     answers.flush()
     while request := read_request(requests):
-        with _dying_with_the_parent():
-            answer = _answer(decode, request)
-        answers.write(answer)
+        answers.write(_answer(decode, request))
         answers.flush()
 
 
@@ -57,15 +53,16 @@ def _limit(what: int, value: int) -> None:
     resource.setrlimit(what, (value, value))
 
 
-@contextmanager
-def _dying_with_the_parent() -> Iterator[None]:
-    """Be killed by SIGIO if standard input ends meanwhile: a decoder may never return to see it."""
-    flags = fcntl.fcntl(_STDIN, fcntl.F_GETFL)
-    fcntl.fcntl(_STDIN, fcntl.F_SETFL, flags | os.O_ASYNC)
-    try:
-        yield
-    finally:
-        fcntl.fcntl(_STDIN, fcntl.F_SETFL, flags)
+def _die_with_the_parent() -> None:
+    """Be killed by SIGIO when our parent lets go of the pipe that is standard error here.
+
+    A decoder may never return to see the end of standard input; and that cannot raise the signal itself, as
+    it does so for what comes in, too: sometimes only after it was read (``pipe_write`` in Linux's fs/pipe.c).
+    Whatever is written to standard error is of no interest, and must not be waited for when the pipe is full.
+    """
+    fcntl.fcntl(_STDERR, fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(_STDERR, fcntl.F_GETFL)
+    fcntl.fcntl(_STDERR, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
 
 
 def _answer(decode: Decode, request: Request) -> bytes:

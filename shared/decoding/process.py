@@ -40,8 +40,9 @@ class ChildProcess:
         self._process = _start(command)
         assert self._process.stdin
         assert self._process.stdout
-        self._pipes = self._process.stdin, self._process.stdout
-        self._input, self._output = (pipe.fileno() for pipe in self._pipes)
+        assert self._process.stderr
+        self._pipes = self._process.stdin, self._process.stdout, self._process.stderr
+        self._input, self._output = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._input, False)
         for pipe in (self._input, self._output):
             with suppress(OSError):  # all pipes of a user may hold so much together
@@ -143,7 +144,7 @@ def _start(command: Sequence[str]) -> "subprocess.Popen[bytes]":
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,  # nobody reads it: see ``shared.decoding.child`` for what it is there for
             bufsize=0,
             cwd="/",
             env=_environment(),

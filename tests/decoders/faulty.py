@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from shared import images
 from shared.decoding.child import run
@@ -36,6 +37,13 @@ def _write() -> None:
         raise ItemError(Code.IMAGE_CORRUPT, str(error.strerror)) from error
 
 
+def _complain() -> None:
+    """Write more to standard error than any pipe holds, and do not ask what became of it, as libraries do."""
+    with suppress(BlockingIOError):
+        while True:
+            os.write(2, b"!" * 4096)
+
+
 _DEEDS: dict[bytes, Callable[[], object]] = {
     b"abort": os.abort,
     b"segmentation fault": lambda: ctypes.string_at(0),
@@ -45,6 +53,8 @@ _DEEDS: dict[bytes, Callable[[], object]] = {
     b"claim pixels": lambda: os.write(1, b"\x01" * 9 + b"\x04\0JPEG"),
     b"fall silent": _fall_silent,
     b"spin": _spin,
+    b"dawdle": lambda: time.sleep(0.01),
+    b"complain": _complain,
     b"sleep": lambda: time.sleep(3600),
     b"take all memory": _take_all_memory,
     b"write": _write,

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,8 +17,9 @@ import pytest
 from PIL import Image
 
 from shared.decoding.decoder import DecoderProcess, memory_for
+from shared.decoding.frames import ANSWER_SIZE, Request, pack_request, unpack_error, unpack_head
 from shared.decoding.pool import Decoders
-from shared.decoding.process import PYTHON
+from shared.decoding.process import PYTHON, ChildProcess
 from shared.errors import Code, ItemError, ResourceError
 from shared.images import Decode, Limits, decode
 from tests.servers.processes import cpu_seconds, is_alive
@@ -237,6 +238,25 @@ def test_it_ends_with_its_parent(work: str) -> None:
         assert is_alive(pid)
         parent.kill()
     wait_until(lambda: not is_alive(pid), _PATIENCE, "the end of the process")
+
+
+def test_what_is_sent_while_it_decodes_does_not_end_it() -> None:
+    request = pack_request(Request(b"dawdle" + bytes(200_000), 32, 1.0, _LIMITS))
+    child = ChildProcess([*_FAULTY, str(_MEMORY)])
+    with ExitStack() as stack:
+        stack.callback(child.end)
+        child.await_ready()
+        child.allow(_PATIENCE)
+        child.send(request * 20)  # more than the pipe holds
+        for _ in range(20):
+            head = unpack_head(child.receive(ANSWER_SIZE))
+            assert unpack_error(child.receive(head.text).decode()).code is Code.NOT_AN_IMAGE
+
+
+def test_what_it_says_on_standard_error_holds_nothing_up(faulty: DecoderProcess, image: bytes) -> None:
+    for _ in range(3):
+        assert _error(faulty, b"complain").code is Code.NOT_AN_IMAGE
+    assert faulty.decode(image, 32, 1.0, _LIMITS).format == "JPEG"
 
 
 def test_after_its_lifetime_another_takes_its_place(image: bytes) -> None:
