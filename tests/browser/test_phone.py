@@ -91,6 +91,7 @@ def test_a_picture_is_taken_and_named(phone: Page, screenshot: Screenshot, said:
 
 def test_the_shutter_is_reached_without_scrolling_and_nothing_is_wider_than_the_screen(phone: Page) -> None:
     phone.goto("/")
+    expect(phone.locator("#shutter")).to_be_visible()
     box = phone.locator("#shutter").bounding_box()
     assert box
     assert box["y"] + box["height"] <= 740
