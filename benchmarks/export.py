@@ -39,7 +39,14 @@ _HOSTS = 50
 #: Bytes, of about as many as those of photographs have.
 _THUMBNAIL = 4_000
 _API = "/v1/jobs/{}/results?{}"
-_DESK = ("/jobs", "/jobs/{}", "/jobs/{}?state=failed", "/jobs/{}/standing", "/jobs/{}/classes")
+_PATHS = (
+    "/v1/jobs/{}",
+    "/jobs",
+    "/jobs/{}",
+    "/jobs/{}?state=failed",
+    "/jobs/{}/standing",
+    "/jobs/{}/classes",
+)
 
 
 def main() -> None:
@@ -60,7 +67,7 @@ def _measure() -> None:
                 whole.append((name, format, *_whole(pid, port, job, format)))
             for query in _FILTERS:
                 pages.append((name, query or "none", *_first_page(port, _API.format(job, query))))
-            for path in _DESK:
+            for path in _PATHS:
                 pages.append((name, path.format("ID"), *_first_page(port, path.format(job))))
     head = ("database", "form", "rows/s, median", "at best", "MB/s", "CPU µs a row", "resident MB at most")
     print_table(head, whole)
