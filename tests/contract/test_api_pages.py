@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from results_api.access.access import KeysWanted
 from results_api.access.keys import digest_of, ending_of, make_key
 from results_api.cursors import encode_cursor
+from results_api.service.pages import desk
 from results_api.service.pages.desk import REPORT_POLICY
 from results_api.service.pages.rendering import POLICY
 from shared.errors import Code
@@ -242,6 +243,15 @@ def test_pages_have_the_strict_policy_and_are_not_stored(api: TestClient, full: 
     assert "'unsafe" not in POLICY
     # "no-referrer" would take the origin from our own forms, too.
     assert headers["Referrer-Policy"] == "same-origin"
+
+
+def test_a_large_job_says_that_its_report_takes_a_while(
+    api: TestClient, full: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notice = "The report looks at every result"
+    assert notice not in _text(api.get(f"/jobs/{full.id}").text)
+    monkeypatch.setattr(desk, "_MANY", 5)
+    assert notice in _text(api.get(f"/jobs/{full.id}").text)
 
 
 def test_the_report_has_styles_but_no_script(api: TestClient, full: Job) -> None:

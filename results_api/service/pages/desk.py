@@ -1,6 +1,7 @@
 """The pages on which jobs are handed in, watched and looked through."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
@@ -22,6 +23,8 @@ REPORT_POLICY = (
 )
 #: Seconds between two looks at jobs of which one is being worked on, and of which none is.
 _SOON, _LATER = 2, 15
+#: From so many results on, a report takes long enough to be asked about.
+_MANY = 100_000
 
 
 def jobs_page(
@@ -66,13 +69,15 @@ def report_page(body: str) -> Response:
     return HTMLResponse(body, headers={"Content-Security-Policy": REPORT_POLICY, "Cache-Control": "no-store"})
 
 
-def _told(standing: Standing) -> dict[str, object]:
+def _told(standing: Standing) -> dict[str, Any]:
     return as_json(standing) | {"took": seconds_taken(standing.job)}
 
 
 def _standing(caller: Caller, standing: Standing) -> dict[str, object]:
+    told = _told(standing)
     return {
-        "job": _told(standing),
+        "job": told,
+        "many": told["done"] >= _MANY,
         "steps": steps_open(standing.job, caller),
         "again": worth_retrying(standing.tallies),
         "every": _SOON if changes_by_itself(standing) else None,
