@@ -38,6 +38,10 @@ _TINY = bytes.fromhex(
     "47494638396101000100800000ffffff00000021f90401000000002c00000000010001000002024401003b"
 )
 
+#: Images whose turn it is before there is a thread for them: who is done goes on with one of these, and need
+#: not wait for the event loop, which is behind when the cores are busy.
+_AT_HAND = 2
+
 _log = logging.getLogger("smartsight.api")
 
 
@@ -94,7 +98,8 @@ def _photos(threads: int, store: Store, settings: Settings, stack: ExitStack) ->
     for warmed in [pool.submit(_try, classifier) for _ in range(in_hand)]:
         warmed.result()
     recorded = model_of(store, settings, None)
-    return Photos(store, classifier, recorded.id, Capacity(in_hand, settings.classify_queue), pool)
+    capacity = Capacity(in_hand + _AT_HAND, settings.classify_queue)
+    return Photos(store, classifier, recorded.id, capacity, pool)
 
 
 def _web(settings: Settings) -> WebFetcher:

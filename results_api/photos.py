@@ -51,7 +51,7 @@ class GoneError(Exception):
 
 @dataclass(frozen=True)
 class Photos:
-    """Classifies images for people who wait; ``threads`` has one for each image in hand."""
+    """Classifies images for people who wait, in ``threads``; ``capacity`` says how many are in hand."""
 
     store: LabelStore
     classifier: Classifier

@@ -47,7 +47,7 @@ class Services:
     streams: Capacity = field(default_factory=lambda: Capacity(_STREAMS, 0))
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:  # what is not async takes a thread, each time
     services: Services = request.app.state.services
     return services
 
