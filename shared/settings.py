@@ -20,7 +20,7 @@ _MOST_PACKED = 20
 _MAY_BE_ZERO = ("thumbnail_side",)
 _PORTS = range(1, 65536)
 _OWN_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s\[\]:/@]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
-
+_NAME = re.compile(r"[^\s\[\]/@,]+")
 _ORIGIN = re.compile(r"https?://[^\s/?#@,*]+")
 
 #: A host name and a port.
@@ -92,6 +92,8 @@ class Settings:
     api_key: str = field(default="", repr=False)
     #: Origins whose pages may ask the API from a browser.
     cors_origins: tuple[str, ...] = ()
+    #: Names by which the API is asked where it wants no keys from anybody; none means that all will do.
+    host_names: frozenset[str] = frozenset()
     #: Largest image that is classified at once, in bytes.
     upload_bytes: int = 10_000_000
     #: Largest list that may be handed in as a job, in bytes.
@@ -174,6 +176,13 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _names(text: str) -> frozenset[str]:
+    names = frozenset(word.strip().lower() for word in text.split(","))
+    if not all(_NAME.fullmatch(name) for name in names):
+        raise ValueError("say names or addresses without ports, with commas between them")
+    return names
+
+
 def _places(text: str) -> tuple[Place, ...]:
     """Return hosts and ports; a host without a port stands for both of the web."""
     places: list[Place] = []
@@ -191,5 +200,6 @@ _PARSERS: dict[Any, Callable[[str], Any]] = {
     tuple[float, ...]: _delays,
     tuple[int, ...]: _ports,
     tuple[str, ...]: _origins,
+    frozenset[str]: _names,
     tuple[Place, ...]: _places,
 }

@@ -1,25 +1,28 @@
-"""Where no key is asked for, whoever is on this machine may ask: but no page from elsewhere in its browser.
+"""Where no key is asked for, whoever reaches us may ask: but no page from elsewhere in their browsers.
 
-Such a page reaches this machine's ports, too. It is told by the Origin that the browser adds (RFC 6454); and,
-where it gave its own name our address (DNS rebinding), by the Host that it then asks.
+Such a page reaches whatever the browser reaches. It is told by the Origin that the browser adds (RFC 6454);
+and, where it gave its own name our address (DNS rebinding), by the Host that it then asks.
 """
 
 import ipaddress
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from shared.errors import Code, RequestError, printable
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:@/\s]+))(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
-def check_origin(host: str | None, origin: str | None, allowed: Collection[str]) -> None:
-    """Raise ``RequestError(origin_refused)`` unless a request comes from this machine and for it.
+def check_origin(
+    host: str | None, origin: str | None, allowed: Collection[str], is_ours: Callable[[str], bool]
+) -> None:
+    """Raise ``RequestError(origin_refused)`` unless a request is for us, and from a page of ours if from any.
 
-    ``host`` and ``origin`` are its headers, ``allowed`` the origins whose pages may ask.
+    ``host`` and ``origin`` are its headers, ``allowed`` the origins whose pages may ask, too; ``is_ours``
+    tells whether a host's name or address is ours.
     """
     match = _HOST.fullmatch(host or "")
-    if match is None or not is_loopback(match[1] or match[2]):
+    if match is None or not is_ours((match[1] or match[2]).lower()):
         raise RequestError(Code.ORIGIN_REFUSED, f"it asks the host {printable(repr(host))}")
     own = {f"{scheme}://{host}".lower() for scheme in ("http", "https")}
     if origin is not None and origin.lower() not in own | {one.lower() for one in allowed}:

@@ -9,7 +9,7 @@ from fastapi.security import HTTPBearer
 
 from results_api.access.access import Access, KeysWanted
 from results_api.access.caller import Caller, Scope
-from results_api.access.origins import check_origin
+from results_api.access.origins import check_origin, is_loopback
 from results_api.capacity import Capacity
 from results_api.links import Links
 from results_api.photos import Photos
@@ -62,12 +62,23 @@ def _may(scope: Scope) -> object:
     async def admit(request: Request, here: Here, _: Annotated[object, Security(_key)]) -> Caller:
         caller = await here.access.admit(authorization_of(request), scope)
         request.state.key_id = caller.key_id  # for the access log
-        if caller.key_id is None and here.access.wanted is KeysWanted.IF_ANY:
-            headers = request.headers
-            check_origin(headers.get("Host"), headers.get("Origin"), here.settings.cors_origins)
+        if caller.key_id is None:
+            _check_origin(request, here)
         return caller
 
     return Depends(admit)
+
+
+def _check_origin(request: Request, here: Services) -> None:
+    """Keep the pages of others out where whoever asks may do everything."""
+    headers, names = request.headers, here.settings.host_names
+
+    def is_ours(name: str) -> bool:
+        if here.access.wanted is KeysWanted.IF_ANY:
+            return is_loopback(name)
+        return not names or name in names
+
+    check_origin(headers.get("Host"), headers.get("Origin"), here.settings.cors_origins, is_ours)
 
 
 #: Who asks, if they may classify, submit, read, or do everything.

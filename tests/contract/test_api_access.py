@@ -1,6 +1,6 @@
 """Who is let in: with keys on any address, without them on this machine."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -63,8 +63,10 @@ def clock() -> _Clock:
 
 
 @contextmanager
-def _client(store: Store, access: Access, host: str = "localhost:8000") -> Iterator[TestClient]:
-    services = services_on(store, cors_origins=("https://app.example.com",))
+def _client(
+    store: Store, access: Access, host: str = "localhost:8000", names: Collection[str] = ()
+) -> Iterator[TestClient]:
+    services = services_on(store, cors_origins=("https://app.example.com",), host_names=frozenset(names))
     app = make_app(replace(services, access=access))
     app.include_router(routes)
     with TestClient(app, f"http://{host}", raise_server_exceptions=False) as client:
@@ -236,7 +238,7 @@ def test_from_the_first_key_on_this_machine_needs_one_too(
 def test_who_wants_no_keys_lets_everybody_in(store: Store) -> None:
     _add(store)
     with _client(store, Access(store, KeysWanted.NEVER), "api.example.com") as client:
-        assert client.get("/read", headers={"Origin": _OTHER}).json() is None
+        assert client.get("/read").json() is None
 
 
 def test_nobody_is_let_in_while_the_store_is_away(database: Database) -> None:
@@ -249,3 +251,23 @@ def test_nobody_is_let_in_while_the_store_is_away(database: Database) -> None:
         answer = client.get("/read")
     assert answer.status_code == 503
     assert "db.internal" not in answer.text
+
+
+def test_where_nobody_is_asked_for_a_key_pages_from_elsewhere_are_refused(store: Store) -> None:
+    with _client(store, Access(store, KeysWanted.NEVER), "api.example.com:8000") as client:
+        for origin, status in (
+            (None, 200),
+            ("http://api.example.com:8000", 200),
+            ("https://app.example.com", 200),
+            (_OTHER, 403),
+            ("null", 403),
+        ):
+            headers = {} if origin is None else {"Origin": origin}
+            assert client.post("/classify?images=1", headers=headers).status_code == status, origin
+
+
+def test_where_nobody_is_asked_for_a_key_only_our_names_are_answered_if_they_are_told(store: Store) -> None:
+    with _client(store, Access(store, KeysWanted.NEVER), names=["localhost", "127.0.0.1"]) as client:
+        for host, status in (("localhost:8000", 200), ("127.0.0.1", 200), ("rebound.example.com:8000", 403)):
+            origin = f"http://{host}"
+            assert client.get("/read", headers={"Host": host, "Origin": origin}).status_code == status, host

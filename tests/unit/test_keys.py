@@ -66,9 +66,9 @@ def test_of_a_key_its_sha256_and_its_last_characters_are_kept() -> None:
     "host", ["localhost", "LocalHost:8000", "127.0.0.1:8000", "127.8.9.10", "[::1]:8000"]
 )
 def test_this_machine_is_asked_by_its_own_names(host: str) -> None:
-    check_origin(host, None, ())
-    check_origin(host, f"http://{host.lower()}", ())
-    check_origin(host, f"https://{host}", ())
+    check_origin(host, None, (), is_loopback)
+    check_origin(host, f"http://{host.lower()}", (), is_loopback)
+    check_origin(host, f"https://{host}", (), is_loopback)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_this_machine_is_asked_by_its_own_names(host: str) -> None:
 )
 def test_a_name_that_a_stranger_can_give_us_is_refused(host: str | None) -> None:
     with pytest.raises(RequestError) as caught:
-        check_origin(host, None, ())
+        check_origin(host, None, (), is_loopback)
     assert caught.value.code is Code.ORIGIN_REFUSED
 
 
@@ -115,15 +115,24 @@ def test_a_name_that_a_stranger_can_give_us_is_refused(host: str | None) -> None
 )
 def test_a_page_from_elsewhere_is_refused_unless_it_is_allowed(origin: str) -> None:
     with pytest.raises(RequestError) as caught:
-        check_origin("localhost:8000", origin, ["https://app.example.com"])
+        check_origin("localhost:8000", origin, ["https://app.example.com"], is_loopback)
     assert caught.value.code is Code.ORIGIN_REFUSED
-    check_origin("localhost:8000", origin, ["https://app.example.com", origin])
+    check_origin("localhost:8000", origin, ["https://app.example.com", origin], is_loopback)
 
 
 def test_an_allowed_page_must_still_ask_this_machine() -> None:
-    check_origin("localhost:8000", "https://APP.example.com", ["https://app.example.com"])
+    check_origin("localhost:8000", "https://APP.example.com", ["https://app.example.com"], is_loopback)
     with pytest.raises(RequestError):
-        check_origin("app.example.com", "https://app.example.com", ["https://app.example.com"])
+        check_origin("app.example.com", "https://app.example.com", ["https://app.example.com"], is_loopback)
+
+
+def test_of_our_own_names_any_or_those_that_are_told() -> None:
+    check_origin("api.example.com:8000", "https://api.example.com:8000", (), bool)
+    with pytest.raises(RequestError):
+        check_origin("api.example.com", "https://evil.example.com", (), bool)
+    check_origin("API.example.com", None, (), {"api.example.com"}.__contains__)
+    with pytest.raises(RequestError):
+        check_origin("evil.example.com", None, (), {"api.example.com"}.__contains__)
 
 
 @given(st.ip_addresses(v=4))

@@ -21,12 +21,14 @@ def test_variables_are_read_by_type() -> None:
             "SMARTSIGHT_FETCH_TIMEOUT": "2.5",
             "SMARTSIGHT_TIFF": "yes",
             "SMARTSIGHT_RETRY_DELAYS": "1, 2.5",
+            "SMARTSIGHT_HOST_NAMES": "API.example.com, ::1",
             "OTHER": "x",
         }
     )
     assert settings.data_dir == Path("/data")
     assert (settings.max_bytes, settings.fetch_timeout, settings.tiff) == (1000, 2.5, True)
     assert settings.retry_delays == (1.0, 2.5)
+    assert settings.host_names == {"api.example.com", "::1"}
     assert settings.store_url == "sqlite:////data/smartsight.db"
 
 
@@ -47,6 +49,8 @@ def test_an_empty_variable_counts_as_not_given() -> None:
         ("FETCH_TIMEOUT", "-1"),
         ("FETCH_TIMEOUT", "inf"),
         ("TIFF", "maybe"),
+        ("HOST_NAMES", "localhost,"),
+        ("HOST_NAMES", "http://localhost"),
         ("RETRY_DELAYS", "15,2"),
         ("RETRY_DELAYS", "15,,20"),
         ("RETRY_DELAYS", "0"),
