@@ -26,6 +26,10 @@ class SubmissionStore(Protocol):
         """See ``Store``."""
         ...
 
+    def job_of(self, key: str) -> Job | None:
+        """See ``Store``."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -71,6 +75,10 @@ class Submissions:
         """
         with self._sampling.place():
             return await asyncio.to_thread(self.estimate, listed, images)
+
+    def is_known(self, caller: Caller, key: str) -> bool:
+        """Tell whether a caller's idempotency key names a job already."""
+        return self.store.job_of(name_of_key(caller, key)) is not None
 
     def submit(self, caller: Caller, key: str | None, listed: Listed) -> tuple[Job, bool]:
         """Store a job with its list, and tell whether it is new; the same key finds the same job again.

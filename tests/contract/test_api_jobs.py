@@ -399,6 +399,24 @@ def test_a_list_beyond_the_quota_is_not_recorded(two_keys: Any, store: Store) ->
     assert Code.QUOTA_EXCEEDED.sentence in job["reason"]
 
 
+def test_who_has_all_jobs_open_finds_those_again_but_opens_no_more(store: Store) -> None:
+    key = make_key()
+    store.add_key(digest_of(key), ending_of(key), Grant("x", ("submit",), rate=1000, burst=1000, open_jobs=1))
+    shown = {"Authorization": f"Bearer {key}", "Idempotency-Key": "k"}
+    with client_on(services_on(store, Surroundings(wanted=KeysWanted.ALWAYS))) as client:
+        first, again = (client.post(_JOBS, json={"urls": _URLS}, headers=shown) for _ in range(2))
+        assert (again.status_code, again.json()["data"]["id"]) == (202, first.json()["data"]["id"])
+        shown["Idempotency-Key"] = "another"
+        assert _type(client.post(_JOBS, json={"urls": _URLS}, headers=shown)) == (429, "quota_exceeded")
+
+
+def test_a_dry_run_counts_against_the_quota(two_keys: Any) -> None:
+    client, mine, _, _ = two_keys
+    for sample, status in ((6, 429), (5, 200), (1, 429)):
+        params = {"dry_run": "true", "sample": sample}
+        assert client.post(_JOBS, json={"urls": _URLS}, headers=mine, params=params).status_code == status
+
+
 def test_two_replicas_see_the_same(store: Store) -> None:
     with client_on(services_on(store)) as one, client_on(services_on(store)) as other:
         where = _submit(one).headers["Location"]

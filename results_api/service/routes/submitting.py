@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from results_api.access.caller import Caller
 from results_api.job_status import as_json, links_of
 from results_api.service.envelope import success
 from results_api.service.failures import documented
@@ -13,7 +14,7 @@ from results_api.service.job_examples import ESTIMATE
 from results_api.service.job_models import JobAccepted, JobWanted, ListWanted
 from results_api.service.lists import LIST_TYPES, handed_in
 from results_api.service.replies import reply
-from results_api.service.services import Here, Submitting
+from results_api.service.services import Here, Services, Submitting
 from shared.errors import Code
 
 routes = APIRouter(tags=["jobs"])
@@ -87,9 +88,9 @@ async def submit(
     as the first file of a form, with what else there is to say in the query or the form. As soon as the job
     is stored with all that was handed in, this answers 202; then it is recorded line by line, and what of it
     holds no URL is told by line number with its status. With `dry_run`, nothing is stored: a sample is
-    fetched and labelled, which takes up to a few minutes.
+    fetched and labelled, which takes up to a few minutes and counts against the key's images of the day.
     """
-    await here.access.check_open_jobs(caller)
+    await _check_quota(here, caller, said, key)
     async with handed_in(request, said, here.settings.list_bytes) as handed:
         if said.dry_run:
             return reply(success(await here.submissions.try_sample(handed.listed, said.sample)))
@@ -104,3 +105,11 @@ async def submit(
         body["webhook"]["secret"] = standing.webhook.secret
     headers = {"Location": links_of(job.id)["self"], "Retry-After": _FIRST_LOOK}
     return reply(success(body, 202), 202, headers | ({} if is_new else {"Idempotency-Replayed": "true"}))
+
+
+async def _check_quota(here: Services, caller: Caller, said: ListWanted, key: str | None) -> None:
+    """Raise ``RequestError(quota_exceeded)`` before a list is even read; a job that is there is no new one."""
+    if said.dry_run:
+        await here.access.charge(caller, said.sample)
+    elif key is None or not await asyncio.to_thread(here.submissions.is_known, caller, key):
+        await here.access.check_open_jobs(caller)
