@@ -29,6 +29,8 @@ from shared.store.schema import items, progress, results
 
 #: The next item's index, or nothing: where a search begins.
 BEGINNING = -1
+#: The largest index that both databases know.
+_LAST = 2**63 - 1
 #: Results that are looked through for one page, unless it holds more itself: one after the other, and those
 #: that an index finds here and there.
 _IN_TURN, _BY_INDEX = 5_000, 1_000
@@ -149,7 +151,7 @@ def _codes(connection: Connection, job_id: int, state: ItemState) -> Sequence[st
 def _through_all(connection: Connection, search: _Search) -> FoundPage:
     """Look through the results one after the other."""
     # Items have indexes without gaps.
-    end = search.after + search.scanned(_IN_TURN)
+    end = min(search.after + search.scanned(_IN_TURN), _LAST)
     within = (results.c.job_id == search.job_id, results.c.index > search.after)
     query = select(*_COLUMNS).select_from(results).join(items, _item_of(results.c.index, search))
     query = query.where(*within, *search.conditions)

@@ -100,6 +100,13 @@ def test_what_is_no_key_is_not_kept(typed: str, api: TestClient) -> None:
     assert typed not in answer.text
 
 
+def test_no_more_is_taken_than_a_key_needs(api: TestClient) -> None:
+    for form in ({"data": {"key": "x" * 1_000_000}}, {"files": {"key": b"x" * 1_000_000}}):
+        assert api.post("/key", headers=_HERE, **form).status_code == 413
+    for form in ({}, {"data": {"key": "x" * 201}}, {"files": {"key": b"x"}}, {"json": {"key": "x"}}):
+        assert api.post("/key", headers=_HERE, **form).status_code == 422
+
+
 def test_no_page_of_others_gives_or_takes_a_key(keeper: TestClient, key: str) -> None:
     for path, form in (("/key", {"key": key}), ("/key/forget", {})):
         answer = keeper.post(path, data=form, headers=_ELSEWHERE)

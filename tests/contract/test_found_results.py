@@ -212,3 +212,7 @@ def test_more_codes_than_are_merged_are_found_too(
     store.save([_failed(job, index, code, "a.example") for index, code in enumerate(codes)])
     page = store.found(job.id, Filter(state=ItemState.FAILED), BEGINNING, 10)
     assert _codes(page.rows) == set(codes)
+
+
+def test_behind_the_last_index_that_there_can_be_nothing_is_found(store: Store, job: Job) -> None:
+    assert store.found(job.id, Filter(min_score=0.5), 2**63 - 1, 10) == FoundPage([], None)

@@ -3,10 +3,12 @@
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field, ValidationError
 
 from results_api.access.origins import check_own_page
+from results_api.service.bodies import form_of, invalid
 from results_api.service.cookies import authorization_of, forget_key, keep_key
 from results_api.service.pages.rendering import render
 from results_api.service.pages.route import PageRoute, key_wanted_page
@@ -16,9 +18,18 @@ from shared.errors import Code, RequestError
 routes = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _MAX_KEY = 200
+#: Bytes of a form with a key in it.
+_MAX_FORM = 4096
 #: A page of ours, named from the root: never another host's, as `//host` and `/\\host` would be.
 _PAGE = re.compile(r"/(?![/\\])[A-Za-z0-9/_-]*")
 _HOME = "/key"
+
+
+class _Given(BaseModel):
+    """A key, and the page to go on to."""
+
+    key: str = Field(max_length=_MAX_KEY)
+    next: str = Field(_HOME, max_length=_MAX_KEY)
 
 
 @routes.get("/key")
@@ -37,20 +48,16 @@ async def key(
 
 
 @routes.post("/key")
-async def keep(
-    request: Request,
-    here: Here,
-    key: Annotated[str, Form(max_length=_MAX_KEY)],
-    next: Annotated[str, Form(max_length=_MAX_KEY)] = _HOME,
-) -> Response:
+async def keep(request: Request, here: Here) -> Response:
     """Have the browser keep a key that is good, and go on where it was asked for."""
     check_own_page(request.headers.get("Host"), request.headers.get("Origin"))
+    given = await _given(request)
     try:
-        await here.access.identify(f"Bearer {key.strip()}")
+        await here.access.identify(f"Bearer {given.key.strip()}")
     except RequestError as error:
-        return key_wanted_page(request, error, next)
-    response = _see(request, next)
-    keep_key(request, response, key.strip())
+        return key_wanted_page(request, error, given.next)
+    response = _see(request, given.next)
+    keep_key(request, response, given.key.strip())
     return response
 
 
@@ -61,6 +68,15 @@ async def forget(request: Request) -> Response:
     response = _see(request, _HOME)
     forget_key(response)
     return response
+
+
+async def _given(request: Request) -> _Given:
+    """Return what the form holds, of which no more is read than that can be: anybody may send one."""
+    async with form_of(request, _MAX_FORM, Code.BODY_TOO_LARGE) as form:
+        try:
+            return _Given.model_validate(dict(form))
+        except ValidationError as error:
+            raise invalid(error) from error
 
 
 def _see(request: Request, page: str) -> RedirectResponse:
