@@ -108,7 +108,7 @@ async def submit(
 
 
 async def _check_quota(here: Services, caller: Caller, said: ListWanted, key: str | None) -> None:
-    """Raise ``RequestError(quota_exceeded)`` before a list is even read; a job that is there is no new one."""
+    """Raise ``RequestError(quota_exceeded)`` before a list is read; a job that is there is no new one."""
     if said.dry_run:
         await here.access.charge(caller, said.sample)
     elif key is None or not await asyncio.to_thread(here.submissions.is_known, caller, key):
