@@ -21,9 +21,9 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     SMARTSIGHT_CACHE_DIR=/opt/smartsight \
     SMARTSIGHT_DATA_DIR=/var/lib/smartsight \
-    SMARTSIGHT_RUN_DIR=/tmp/smartsight
+    SMARTSIGHT_RUN_DIR=/run/smartsight
 RUN useradd --system --uid 10001 --no-create-home smartsight \
-    && install --directory --owner smartsight /var/lib/smartsight
+    && install --directory --owner smartsight /var/lib/smartsight /run/smartsight
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/smartsight /opt/smartsight
 USER smartsight

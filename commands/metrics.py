@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from shared.errors import Code
@@ -73,12 +74,17 @@ def metrics_of(environment: Mapping[str, str]) -> Metrics | None:
 
 
 @contextmanager
-def shown(port: int) -> Iterator[Metrics | None]:
-    """Show the metrics of this process and its children on a port; port 0 means nowhere."""
+def shown(port: int, run_dir: Path) -> Iterator[Metrics | None]:
+    """Show the metrics of this process and its children on a port; port 0 means nowhere.
+
+    They are in files that are mapped into memory: a full disk would end the process, so that they lie in the
+    folder for signs of life, and not where lists of any size are unpacked.
+    """
     if not port:
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="smartsight-metrics-") as folder:
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="metrics-", dir=run_dir) as folder:
         os.environ[FOLDER] = folder
         from prometheus_client import CollectorRegistry, start_http_server
         from prometheus_client.multiprocess import MultiProcessCollector

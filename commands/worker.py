@@ -89,7 +89,7 @@ def _run_fleet(options: Namespace, settings: Settings, stop: threading.Event) ->
     command += ["--concurrency", str(options.concurrency or settings.concurrency)]
     patiently(lambda: check_broker(settings), stop)
     with (
-        shown(settings.metrics_port) as metrics,
+        shown(settings.metrics_port, settings.run_dir) as metrics,
         _store(settings, stop) as store,
         open_publisher(settings) as publisher,
         open_consumer(settings, _DEAD_LETTERS_AT_ONCE, dead=True) as dead,
@@ -134,7 +134,7 @@ def _run_alone(options: Namespace, settings: Settings, stop: threading.Event, de
     classifier = open_classifier(settings, settings.model, "auto", count, decoders.decode)
     decoders.await_ready()  # what comes back from a dead worker must not be blamed for a slow start
     broker = InProcessBroker()
-    with shown(settings.metrics_port) as metrics, _store(settings, stop) as store:
+    with shown(settings.metrics_port, settings.run_dir) as metrics, _store(settings, stop) as store:
         for job in store.tended_jobs():
             store.publish_again(job.id)  # what an earlier process held in memory is gone
         _log.info("working for %s, alone: no broker is set", store.name)
