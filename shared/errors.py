@@ -99,11 +99,12 @@ class Code(StrEnum):
     SCOPE_MISSING = "scope_missing", "The key does not allow this."
     ORIGIN_REFUSED = (
         "origin_refused",
-        "Without keys, only pages and programs of this machine are answered.",
+        "Without keys, only our own pages are answered, and only by our own names.",
     )
     TOO_MANY_REQUESTS = "too_many_requests", "The key asks more often than it may.", True
     QUOTA_EXCEEDED = "quota_exceeded", "The key has used up what it may have."
     AT_CAPACITY = "at_capacity", "As many images are being classified as there is room for.", True
+    DISK_FULL = "disk_full", "There is no room on the disk for what was sent.", True
     SHUTTING_DOWN = "shutting_down", "This server is being stopped: ask again, and another one answers.", True
     NOT_READY = "not_ready", "This server is not ready to answer.", True
     CHECK_TIMEOUT = "check_timeout", "It does not answer.", True

@@ -1,7 +1,7 @@
 """Read what comes with a request: counted as it comes, whatever its headers say."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TypeVar
 
 from fastapi import Request
@@ -18,6 +18,8 @@ M = TypeVar("M", bound=BaseModel)
 _FORM_ROOM = 64 * 1024
 #: Parts of a form that are looked at.
 _MAX_FILES, _MAX_FIELDS = 10, 50
+#: After how many seconds there may be room on the disk again.
+_ROOM_AFTER = 60.0
 
 
 def media_type(request: Request) -> str:
@@ -44,11 +46,23 @@ def counted(request: Request, limit: int, code: Code) -> Request:
 async def form_of(request: Request, limit: int, code: Code) -> AsyncIterator[FormData]:
     """Give the parts of a form whose files have so many bytes at most; large files lie on disk."""
     body = counted(request, limit + _FORM_ROOM, code)
+    async with AsyncExitStack() as stack:
+        try:
+            with on_disk():
+                parts = body.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS)
+                form = await stack.enter_async_context(parts)
+        except HTTPException as error:  # what Starlette makes of a form that is none
+            raise RequestError(Code.REQUEST_INVALID, str(error.detail)) from error
+        yield form
+
+
+@contextmanager
+def on_disk() -> Iterator[None]:
+    """Raise ``RequestError(disk_full)`` where a body cannot be kept."""
     try:
-        async with body.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS) as form:
-            yield form
-    except HTTPException as error:  # what Starlette makes of a form that is none
-        raise RequestError(Code.REQUEST_INVALID, str(error.detail)) from error
+        yield
+    except OSError as error:
+        raise RequestError(Code.DISK_FULL, error.strerror or "", retry_after=_ROOM_AFTER) from error
 
 
 def first_file(form: FormData) -> UploadFile | None:

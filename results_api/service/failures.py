@@ -41,6 +41,7 @@ _STATUSES = {
     Code.QUOTA_EXCEEDED: 429,
     Code.INTERNAL_ERROR: 500,
     Code.AT_CAPACITY: 503,
+    Code.DISK_FULL: 503,
     Code.SHUTTING_DOWN: 503,
     Code.NOT_READY: 503,
     Code.OUT_OF_MEMORY: 503,

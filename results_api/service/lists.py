@@ -13,7 +13,7 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from results_api.service.bodies import counted, first_file, form_of, invalid, media_type, model_in
+from results_api.service.bodies import counted, first_file, form_of, invalid, media_type, model_in, on_disk
 from results_api.service.job_models import JobWanted, ListedUrl, ListWanted, WebhookWanted
 from results_api.submissions import Listed
 from shared.errors import Code, RequestError, printable
@@ -46,7 +46,8 @@ class HandedIn:
 async def handed_in(request: Request, said: ListWanted, limit: int) -> AsyncIterator[HandedIn]:
     """Give the list of a request; ``said`` is what its URL says of it, ``limit`` the most bytes of a file.
 
-    Raises ``RequestError`` with ``media_type_unsupported``, ``body_too_large`` or ``request_invalid``.
+    Raises ``RequestError`` with ``media_type_unsupported``, ``body_too_large``, ``disk_full`` or
+    ``request_invalid``.
     """
     kind = media_type(request)
     if kind == "multipart/form-data":
@@ -57,14 +58,18 @@ async def handed_in(request: Request, said: ListWanted, limit: int) -> AsyncIter
         file = cast(IO[bytes], spool)
         if kind == "application/json":
             wanted = await model_in(request, JobWanted, _MAX_JSON)
-            await asyncio.to_thread(file.writelines, _lines(wanted))  # a third of a second for the longest
-            file.seek(0)
+            with on_disk():
+                await asyncio.to_thread(
+                    file.writelines, _lines(wanted)
+                )  # up to a third of a second
+                file.seek(0)
             yield HandedIn(Listed("urls.jsonl", file, wanted.options()), wanted.webhook)
         else:
             name = _name(kind, request.headers.get("Content-Encoding", "identity"))
-            async for piece in counted(request, limit, Code.BODY_TOO_LARGE).stream():
-                file.write(piece)
-            file.seek(0)
+            with on_disk():
+                async for piece in counted(request, limit, Code.BODY_TOO_LARGE).stream():
+                    file.write(piece)
+                file.seek(0)
             yield HandedIn(Listed(name, file, said.options()), said.webhook())
 
 

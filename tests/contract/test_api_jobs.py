@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import resource
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -159,6 +160,29 @@ def test_bytes_of_a_list_are_counted(store: Store) -> None:
         assert _type(client.post(_JOBS, content=b"x" * 1001, headers=text)) == (413, "body_too_large")
         form = {"file": ("a.txt", b"x" * 100_000)}
         assert _type(client.post(_JOBS, files=form)) == (413, "body_too_large")
+    assert store.newest_jobs(None, 10) == []
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """No file of this process grows beyond three megabytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.usefixtures("small_disk")
+def test_a_list_for_which_there_is_no_room_is_to_come_again(api: TestClient, store: Store) -> None:
+    content = b"http://a.example/\n" * 300_000
+    for sent in (
+        {"content": content, "headers": {"Content-Type": "text/plain"}},
+        {"files": {"file": ("a.txt", content)}},
+        {"json": {"urls": ["http://a.example/" + "x" * 100] * 50_000}},
+    ):
+        answer = api.post(_JOBS, **sent)
+        assert _type(answer) == (503, "disk_full")
+        assert int(answer.headers["Retry-After"]) > 0
     assert store.newest_jobs(None, 10) == []
 
 
