@@ -51,6 +51,17 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="a name that `smartsight model list` shows (lite0)")
     _add_failure_rate(parser)
     parser.add_argument(
+        "--priority",
+        choices=("low", "normal", "high"),
+        default="normal",
+        help="jobs with a higher one go first (normal)",
+    )
+    parser.add_argument(
+        "--webhook",
+        metavar="URL",
+        help="with --api: tell this https URL when the job is over; the secret that signs it is printed",
+    )
+    parser.add_argument(
         "--idempotency-key",
         metavar="KEY",
         help="names this submission: the same command with the same key goes on where it was stopped",

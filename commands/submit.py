@@ -31,6 +31,8 @@ _POLL = 0.1
 
 def run(options: Namespace, settings: Settings) -> int:
     """Return 0 if everything was recorded, 1 if lines were left out."""
+    if options.webhook:
+        raise UsageError(Code.WEBHOOK_INVALID, "it is the API that calls webhooks: say --api")
     if options.dry_run:
         with open_sources(options) as sources:
             return run_dry(options, settings, reporting(OnlyUrls(read_sources(sources))))
@@ -51,8 +53,10 @@ def run(options: Namespace, settings: Settings) -> int:
 
 def _open_job(options: Namespace, settings: Settings, store: Store, key: str) -> Job:
     """Return the job of this key, new or half recorded, or raise ``UsageError``."""
-    recorded = model_of(store, settings, options.model)
-    job = store.open_job(f"submit {key}", recorded.id, options.name, options.max_failure_rate)
+    from results_api.job_status import PRIORITIES
+
+    recorded, priority = model_of(store, settings, options.model), PRIORITIES[options.priority]
+    job = store.open_job(f"submit {key}", recorded.id, options.name, options.max_failure_rate, priority)
     if job.state in (JobState.CANCELLING, JobState.CANCELLED):
         raise UsageError(Code.JOB_NOT_READY, f"job {job.id}, which this key names, was cancelled")
     if job.model_id != recorded.id:

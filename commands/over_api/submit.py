@@ -30,6 +30,8 @@ def run(options: Namespace, settings: Settings) -> int:
         job = client.submit(handed_in.path, idempotency_key=key, **asked)
         show(str(job.id))
         say(f"Job {job.id}: recording. Stopped, it goes on with --idempotency-key {key}")
+        if job.webhook and job.webhook.secret:
+            say(f"The webhook is signed with {job.webhook.secret}")
         return _report(_recorded(client, job.id), handed_in.left_out, options)
 
 
@@ -42,6 +44,10 @@ def _asked(options: Namespace, handed_in: HandedIn) -> Options:
         asked["model"] = options.model
     if options.max_failure_rate is not None:
         asked["max_failure_rate"] = options.max_failure_rate
+    if options.priority != "normal":
+        asked["priority"] = options.priority
+    if options.webhook:
+        asked["webhook_url"] = options.webhook
     return asked
 
 

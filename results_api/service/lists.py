@@ -59,9 +59,7 @@ async def handed_in(request: Request, said: ListWanted, limit: int) -> AsyncIter
         if kind == "application/json":
             wanted = await model_in(request, JobWanted, _MAX_JSON)
             with on_disk():
-                await asyncio.to_thread(
-                    file.writelines, _lines(wanted)
-                )  # up to a third of a second
+                await asyncio.to_thread(file.writelines, _lines(wanted))  # up to a third of a second
                 file.seek(0)
             yield HandedIn(Listed("urls.jsonl", file, wanted.options()), wanted.webhook)
         else:

@@ -59,7 +59,12 @@ class Jobs:
         self._database = database
 
     def open_job(
-        self, key: str, model_id: int, name: str | None = None, max_failure_rate: float | None = None
+        self,
+        key: str,
+        model_id: int,
+        name: str | None = None,
+        max_failure_rate: float | None = None,
+        priority: int = 0,
     ) -> Job:
         """Return the job of this key as it stands, or a new one."""
         values = {
@@ -69,6 +74,7 @@ class Jobs:
             "model_id": model_id,
             "submitted": 0,
             "max_failure_rate": max_failure_rate,
+            "priority": priority,
             "created_at": now(),
         }
         with self._database.write() as connection:

@@ -196,8 +196,8 @@ def _states(store: Store, job: Job) -> dict[int, tuple[str, bool]]:
 
 
 def test_a_job_knows_what_it_was_asked_for(store: Store, model: RecordedModel) -> None:
-    job = store.open_job("key", model.id, name="crawl", max_failure_rate=0.25)
-    assert (job.name, job.max_failure_rate, job.model_id) == ("crawl", 0.25, model.id)
+    job = store.open_job("key", model.id, name="crawl", max_failure_rate=0.25, priority=1)
+    assert (job.name, job.max_failure_rate, job.priority, job.model_id) == ("crawl", 0.25, 1, model.id)
     _add(store, job, "a.jpg", "b.jpg")
     assert store.job(job.id).digest == "digest b.jpg"
     assert store.model(model.id) == model

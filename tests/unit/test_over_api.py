@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from commands import submit
 from commands.arguments import build_parser
 from commands.description import Described, description
 from results_api.service.job_examples import ESTIMATE
@@ -218,6 +219,26 @@ def test_a_list_is_handed_in_as_it_is(
     assert api.seen[0].headers["Idempotency-Key"] == "k"
     expected = {"column": "image", "id_column": "sku", "name": "mine", "max_failure_rate": "0.0"}
     assert api.seen[0].query == expected
+
+
+def test_a_job_may_go_first_and_tell_when_it_is_over(
+    api: ScriptedApi, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("list.txt").write_text("https://h/1\n")
+    webhook = {"url": "https://h.example/x", "state": "pending", "attempts": 0, "last_error": None}
+    api.script = _submitted()
+    api.script[0] = ok(
+        job_data(recorded=False, submitted=0, done=0, webhook=webhook | {"secret": "whsec_a"}), 202
+    )
+    call("submit", "list.txt", "--priority", "high", "--webhook", "https://h.example/x")
+    assert api.seen[0].query == {"column": "url", "priority": "high", "webhook_url": "https://h.example/x"}
+    assert "The webhook is signed with whsec_a" in capsys.readouterr().err
+
+
+def test_without_the_api_nobody_calls_a_webhook() -> None:
+    options = build_parser().parse_args(["submit", "https://h/1", "--webhook", "https://h.example/x"])
+    with pytest.raises(UsageError, match="say --api"):
+        submit.run(options, Settings())
 
 
 def test_other_sources_become_one_list(
