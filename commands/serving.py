@@ -1,10 +1,12 @@
 """Run the service: uvicorn on uvloop, our own way with signals, and an end in good order."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,8 +24,12 @@ if TYPE_CHECKING:
 #: An ASGI application.
 App = Callable[..., Any]
 
+_log = logging.getLogger("smartsight.api")
+
 #: For what is still there when the time to drain is over, in seconds.
 _LAST_WORDS = 2
+#: For all that is to end behind that, in seconds: whoever kills what does not end shall not be sooner.
+TO_END = 10.0
 _BACKLOG = 2048
 #: How long a thread may go on when another one wants to, in seconds: with Python's 5 ms, whoever answers
 #: waits longer for those who classify than an answer takes.
@@ -45,8 +51,13 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def serve(app: App, listener: socket.socket, draining: "Draining", grace: float) -> None:
-    """Answer until SIGINT or SIGTERM, then finish what is in hand within ``grace`` seconds."""
+def serve(
+    app: App, listener: socket.socket, draining: "Draining", grace: float, to_end: float = TO_END
+) -> None:
+    """Answer until SIGINT or SIGTERM, then finish what is in hand within ``grace`` seconds.
+
+    ``to_end`` seconds later the process is over, also if the caller has not returned by then.
+    """
     config = uvicorn.Config(
         app,
         http=Connection,
@@ -63,16 +74,17 @@ def serve(app: App, listener: socket.socket, draining: "Draining", grace: float)
     )
     sys.setswitchinterval(_SWITCH_INTERVAL)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Server(config, draining, grace).serve([listener]))
+        runner.run(_Server(config, draining, grace, to_end).serve([listener]))
 
 
 class _Server(uvicorn.Server):
     """Goes on listening while it drains, so that who comes then is told so and not just refused."""
 
-    def __init__(self, config: uvicorn.Config, draining: "Draining", grace: float) -> None:
+    def __init__(self, config: uvicorn.Config, draining: "Draining", grace: float, to_end: float) -> None:
         super().__init__(config)
         self._draining = draining
         self._grace = grace
+        self._to_end = to_end
         self._leaving: asyncio.Task[None] | None = None
 
     @contextmanager
@@ -99,10 +111,26 @@ class _Server(uvicorn.Server):
     def _leave(self) -> None:
         self._draining.begin(self._grace)
         self._leaving = asyncio.create_task(self._end())
+        _end_within(self._grace + self._to_end)
 
     async def _end(self) -> None:
         await self._draining.finished()
         self.should_exit = True
+
+
+def _end_within(seconds: float) -> None:
+    """End the process then, if it has not ended by itself.
+
+    Python waits for every thread, and nothing stops one that waits for the database, an hour at worst.
+    """
+    limit = threading.Timer(seconds, _cut_short)
+    limit.daemon = True
+    limit.start()
+
+
+def _cut_short() -> None:
+    _log.warning("ended without waiting for threads any longer")
+    os._exit(0)  # as after a kill, the store has the whole of what they did, or nothing
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def make_services(
         photos=photos,
         links=Links(_web(settings), store, settings.host_connections),
         standings=Standings(store),
-        submissions=_submissions(store, settings, recorder, stack),
+        submissions=_submissions(store, settings, recorder),
         health=Health(checks),
         observer=ApiMetrics(),
     )
@@ -112,17 +112,17 @@ def _messenger(store: Store, settings: Settings) -> Messenger:
     return Messenger(store, WebPoster(guard, user_agent(settings)))
 
 
-def _submissions(store: Store, settings: Settings, recorder: Recorder, stack: ExitStack) -> "Submissions":
+def _submissions(store: Store, settings: Settings, recorder: Recorder) -> "Submissions":
     from results_api.submissions import Submissions
 
     estimating = Estimating(settings)
-    stack.callback(estimating.abandon)
     gate = make_guard(settings)
     return Submissions(
         store,
         lambda name: model_of(store, settings, name),
         recorder.wake,
         estimating.estimate,
+        estimating.abandon,
         lambda url, secret: judged(url, secret, gate),
     )
 

@@ -21,7 +21,8 @@ def run(options: Namespace, settings: Settings) -> int:
 
 
 def _run(options: Namespace, settings: Settings) -> None:
-    from commands.serving import bound, serve
+    from commands.labelling import GRACE
+    from commands.serving import TO_END, bound, serve
     from commands.serving_parts import make_services
     from commands.worker import work_alone
     from results_api.service.app import make_app
@@ -30,4 +31,5 @@ def _run(options: Namespace, settings: Settings) -> None:
         listener = stack.enter_context(bound(options.host, options.port))
         parts = {"worker": partial(work_alone, options, settings)}
         services = make_services(options, settings, listener.getsockname()[0], stack, parts)
-        serve(make_app(services), listener, services.draining, settings.drain_timeout)
+        to_end = GRACE + TO_END  # the worker stops when nobody is answered any more
+        serve(make_app(services), listener, services.draining, settings.drain_timeout, to_end)

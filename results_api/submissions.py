@@ -58,13 +58,15 @@ class Submissions:
     """Takes jobs in.
 
     ``model_of`` gives the model of a name as recorded, ``wake`` tells whoever records lists, ``estimate``
-    tries so many images of a list, and ``judge_webhook`` gives a URL and a secret, or refuses them.
+    tries so many images of a list until ``abandon`` stops all that do, and ``judge_webhook`` gives a URL and
+    a secret, or refuses them.
     """
 
     store: SubmissionStore
     model_of: Callable[[str | None], RecordedModel]
     wake: Callable[[], None]
     estimate: Callable[[Listed, int], Mapping[str, Any]]
+    abandon: Callable[[], None]
     judge_webhook: Callable[[str, str | None], tuple[str, str]]
     _sampling: Capacity = field(default_factory=lambda: Capacity(1, 0))
 

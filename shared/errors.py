@@ -88,6 +88,7 @@ class Code(StrEnum):
     # Jobs
     JOB_UNKNOWN = "job_unknown", "There is no job of this number."
     JOB_NOT_READY = "job_not_ready", "The job is in a state in which this cannot be done."
+    JOB_CHANGED = "job_changed", "The job was tried again while its results were being read."
     HOST_INVALID = "host_invalid", "This is not the name of a host."
     KEY_TAKEN = "key_taken", "This idempotency key names a job with other references."
 

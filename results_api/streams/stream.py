@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from shared.errors import Code, RequestError
 from shared.store.found import Filter, FoundPage, FoundRow
+from shared.store.store import Job
 
 #: Rows read, and held in memory, at a time.
 _PAGE = 2500
@@ -11,6 +13,10 @@ _PAGE = 2500
 
 class FoundStore(Protocol):
     """What a stream needs of the store."""
+
+    def job(self, job_id: int) -> Job:
+        """See ``Store``."""
+        ...
 
     def found(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundPage:
         """See ``Store``."""
@@ -33,15 +39,26 @@ class Encoder(Protocol):
         ...
 
 
-def stream(store: FoundStore, job_id: int, wanted: Filter, after: int, encoder: Encoder) -> Iterator[bytes]:
+def stream(store: FoundStore, job: Job, wanted: Filter, after: int, encoder: Encoder) -> Iterator[bytes]:
     """Yield the results that follow an index, page by page: no connection is held while nobody reads on.
 
-    A page on which nothing was found yields nothing, empty as it is: whoever reads can leave at each.
+    A page on which nothing was found yields nothing, empty as it is: whoever reads can leave at each. Raises
+    before the end, which would make a whole of it, if the job has lost results meanwhile:
+    ``UsageError(job_unknown)`` if it was deleted, ``RequestError(job_changed)`` if it was over and is not
+    over as it was.
     """
     yield encoder.begin()
     place: int | None = after
     while place is not None:
-        page = store.found(job_id, wanted, place, _PAGE)
+        page = store.found(job.id, wanted, place, _PAGE)
         yield encoder.encode(page.rows) if page.rows else b""
         place = page.after
+    _check_unchanged(store, job)
     yield encoder.end()
+
+
+def _check_unchanged(store: FoundStore, job: Job) -> None:
+    """Look at a job again: its state changes before its results do."""
+    found = store.job(job.id)
+    if job.state.is_over and (found.state, found.finished_at) != (job.state, job.finished_at):
+        raise RequestError(Code.JOB_CHANGED, f"job {job.id}")

@@ -83,6 +83,7 @@ def services_on(store: Store, around: Surroundings | None = None, **settings: An
             lambda name: _model_of(name, recorded),
             lambda: None,
             _estimate,
+            lambda: None,
             lambda url, secret: judged(url, secret, gate),
         ),
     )

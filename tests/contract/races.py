@@ -8,8 +8,24 @@ from typing import Any
 from sqlalchemy import event, text
 
 from shared.store.database import Database
+from shared.store.found import FoundPage
+from shared.store.store import Filter, Store
 
 PATIENCE = 20.0
+
+
+class ChangingStore(Store):
+    """Has something happen between the first page of found results and the next."""
+
+    def __init__(self, database: Database, change: Callable[[], object]) -> None:
+        super().__init__(database)
+        self._changes = iter([change])
+
+    def found(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundPage:
+        page = super().found(job_id, wanted, after, limit)
+        for change in self._changes:
+            change()
+        return page
 
 
 @contextmanager

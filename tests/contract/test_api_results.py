@@ -23,12 +23,14 @@ from results_api.service.services import Services
 from results_api.streams.columns import Columns
 from results_api.streams.lines import CSV, JSON, Lines
 from results_api.streams.stream import Encoder, stream
-from shared.errors import Code
+from shared import steering
+from shared.errors import Code, SmartSightError
 from shared.items import Evidence, Item, ItemState, Result, now
 from shared.store.database import Database
 from shared.store.found import BEGINNING, FoundPage
 from shared.store.store import Filter, Job, RecordedModel, Store
 from tests.contract.api import client_on, services_on
+from tests.contract.races import ChangingStore
 from tests.filling import multiply
 
 _HOSTILE = (
@@ -303,7 +305,7 @@ def test_a_stream_takes_no_more_memory_the_longer_it_is(
     store: Store, full: Job, model: RecordedModel, database: Database, format: str
 ) -> None:
     multiply(database, full.id, 5000)
-    chunks = stream(store, full.id, Filter(), BEGINNING, _ENCODERS[format](model))
+    chunks = stream(store, full, Filter(), BEGINNING, _ENCODERS[format](model))
     tracemalloc.start()
     try:
         sizes = [len(next(chunks)) for _ in range(3)]
@@ -316,6 +318,69 @@ def test_a_stream_takes_no_more_memory_the_longer_it_is(
     assert late[0] > 5 * early[0]
     assert late[1] < 1.5 * early[1]
     assert max(sizes) < 4_000_000
+
+
+def _delete(store: Store, job: Job) -> None:
+    steering.delete(store, job)
+    steering.remove_rest(store, job)
+
+
+_CHANGES: dict[str, tuple[Callable[[Store, Job], object], Code]] = {
+    "deleted": (_delete, Code.JOB_UNKNOWN),
+    "tried again": (lambda store, job: steering.retry(store, job, [Code.HTTP_404]), Code.JOB_CHANGED),
+    "over once more": (lambda store, job: steering.retry(store, job, [Code.HTTP_403]), Code.JOB_CHANGED),
+}
+
+
+@pytest.mark.parametrize("format", list(_ENCODERS))
+@pytest.mark.parametrize("name", list(_CHANGES))
+def test_a_stream_that_was_to_be_whole_has_no_end_if_its_job_changes(
+    store: Store, full: Job, model: RecordedModel, database: Database, format: str, name: str
+) -> None:
+    multiply(database, full.id, 500)
+    change, code = _CHANGES[name]
+    changing = ChangingStore(database, lambda: change(store, store.job(full.id)))
+    pieces: list[bytes] = []
+    with pytest.raises(SmartSightError) as caught:
+        pieces += stream(changing, full, Filter(), BEGINNING, _ENCODERS[format](model))
+    assert caught.value.code is code
+    assert len(b"".join(pieces)) > 10_000
+    assert not pieces[-1].endswith(b"PAR1"), "a file that looks whole"
+
+
+@pytest.fixture
+def running(store: Store, job: Job) -> Job:
+    """A job of which every item has its result, but one."""
+    store.add_items([Item(job.id, index, text) for index, text in enumerate(_HOSTILE)])
+    store.seal(job.id)
+    store.save([_result(job, index, text) for index, text in enumerate(_HOSTILE[:-1])])
+    return store.job(job.id)
+
+
+def _complete(store: Store, job: Job) -> None:
+    store.save([_result(job, _COUNT - 1, "last.jpg")])
+    assert store.complete(job.id)
+
+
+def test_a_stream_of_a_job_that_runs_ends_well_when_the_job_does(
+    store: Store, running: Job, model: RecordedModel, database: Database
+) -> None:
+    changing = ChangingStore(database, lambda: _complete(store, running))
+    whole = b"".join(stream(changing, running, Filter(), BEGINNING, Lines(JSON, model)))
+    assert whole.count(b"\n") == _COUNT - 1
+    assert store.job(running.id).state.is_over
+
+
+def test_a_stream_of_a_job_that_ran_has_no_end_if_it_is_deleted(
+    store: Store, running: Job, model: RecordedModel, database: Database
+) -> None:
+    def change() -> None:
+        _complete(store, running)
+        _delete(store, running)
+
+    with pytest.raises(SmartSightError) as caught:
+        list(stream(ChangingStore(database, change), running, Filter(), BEGINNING, Columns(model)))
+    assert caught.value.code is Code.JOB_UNKNOWN
 
 
 class _CountedStore(Store):
@@ -370,7 +435,7 @@ def test_nothing_more_is_read_for_a_client_that_went_away(
     asyncio.run(app(scope, client.receive, client.send))
     assert 1 <= store.pages <= 4
     whole = _CountedStore(database)
-    for _ in stream(whole, full.id, Filter(), BEGINNING, Lines(JSON, store.model(full.model_id))):
+    for _ in stream(whole, full, Filter(), BEGINNING, Lines(JSON, store.model(full.model_id))):
         pass
     assert whole.pages == 20
 
@@ -379,7 +444,7 @@ def test_no_connection_is_held_while_a_client_thinks(
     store: Store, full: Job, model: RecordedModel, database: Database
 ) -> None:
     multiply(database, full.id, 1000)
-    chunks = stream(store, full.id, Filter(), BEGINNING, Lines(JSON, model))
+    chunks = stream(store, full, Filter(), BEGINNING, Lines(JSON, model))
     assert [len(next(chunks)) > 0 for _ in range(2)] == [False, True]
     assert database._engine.pool.checkedout() == 0  # type: ignore[attr-defined]
 

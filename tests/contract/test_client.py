@@ -1,9 +1,10 @@
 """The Python client over a real connection, on each kind of database."""
 
 import asyncio
+import http.client
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from api_client import Client
 from results_api.service.app import make_app
 from results_api.service.services import Services
 from shared.errors import Code, RequestError
-from shared.items import ItemState, JobState, Result
-from shared.steering import cancel_rest
-from shared.store.store import Store
-from tests.contract.api import Surroundings, record_lists
+from shared.items import Item, ItemState, JobState, Result
+from shared.steering import cancel_rest, delete, remove_rest, retry
+from shared.store.database import Database
+from shared.store.store import Job, Store
+from tests.contract.api import Surroundings, record_lists, services_on
+from tests.contract.races import ChangingStore
+from tests.filling import multiply
 from tests.servers.ports import free_port
 from tests.servers.waiting import wait_until
 
@@ -149,3 +153,82 @@ def test_an_image_is_known_until_it_is_forgotten(client: Client, store: Store) -
         _end(store, job_id)
     assert [row["job"] for row in client.image(url=url)] == jobs[::-1]
     assert client.forget(url=url)["denied"] is True
+
+
+_ITEMS, _TIMES = 5, 1000
+
+
+@pytest.fixture
+def long(store: Store, database: Database, services: Services) -> Job:
+    """A job that is over, of more results than are read at a time, all of which failed."""
+    job = store.open_job("long", services.photos.model_id)
+    store.add_items([Item(job.id, index, f"https://a.example/{index}.jpg") for index in range(_ITEMS)])
+    store.seal(job.id)
+    _end(store, job.id, Code.HTTP_404)
+    multiply(database, job.id, _TIMES)
+    return store.job(job.id)
+
+
+def _delete(store: Store, job: Job) -> None:
+    delete(store, job)
+    remove_rest(store, job)
+
+
+def _retry(store: Store, job: Job) -> None:
+    assert retry(store, job, [Code.HTTP_404]) == _ITEMS * _TIMES
+
+
+_CHANGES = pytest.mark.parametrize(
+    ("change", "code"), [(_delete, Code.JOB_UNKNOWN), (_retry, Code.JOB_CHANGED)], ids=["deleted", "retried"]
+)
+
+
+@_CHANGES
+def test_an_export_whose_job_changes_meanwhile_is_seen_to_be_cut_off(
+    store: Store,
+    database: Database,
+    long: Job,
+    change: Callable[[Store, Job], None],
+    code: Code,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    changing = ChangingStore(database, lambda: change(store, long))
+    with (
+        _served(services_on(changing)) as url,
+        closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)) as connection,
+    ):
+        connection.request("GET", f"/v1/jobs/{long.id}/results?format=csv")
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["SmartSight-Complete"]) == (200, "true")
+        with pytest.raises(http.client.IncompleteRead) as caught:
+            answer.read()
+    assert 1 < caught.value.partial.count(b"\n") < _ITEMS * _TIMES
+    assert not [record for record in caplog.records if record.exc_info]
+    (line,) = [record for record in caplog.records if record.name == "smartsight.api"]
+    assert f"broken off: {code}: " in line.getMessage()
+
+
+@_CHANGES
+def test_results_of_a_job_that_changes_meanwhile_are_not_taken_for_all(
+    store: Store, database: Database, long: Job, change: Callable[[Store, Job], None], code: Code
+) -> None:
+    changing = ChangingStore(database, lambda: change(store, long))
+    found: list[int] = []
+    with _served(services_on(changing)) as url, Client(url, attempts=3, sleep=lambda _: None) as client:
+        with pytest.raises(RequestError) as caught:
+            found += (row["index"] for row in client.results(long.id))
+        assert caught.value.code is code
+    assert found == list(range(len(found)))
+    assert 0 < len(found) < _ITEMS * _TIMES
+
+
+@_CHANGES
+def test_a_file_of_results_that_change_meanwhile_does_not_appear(
+    store: Store, database: Database, long: Job, change: Callable[[Store, Job], None], code: Code
+) -> None:
+    changing = ChangingStore(database, lambda: change(store, long))
+    with _served(services_on(changing)) as url, Client(url, attempts=3, sleep=lambda _: None) as client:
+        with pytest.raises(RequestError) as caught:
+            client.download(long.id, "parquet", "out.parquet")
+        assert caught.value.code is code
+    assert not list(Path().glob("*out.parquet*"))

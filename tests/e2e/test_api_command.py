@@ -5,12 +5,15 @@ import json
 import re
 import signal
 from contextlib import closing
+from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
 
 from tests.e2e.conftest import Run, Start
 from tests.e2e.serving import listening
+from tests.servers.pictures import PictureServer
+from tests.servers.waiting import wait_until
 
 _PATIENCE = 60
 
@@ -38,6 +41,25 @@ def test_it_answers_until_it_is_told_to_end(start: Start, run: Run, number: sign
     (line,) = [json.loads(line) for line in words.splitlines() if "smartsight.access" in line]
     expected = {"method": "GET", "path": "/v1/nothing", "status": 404, "request_id": "mine"}
     assert expected.items() <= line.items()
+
+
+def test_a_dry_run_does_not_hold_the_end_up(start: Start, samples: Path) -> None:
+    with closing(PictureServer(samples)) as pictures:
+        settings = {"SMARTSIGHT_OWN_HOSTS": pictures.place, "SMARTSIGHT_DRAIN_TIMEOUT": "1"}
+        urls = "\n".join(pictures.urls("hang", 400))
+        with (
+            listening(start, **settings) as service,
+            closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=_PATIENCE)) as connection,
+        ):
+            path = "/v1/jobs?dry_run=true&sample=400"
+            connection.request("POST", path, urls, {"Content-Type": "text/plain"})
+            wait_until(lambda: pictures.asked, _PATIENCE, "the sample to be tried")
+            service.process.send_signal(signal.SIGTERM)
+            assert connection.getresponse().status == 503
+            _, words = service.process.communicate(timeout=_PATIENCE / 2)
+    assert service.process.returncode == 0
+    assert "without waiting for threads" not in words
+    assert "Traceback" not in words
 
 
 def test_a_port_that_is_taken_is_named(start: Start, run: Run) -> None:

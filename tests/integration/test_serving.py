@@ -149,6 +149,17 @@ def test_what_does_not_end_is_turned_away_when_the_time_is_up(start: Start) -> N
     assert "Traceback" not in service.log
 
 
+def test_threads_that_nothing_can_stop_do_not_hold_the_end_up(start: Start) -> None:
+    service = start({"to_end": 3}, SMARTSIGHT_DRAIN_TIMEOUT="0.3")
+    asking = service.connect(b"GET /threads HTTP/1.1\r\nHost: a\r\n\r\n")
+    service.wait_in_hand(1)
+    service.process.send_signal(signal.SIGTERM)
+    assert _all(asking).startswith(b"HTTP/1.1 503")
+    assert service.process.wait(_PATIENCE) == 0
+    assert "without waiting for threads" in service.log
+    assert "Traceback" not in service.log
+
+
 def test_the_second_signal_ends_it_at_once(start: Start) -> None:
     service = start()
     upload = service.connect(_HEAD)

@@ -54,10 +54,10 @@ def page(status: int, body: bytes = b"<html>", **headers: str) -> Scripted:
     return Scripted(status, body, {"Content-Type": "text/html"} | _named(headers))
 
 
-def rows(*rows: Mapping[str, Any], cut: int | None = None) -> Scripted:
+def rows(*rows: Mapping[str, Any], cut: int | None = None, **headers: str) -> Scripted:
     """Answer with a stream of results."""
     body = "".join(json.dumps(row) + "\n" for row in rows).encode()
-    return Scripted(200, body, {"Content-Type": "application/x-ndjson"}, cut)
+    return Scripted(200, body, {"Content-Type": "application/x-ndjson"} | _named(headers), cut)
 
 
 def hung_up(unread: bool = False) -> Scripted:

@@ -1,6 +1,7 @@
 """The service with routes for those who send, or read, as slowly as they like: a program of its own.
 
-Run with the path of a database and the limits of connections as JSON; the settings are in the environment.
+Run with the path of a database and the limits of connections as JSON, ``to_end`` among them for the end of
+the process; the settings are in the environment.
 """
 
 import asyncio
@@ -8,17 +9,19 @@ import json
 import logging
 import os
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from commands.api_metrics import ApiMetrics
 from commands.connections import Connection, Patience
-from commands.serving import bound, serve
+from commands.serving import TO_END, bound, serve
 from results_api.access.access import KeysWanted
 from results_api.service.app import make_app
 from results_api.service.services import Services
@@ -30,18 +33,21 @@ from tests.contract.api import Surroundings, services_on
 
 def main(path: Path, limits: str) -> None:
     logging.basicConfig(level=logging.INFO)
-    Connection.patience = replace(Patience(), **json.loads(limits))
+    patience = json.loads(limits)
+    to_end = patience.pop("to_end", TO_END)
+    Connection.patience = replace(Patience(), **patience)
     settings = read_settings(os.environ)
     with closing(Database(f"sqlite:///{path}")) as database, bound("127.0.0.1", 0) as listener:
         store = Store(database)
         services = services_on(store, Surroundings(wanted=KeysWanted.NEVER))
         services = replace(services, settings=settings, observer=ApiMetrics())
         app = make_app(services)
-        _add_routes(app, services)
-        serve(app, listener, services.draining, settings.drain_timeout)
+        _add_bodies(app)
+        _add_endless(app, services)
+        serve(app, listener, services.draining, settings.drain_timeout, to_end)
 
 
-def _add_routes(app: FastAPI, services: Services) -> None:
+def _add_bodies(app: FastAPI) -> None:
     @app.post("/uploads")
     async def uploads(request: Request) -> int:
         return sum([len(part) async for part in request.stream()])
@@ -50,6 +56,8 @@ def _add_routes(app: FastAPI, services: Services) -> None:
     async def refusals() -> str:
         return "without a look at the body"
 
+
+def _add_endless(app: FastAPI, services: Services) -> None:
     @app.get("/events")
     async def events() -> StreamingResponse:
         async def until_the_end() -> AsyncIterator[str]:
@@ -58,6 +66,11 @@ def _add_routes(app: FastAPI, services: Services) -> None:
             yield "end\n"
 
         return StreamingResponse(until_the_end())
+
+    @app.get("/threads")
+    async def threads() -> None:
+        for_ever = threading.Event().wait
+        await asyncio.gather(asyncio.to_thread(for_ever), run_in_threadpool(for_ever))
 
     @app.get("/endless")
     async def endless() -> StreamingResponse:

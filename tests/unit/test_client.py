@@ -284,6 +284,26 @@ def test_results_are_given_up_where_nothing_comes_any_more(api: ScriptedApi, cli
     assert len(api.seen) == 3
 
 
+def test_results_that_were_to_be_all_of_a_job_are_not_gone_on_with_when_it_runs_again(
+    api: ScriptedApi, client: Client
+) -> None:
+    api.script = [
+        rows(*_numbered(0, 1, 2), cut=400, SmartSight_Complete="false"),
+        rows(*_numbered(1, 2), cut=400, SmartSight_Complete="true"),
+        page(502),
+        rows(*_numbered(2), SmartSight_Complete="true"),
+    ]
+    assert [row["index"] for row in client.results(12)] == [0, 1, 2]
+    api.script = [
+        rows(*_numbered(0, 1, 2), cut=400, SmartSight_Complete="true"),
+        page(502),
+        rows(*_numbered(2), SmartSight_Complete="false"),
+    ]
+    with pytest.raises(RequestError) as caught:
+        list(client.results(12))
+    assert caught.value.code is Code.JOB_CHANGED
+
+
 def test_a_row_without_a_cursor_is_not_ours(api: ScriptedApi, client: Client) -> None:
     api.script = [rows({"index": 0})]
     with pytest.raises(RequestError) as caught:

@@ -73,8 +73,9 @@ def results(
 
     NDJSON, CSV and Parquet are all rows in one stream; the header SmartSight-Complete tells whether the job
     is over. A row's `cursor` goes on behind that row, so that a stream that broke need not be read again; of
-    Parquet, what came before a break cannot be read. Texts are given as strangers wrote them, in CSV, too:
-    tell a spreadsheet that they are texts.
+    Parquet, what came before a break cannot be read. A stream breaks off, without the end that HTTP wants, if
+    its job is deleted meanwhile, or was over and is tried again. Texts are given as strangers wrote them, in
+    CSV, too: tell a spreadsheet that they are texts.
     """
     job = own_job(here.store, caller, job_id)
     format = query.format or accepted_format(",".join(request.headers.getlist("accept")))
@@ -83,7 +84,7 @@ def results(
     if format is Format.JSON:
         found = here.store.found(job.id, wanted, after, query.limit)
         return reply(_page(found.rows, found.after, model, job))
-    body = stream(here.store, job.id, wanted, after, _encoder(format, model))
+    body = stream(here.store, job, wanted, after, _encoder(format, model))
     return StreamingResponse(body, 200, _headers(job, format), MEDIA_TYPES[format])
 
 
