@@ -11,8 +11,9 @@ from pathlib import Path
 
 #: Seconds between two signs of life, and after how many without one a process counts as stuck.
 _INTERVAL, STALE = 1.0, 60.0
-#: How long one image may keep a core, or the event loop, before the process counts as stuck, in seconds.
-_STUCK = 120.0
+#: How long one image may keep a core before the process counts as stuck, in seconds: longer than starting a
+#: decoder and decoding may take, 60 + 120, on a machine that is too busy.
+_STUCK = 240.0
 _SUFFIX = ".beat"
 
 
