@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 from commands.metrics import Metrics
@@ -77,15 +77,16 @@ class Labelling:
         """Label until told to stop."""
         with ThreadPoolExecutor(2) as threads:
             ended = threading.Event()
-            threads.submit(beat, self._settings.run_dir, self._pulse, is_ready, ended)
+            beating = threads.submit(beat, self._settings.run_dir, self._pulse, is_ready, ended)
             working = threads.submit(lambda: asyncio.run(self._worker.run()))
             working.add_done_callback(lambda _: ended.set())
             try:
-                while not working.done() and not stop.is_set():
-                    wait([working], timeout=0.2)
+                while not (working.done() or beating.done() or stop.is_set()):
+                    wait([working, beating], timeout=0.2, return_when=FIRST_COMPLETED)
             finally:
                 self._worker.stop()
             working.result()
+            beating.result()
 
     def _open_model(self, recorded: RecordedModel) -> Classifier:
         ours = self._classifier.model

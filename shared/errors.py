@@ -78,6 +78,11 @@ class Code(StrEnum):
     OUT_OF_MEMORY = "out_of_memory", "There was not enough memory to decode the image.", True
     DECODER_CRASHED = "decoder_crashed", "The process that decoded the image died of it."
     DECODER_TIMEOUT = "decoder_timeout", "Decoding the image took too long."
+    DECODER_STALLED = (
+        "decoder_stalled",
+        "Decoding the image came to a standstill: the machine is too busy, or the decoder hangs.",
+        True,
+    )
     DECODER_OUT_OF_MEMORY = "decoder_out_of_memory", "Decoding the image takes more memory than is allowed."
 
     # Processing it

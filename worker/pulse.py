@@ -1,18 +1,26 @@
-"""Tell from outside whether a worker process lives: it leaves word in a file, as long as it is not stuck."""
+"""Tell from outside whether a worker process lives: it leaves word in a file, as long as it is not stuck.
+
+Times are by ``time.monotonic``, which all processes of a machine share: nobody sets it, and it stands still
+while the machine sleeps.
+"""
 
 import json
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+_log = logging.getLogger("smartsight.worker")
+
 #: Seconds between two signs of life, and after how many without one a process counts as stuck.
 _INTERVAL, STALE = 1.0, 60.0
-#: How long one image may keep a core, or the event loop, before the process counts as stuck, in seconds.
-_STUCK = 120.0
+#: How long one image may keep a core before the process counts as stuck, in seconds: longer than starting a
+#: decoder and decoding may take, 60 + 120, on a machine that is too busy.
+_STUCK = 240.0
 _SUFFIX = ".beat"
 
 
@@ -38,28 +46,49 @@ class Pulse:
 
 
 def beat(folder: Path, pulse: Pulse, is_ready: Callable[[], bool], stop: threading.Event) -> None:
-    """Leave word of this process in a folder every second until told to stop, unless it is stuck."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Leave word in a folder, every second until told to stop, of when this process was not stuck."""
     file = folder / f"{os.getpid()}{_SUFFIX}"
+    at, could_write = time.monotonic(), True
+    while not stop.is_set():
+        if not pulse.is_stuck():
+            at = time.monotonic()
+        could_write = _leave_word(file, at, is_ready, complain=could_write)
+        stop.wait(_INTERVAL)
+    _take_back(file)
+
+
+def _leave_word(file: Path, at: float, is_ready: Callable[[], bool], complain: bool) -> bool:
+    """Tell whether that could be done: a full disk is no reason to stop, nor to be killed."""
     try:
-        while not pulse.is_stuck():
-            part = file.with_suffix(".part")
-            part.write_text(json.dumps({"ready": is_ready()}))
-            part.replace(file)
-            if stop.wait(_INTERVAL):
-                break
-    finally:
-        if stop.is_set():
-            file.unlink(missing_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps({"at": at, "ready": is_ready()}))
+        part.replace(file)
+    except OSError as error:
+        if complain:
+            _log.warning("no sign of life can be left: %s", error)
+        _take_back(file)  # who left no word is not watched; an old one would look as if we were stuck
+        return False
+    return True
+
+
+def _take_back(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """The last word of one process: how long ago, in seconds, and whether it can work."""
+    """The last word of one process: when it was not stuck, and whether it can work."""
 
     pid: int
-    age: float
+    at: float
     ready: bool
+
+    @property
+    def age(self) -> float:
+        """How long ago that was, in seconds."""
+        return time.monotonic() - self.at
 
 
 def signs(folder: Path) -> list[Sign]:
@@ -67,13 +96,15 @@ def signs(folder: Path) -> list[Sign]:
     found = []
     for file in folder.glob(f"*{_SUFFIX}"):
         if not Path("/proc", file.stem).exists():
-            file.unlink(missing_ok=True)
+            _take_back(file)
             continue
         try:
-            age = time.time() - file.stat().st_mtime
-            found.append(Sign(int(file.stem), age, bool(json.loads(file.read_text())["ready"])))
+            word = json.loads(file.read_text())
+            sign = Sign(int(file.stem), float(word["at"]), bool(word["ready"]))
         except (OSError, ValueError, KeyError):
             continue
+        if sign.age >= 0:  # else it is from before the machine was started
+            found.append(sign)
     return found
 
 

@@ -27,6 +27,20 @@ class _Slot:
     started: float = 0.0
     start_at: float = 0.0
     pause: float = field(default=_FIRST_PAUSE)
+    #: What the process said last, and for how long we have looked since and found nothing else, in seconds.
+    heard: float = 0.0
+    silence: float = 0.0
+
+    def is_stuck(self, said: float) -> bool:
+        """Take note of when the process was last well as it says, 0 if it says nothing.
+
+        Looks are counted, and not time: in a pause of all of us nobody had any to say something.
+        """
+        # Who says nothing is starting, or cannot write; who had this number before spoke before the start.
+        silent = said == self.heard and said > self.started
+        self.heard = said
+        self.silence = self.silence + _TICK if silent else 0.0
+        return self.silence > STALE
 
 
 class Supervisor:
@@ -86,8 +100,8 @@ class Supervisor:
         slot.pause = min(2 * slot.pause, _LAST_PAUSE)
 
     def _kill_stuck(self) -> None:
-        ours = {slot.process.pid: slot.process for slot in self._slots if slot.process}
-        for sign in signs(self._run_dir):
-            if sign.age > STALE and sign.pid in ours:
-                _log.error("process %s gives no sign of life and is killed", sign.pid)
-                ours[sign.pid].kill()
+        said = {sign.pid: sign.at for sign in signs(self._run_dir)}
+        for slot in self._slots:
+            if slot.process and slot.is_stuck(said.get(slot.process.pid, 0.0)):
+                _log.error("process %s gives no sign of life and is killed", slot.process.pid)
+                slot.process.kill()

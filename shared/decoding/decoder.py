@@ -6,13 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from shared.decoding.frames import ANSWER_SIZE, Request, pack_request, unpack_error, unpack_head
-from shared.decoding.process import PYTHON, ChildProcess, cause_of_death
+from shared.decoding.process import PYTHON, ChildProcess, StalledError, cause_of_death
 from shared.errors import Code, ItemError, printable
 from shared.images import Limits, Picture, Pixels
 
 _COMMAND = (*PYTHON, "-m", "shared.decoding.child")
-#: How long decoding one image may take, in seconds.
+#: How long decoding one image may take, in seconds of processor time: a worker stands back for whatever else
+#: wants a core, and that is not the image's fault.
 _PATIENCE = 10.0
+#: How long it may take at all, in seconds: a worker (nice 10) beside one busy process has a tenth of a core,
+#: which is enough for all that processor time.
+_LONGEST = 120.0
 #: Images that one process decodes: what decoders leak ends with it.
 _LIFETIME = 10_000
 #: Bytes of address space: for Python and its libraries; for each pixel, of which WebP with transparency takes
@@ -37,11 +41,13 @@ class DecoderProcess:
         memory: int,
         command: Sequence[str] = _COMMAND,
         patience: float = _PATIENCE,
+        longest: float = _LONGEST,
         lifetime: int = _LIFETIME,
     ) -> None:
         self._memory = memory
         self._command = command
         self._patience = patience
+        self._longest = longest
         self._lifetime = lifetime
         self._decoded = 0
         self._child: ChildProcess | None = None
@@ -86,7 +92,10 @@ class DecoderProcess:
             raise self._post_mortem(child) from None
         except TimeoutError:
             self.close()
-            raise ItemError(Code.DECODER_TIMEOUT, f"more than {self._patience:g} s") from None
+            raise ItemError(Code.DECODER_TIMEOUT, f"{self._patience:g} s of processor time") from None
+        except StalledError:
+            self.close()
+            raise ItemError(Code.DECODER_STALLED, f"nothing after {self._longest:g} s") from None
         except ValueError:
             self.close()
             raise ItemError(Code.DECODER_CRASHED, "its answer makes no sense") from None
@@ -104,7 +113,7 @@ class DecoderProcess:
             self._child = None
 
     def _ask(self, child: ChildProcess, request: Request) -> Picture | ItemError:
-        child.allow(self._patience)
+        child.allow(self._longest, self._patience)
         child.send(pack_request(request))
         head = unpack_head(child.receive(ANSWER_SIZE))
         text = child.receive(head.text).decode()

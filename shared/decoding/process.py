@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import math
 import os
 import select
 import signal
@@ -24,10 +25,15 @@ _START_PATIENCE = 60.0
 _LAST_BREATH = 1.0
 #: Bytes that a pipe holds: most images are sent, and all answers received, without a wait in between.
 _PIPE_SIZE = 1 << 20
-#: A machine that stood still meanwhile has used up so many seconds of a child's time, and no more.
+#: A machine that stood still meanwhile has used up so many seconds of a child's time, and no more. What takes
+#: less time than that is not asked for its processor time.
 _TICK = 1.0
 #: What there may be enough of later.
 _SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+
+
+class StalledError(Exception):
+    """A process did not do its work in time, though it was not busy for long: it starves, or it sleeps."""
 
 
 class ChildProcess:
@@ -50,7 +56,8 @@ class ChildProcess:
         self._writable, self._readable = select.poll(), select.poll()
         self._writable.register(self._input, select.POLLOUT)
         self._readable.register(self._output, select.POLLIN)
-        self._left = 0.0
+        self._left = self._busy_left = 0.0
+        self._busy_until: float | None = None
         self._is_ready = False
 
     @property
@@ -71,7 +78,7 @@ class ChildProcess:
             if self.receive(len(READY)) != READY:
                 raise EOFError
             self._is_ready = True
-        except TimeoutError:
+        except StalledError:
             self.end()
             raise _shortage("it did not start in time") from None
         except EOFError:
@@ -80,9 +87,12 @@ class ChildProcess:
                 raise _shortage("it was killed at its start") from None
             raise ResourceError(Code.DECODER_UNAVAILABLE, cause_of_death(status)) from None
 
-    def allow(self, seconds: float) -> None:
-        """Let all that is sent and received from now on take so long; then ``TimeoutError`` is raised."""
-        self._left = seconds
+    def allow(self, seconds: float, busy: float = math.inf) -> None:
+        """Let all that is sent and received from now on take so long; then ``StalledError`` is raised.
+
+        When the process has been ``busy`` for so long, in seconds of processor time, ``TimeoutError`` is.
+        """
+        self._left, self._busy_left, self._busy_until = seconds, busy, None
 
     def send(self, content: bytes) -> None:
         """Send all of it; raise ``BrokenPipeError`` if nobody is there."""
@@ -125,10 +135,19 @@ class ChildProcess:
         ready = False
         while not ready:
             if self._left <= 0:
-                raise TimeoutError
+                raise StalledError
             started = time.monotonic()
             ready = bool(pipe.poll(1000 * min(_TICK, self._left)))
             self._left -= min(_TICK, time.monotonic() - started)
+            if not ready:
+                self._check_busy()
+
+    def _check_busy(self) -> None:
+        busy = _processor_time(self.pid)
+        if self._busy_until is None:
+            self._busy_until = busy + self._busy_left
+        if busy > self._busy_until:
+            raise TimeoutError
 
 
 def cause_of_death(status: int | None) -> str:
@@ -136,6 +155,11 @@ def cause_of_death(status: int | None) -> str:
     if status is None:
         return "closed its pipes"
     return signal.Signals(-status).name if status < 0 else f"exit status {status}"
+
+
+def _processor_time(pid: int) -> float:
+    """Return how many seconds a process has kept cores busy, by the clock of clock_getcpuclockid(3)."""
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 def _start(command: Sequence[str]) -> "subprocess.Popen[bytes]":

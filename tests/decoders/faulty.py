@@ -54,6 +54,7 @@ _DEEDS: dict[bytes, Callable[[], object]] = {
     b"fall silent": _fall_silent,
     b"spin": _spin,
     b"dawdle": lambda: time.sleep(0.01),
+    b"rest": lambda: time.sleep(2.5),
     b"complain": _complain,
     b"sleep": lambda: time.sleep(3600),
     b"take all memory": _take_all_memory,

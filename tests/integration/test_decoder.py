@@ -155,20 +155,42 @@ def test_a_process_that_dies_costs_one_image(
     assert not is_alive(before)
 
 
-@pytest.mark.parametrize("deed", [b"spin", b"sleep", b"claim pixels"])
-def test_a_process_that_gives_no_answer_in_time_is_killed(deed: bytes, image: bytes) -> None:
+def test_an_image_that_takes_too_much_processor_time_is_given_up_for_good(image: bytes) -> None:
     with closing(DecoderProcess(_MEMORY, _FAULTY, patience=0.5)) as decoder:
+        pid = _pid_that_decodes(decoder, image)
+        error = _error(decoder, b"spin")
+        assert (error.code, error.detail) == (Code.DECODER_TIMEOUT, "0.5 s of processor time")
+        assert not error.code.transient
+        assert not is_alive(pid)
+        _pid_that_decodes(decoder, image)
+
+
+def test_time_without_a_core_is_not_held_against_an_image(image: bytes) -> None:
+    """Nor is the processor time of what came before it: to start took more than is allowed here."""
+    with closing(DecoderProcess(_MEMORY, _FAULTY, patience=0.05)) as decoder:
+        pid = _pid_that_decodes(decoder, image)
+        assert cpu_seconds([pid]) > 0.05
+        assert _error(decoder, b"rest").code is Code.NOT_AN_IMAGE
+        assert _pid_that_decodes(decoder, image) == pid
+
+
+@pytest.mark.parametrize("deed", [b"sleep", b"claim pixels"])
+def test_a_process_that_comes_to_a_standstill_is_killed_and_its_image_tried_again(
+    deed: bytes, image: bytes
+) -> None:
+    with closing(DecoderProcess(_MEMORY, _FAULTY, longest=0.5)) as decoder:
         error = _error(decoder, deed)
-        assert (error.code, error.detail) == (Code.DECODER_TIMEOUT, "more than 0.5 s")
+        assert (error.code, error.detail) == (Code.DECODER_STALLED, "nothing after 0.5 s")
+        assert error.code.transient
     with closing(DecoderProcess(_MEMORY, _FAULTY)) as decoder:
         _pid_that_decodes(decoder, image)
 
 
 def test_a_process_that_does_not_take_its_image_is_killed(image: bytes) -> None:
-    with closing(DecoderProcess(_MEMORY, patience=0.5)) as decoder:
+    with closing(DecoderProcess(_MEMORY, longest=2.0)) as decoder:
         pid = _pid_that_decodes(decoder, image)
         os.kill(pid, signal.SIGSTOP)
-        assert _error(decoder, image + bytes(5_000_000)).code is Code.DECODER_TIMEOUT
+        assert _error(decoder, image + bytes(5_000_000)).code is Code.DECODER_STALLED
         assert not is_alive(pid)
 
 
