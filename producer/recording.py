@@ -13,7 +13,7 @@ from producer.entries import Columns, Entry, Malformed, Reference
 from producer.lists import read_stream
 from producer.only_urls import OnlyUrls
 from producer.submit import SubmitStore, record, survey
-from producer.unpacking import plain_name, spooled
+from producer.unpacking import plain_name, spooled, unpacked
 from shared.errors import Code, ResourceError, SmartSightError, UsageError
 from shared.store.store import Job, MalformedLine, Upload
 
@@ -126,7 +126,7 @@ class Recorder:
         noted, urls = _Noted(), OnlyUrls(())
         try:
             content = self._store.upload_content(upload.job_id)
-            with spooled(upload.name, content, self._max_bytes) as spool:
+            with spooled(unpacked(upload.name, content, self._max_bytes)) as spool:
                 self._charge(upload, lambda: self._entries(upload, spool, stop))
                 urls = OnlyUrls(self._entries(upload, spool, stop))
                 self._record_all(upload, noted.passing(urls), stop)
@@ -159,7 +159,8 @@ class Recorder:
         """Yield a list's entries from its beginning, holding the list meanwhile."""
         spool.seek(0)
         columns = Columns(upload.ref_column, upload.id_column)
-        for number, entry in enumerate(read_stream(plain_name(upload.name), spool, columns)):
+        entries = read_stream(plain_name(upload.name), spool, columns, self._max_bytes)
+        for number, entry in enumerate(entries):
             if number % _STEP == 0 and (
                 stop.is_set() or not self._store.lease_upload(upload.job_id, self._holder, _LEASE)
             ):
