@@ -1,14 +1,17 @@
-"""What works beside the service, in threads of its process."""
+"""Parts that work in threads of this process: beside the service, and those of a worker."""
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 from shared.errors import Code, ResourceError
 
 _log = logging.getLogger("smartsight.api")
+
+#: Seconds between two looks whether it is time to stop.
+_INTERVAL = 0.2
 
 #: Something that runs until it is told to stop.
 Part = Callable[[threading.Event], None]
@@ -46,3 +49,21 @@ def _run(name: str, part: Part, stop: threading.Event) -> None:
     except Exception:
         _log.exception("%s has ended", name)
         raise
+
+
+def run_parts(parts: Sequence[Part], close: Callable[[], None], stop: threading.Event) -> None:
+    """Run parts until told to stop, interrupted, or until one of them ends; raise what one raises.
+
+    They are told by an event of their own: who else looks at ``stop`` goes on when one of them ends.
+    """
+    ending = threading.Event()
+    with ThreadPoolExecutor(len(parts)) as threads:
+        running = [threads.submit(part, ending) for part in parts]
+        try:
+            while not (stop.is_set() or wait(running, _INTERVAL, FIRST_COMPLETED).done):
+                pass
+        finally:
+            ending.set()
+            close()
+        for ended in running:
+            ended.result()

@@ -13,7 +13,7 @@ from producer.entries import Columns
 from producer.estimate import Estimate
 from producer.lists import read_stream
 from producer.only_urls import OnlyUrls
-from producer.unpacking import plain_name, spooled
+from producer.unpacking import plain_name, spooled, unpacked
 from results_api.submissions import Listed
 from shared.errors import Code, RequestError
 from shared.settings import Settings
@@ -37,9 +37,10 @@ class Estimating:
         """
         options = listed.options
         pieces = iter(partial(listed.file.read, _PIECE), b"")
-        with spooled(listed.name, pieces, self._settings.unpacked_bytes) as file:
+        limit = self._settings.unpacked_bytes
+        with spooled(unpacked(listed.name, pieces, limit)) as file:
             columns = Columns(options.column, options.id_column)
-            entries = OnlyUrls(read_stream(plain_name(listed.name), file, columns))
+            entries = OnlyUrls(read_stream(plain_name(listed.name), file, columns, limit))
             run = SampleRun(entries, images, options.model or self._settings.model, self._settings)
         if not run.listed.total:
             raise RequestError(Code.NOTHING_TO_LABEL, listed.name)

@@ -5,10 +5,10 @@ import os
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from commands.background import Part, run_parts
 from commands.labelling import GRACE, Labelling, Sides
 from commands.logs import log_as_json
 from commands.messages import say
@@ -32,9 +32,6 @@ _log = logging.getLogger("smartsight.worker")
 #: How much longer a process may take that waits for what is in hand.
 _FAREWELL = 15.0
 _DEAD_LETTERS_AT_ONCE = 100
-
-#: Something that runs until it is told to stop.
-Part = Callable[[threading.Event], None]
 
 
 def run(options: Namespace, settings: Settings) -> int:
@@ -100,7 +97,7 @@ def _run_fleet(options: Namespace, settings: Settings, stop: threading.Event) ->
         parts = _shared_parts(store, publisher, settings, metrics)
         parts += [lambda stop: read_dead_letters(store, dead, stop), supervisor.run]
         try:
-            _run_parts(parts, publisher.close, stop)
+            run_parts(parts, publisher.close, stop)
         finally:
             supervisor.drain(GRACE + _FAREWELL)
 
@@ -142,7 +139,7 @@ def _run_alone(options: Namespace, settings: Settings, stop: threading.Event, de
         labelling = Labelling(store, sides, classifier, settings, concurrency, count)
         parts = _shared_parts(store, broker, settings, metrics)
         parts.append(lambda stop: labelling.run(stop, lambda: True))
-        _run_parts(parts, broker.close, stop)
+        run_parts(parts, broker.close, stop)
 
 
 def _shared_parts(
@@ -153,20 +150,6 @@ def _shared_parts(
     tender = Tender(store, publisher, settings.sweep_after, settings.placeholder_urls, metrics)
     recorder = Recorder(store, settings.unpacked_bytes)
     return [dispatcher.run, tender.run, recorder.run]
-
-
-def _run_parts(parts: Sequence[Part], close: Callable[[], None], stop: threading.Event) -> None:
-    """Run parts in threads until one of them ends, or we are interrupted; raise what one raises."""
-    with ThreadPoolExecutor(len(parts)) as threads:
-        running = [threads.submit(part, stop) for part in parts]
-        try:
-            while not wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
-                pass
-        finally:
-            stop.set()
-            close()
-        for ended in running:
-            ended.result()
 
 
 @contextmanager

@@ -28,6 +28,7 @@ _MAX_LINE = 1 << 20
 _TOO_LONG = "\0"
 #: Its records are gzipped one by one: whoever reads it unpacks them.
 _WARC = ".warc"
+_PARQUET = ".parquet"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 if TYPE_CHECKING:
@@ -50,13 +51,17 @@ def read_list(source: str, columns: Columns, stdin: IO[bytes] | None = None) -> 
         yield from _READERS[_ending(source)](source, file, columns)
 
 
-def read_stream(name: str, file: IO[bytes], columns: Columns) -> Iterator[Entry]:
-    """Yield the entries of a list that is open already, and unpacked; its name's ending tells the format.
+def read_stream(name: str, file: IO[bytes], columns: Columns, limit: int) -> Iterator[Entry]:
+    """Yield the entries of a list that is open already, and gunzipped; its name's ending tells the format.
 
-    Raises what ``read_list`` raises.
+    Raises what ``read_list`` raises, and ``UsageError(body_too_large)`` if a format that packs by itself
+    unpacks to more bytes than the limit.
     """
     with _translated(name):
-        yield from _READERS[_ending(name)](name, file, columns)
+        if _ending(name) == _PARQUET:
+            yield from _read_parquet(name, file, columns, limit)
+        else:
+            yield from _READERS[_ending(name)](name, file, columns)
 
 
 def _ending(source: str) -> str:
@@ -65,7 +70,7 @@ def _ending(source: str) -> str:
         return ".txt"
     stem, ending = os.path.splitext(source.lower())
     inner = os.path.splitext(stem)[1]
-    return inner if ending == ".gz" and inner != ".parquet" else ending
+    return inner if ending == ".gz" and inner != _PARQUET else ending
 
 
 def _open(source: str, stdin: IO[bytes] | None) -> AbstractContextManager[IO[bytes]]:
@@ -208,10 +213,12 @@ def _json_entry(source: str, number: int, line: str, columns: Columns) -> Entry:
     return checked(ref.strip(), source, number, custom_id)
 
 
-def _read_parquet(source: str, file: IO[bytes], columns: Columns) -> Iterator[Entry]:
-    from producer.parquet import read_parquet  # loads Arrow: only where it is needed
+def _read_parquet(
+    source: str, file: IO[bytes], columns: Columns, limit: int | None = None
+) -> Iterator[Entry]:
+    from producer.parquet import read_parquet  # it needs this module
 
-    return read_parquet(source, file, columns)
+    return read_parquet(source, file, columns, limit)
 
 
 _READERS: dict[str, Callable[[str, IO[bytes], Columns], Iterator[Entry]]] = {
@@ -219,6 +226,6 @@ _READERS: dict[str, Callable[[str, IO[bytes], Columns], Iterator[Entry]]] = {
     ".csv": _read_csv,
     ".tsv": _read_tsv,
     ".jsonl": _read_jsonl,
-    ".parquet": _read_parquet,
+    _PARQUET: _read_parquet,
     _WARC: read_warc,
 }

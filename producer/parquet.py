@@ -1,51 +1,64 @@
-"""Read references from a Parquet file, a batch of rows at a time."""
+"""Read references from a Parquet file, which another process unpacks: that may take so much memory, no more.
 
+A file of a few hundred bytes can stand for gigabytes, in more places than could be looked at beforehand.
+"""
+
+import json
+import subprocess
 from collections.abc import Iterator
 from typing import IO, Any
 
-import pyarrow
-from pyarrow.parquet import ParquetFile
-
 from producer.entries import Columns, Entry, Malformed, checked
 from producer.lists import column_place
+from producer.unpacking import too_large
+from shared.confinement import PYTHON, cause_of_death, start_confined
 
-#: Rows in memory at a time.
-_BATCH = 4096
+#: Bytes of address space; Python and its libraries take half of them.
+_MEMORY = 768 << 20
+#: Longest answer, in bytes: more than the longest texts of a few rows take as JSON.
+_MAX_ANSWER = 16 << 20
 
 
-def read_parquet(source: str, file: IO[bytes], columns: Columns) -> Iterator[Entry]:
+def read_parquet(source: str, file: IO[bytes], columns: Columns, limit: int | None = None) -> Iterator[Entry]:
     """Yield the entries of a Parquet file; a malformed one's line is its row, counted from 1.
 
-    Raises ``UsageError(column_unknown)``, and ``OSError`` where the file is damaged.
+    Raises ``UsageError`` with ``column_unknown``, or with ``body_too_large`` if it unpacks to more bytes than
+    the limit, and ``OSError`` where it is damaged, or takes too much memory.
     """
-    try:
-        yield from _read(source, ParquetFile(file), columns)
-    except pyarrow.ArrowException as error:
-        raise OSError(str(error)) from error
-
-
-def _read(source: str, table: Any, columns: Columns) -> Iterator[Entry]:
     names = [columns.ref] + ([columns.custom_id] if columns.custom_id else [])
-    for name in names:
-        column_place(source, table.schema_arrow.names, name)
-    row = 0
-    for batch in table.iter_batches(_BATCH, columns=names):
-        for ref, *custom_id in zip(*(_texts(batch.column(name)) for name in names), strict=True):
-            row += 1
+    command = (*PYTHON, "-m", "producer.parquet_rows", str(_MEMORY), json.dumps(names))
+    with start_confined(command, file) as process:
+        try:
+            answers = _answers(process)
+            there = next(answers)
+            for name in names:
+                column_place(source, there, name)
+            yield from _entries(source, answers, limit)
+        finally:
+            process.kill()
+
+
+def _answers(process: "subprocess.Popen[bytes]") -> Iterator[Any]:
+    """Yield what ``producer.parquet_rows`` says, to its end."""
+    assert process.stdout
+    while (line := process.stdout.readline(_MAX_ANSWER)).endswith(b"\n"):
+        answer = json.loads(line)
+        if isinstance(answer, str):
+            raise OSError(answer)
+        yield answer
+    process.stdout.close()
+    if status := process.wait():
+        raise OSError(f"the process that unpacks it ended: {cause_of_death(status)}")
+
+
+def _entries(source: str, answers: Iterator[Any], limit: int | None) -> Iterator[Entry]:
+    row = size = 0
+    for count, rows in answers:
+        size += count
+        if limit is not None and size > limit:
+            raise too_large(source, limit)
+        for row, (ref, *custom_id) in enumerate(rows, row + 1):  # noqa: B020
             if ref is None:
                 yield Malformed(source, row, "no text where the reference should be")
             else:
                 yield checked(ref.strip(), source, row, custom_id[0] if custom_id else None)
-
-
-def _texts(column: Any) -> list[str | None]:
-    """Return the values as text; bytes that are not UTF-8 become surrogates, as in the other lists."""
-    if pyarrow.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pyarrow.types.is_nested(column.type):
-        return [None] * len(column)
-    if not (pyarrow.types.is_binary(column.type) or pyarrow.types.is_large_binary(column.type)):
-        column = column.cast(pyarrow.string()).cast(pyarrow.binary())
-    return [
-        None if value is None else value.decode("utf-8", "surrogateescape") for value in column.to_pylist()
-    ]

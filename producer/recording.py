@@ -3,17 +3,18 @@
 import itertools
 import logging
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeVar
 
 from producer.entries import Columns, Entry, Malformed, Reference
 from producer.lists import read_stream
 from producer.only_urls import OnlyUrls
 from producer.submit import SubmitStore, record, survey
-from producer.unpacking import plain_name, spooled
+from producer.unpacking import plain_name, spooled, unpacked
 from shared.errors import Code, ResourceError, SmartSightError, UsageError
 from shared.store.store import Job, MalformedLine, Upload
 
@@ -21,14 +22,14 @@ _log = logging.getLogger("smartsight.recorder")
 
 #: Seconds between two looks for lists.
 _INTERVAL = 1.0
-#: How long a list stays ours when we are not heard of, in seconds; it is held longer at every step.
-_LEASE = 10.0
-#: Entries that are read between two times of saying that we are still there.
-_STEP = 10_000
+#: How long a list stays ours when we are not heard of, in seconds, and between two signs of life.
+_LEASE, _SIGN = 10.0, 1.0
 #: Malformed lines that are kept; all are counted.
 _KEPT = 1000
 #: What another attempt may mend: the list waits for it.
 _PASSING = (Code.DATABASE_UNAVAILABLE,)
+
+_Part = TypeVar("_Part")
 
 
 class RecordingStore(SubmitStore, Protocol):
@@ -84,12 +85,38 @@ class _Noted:
             yield entry
 
 
+class _Hold:
+    """Keeps a list ours while we are busy with parts of it, of whatever kind."""
+
+    def __init__(self, lease: Callable[[], bool], stop: threading.Event, clock: Callable[[], float]) -> None:
+        self._lease = lease
+        self._stop = stop
+        self._clock = clock
+        self._due = clock() + _SIGN
+
+    def passing(self, parts: Iterable[_Part]) -> Iterator[_Part]:
+        """Yield the parts; raise ``_StoppedError`` when told to stop, or when the list is no more ours."""
+        for part in parts:
+            if self._stop.is_set() or not self._is_ours():
+                raise _StoppedError
+            yield part
+
+    def _is_ours(self) -> bool:
+        if self._clock() < self._due:
+            return True
+        self._due = self._clock() + _SIGN
+        return self._lease()
+
+
 class Recorder:
     """Records the lists that wait. Several may do so at once: each list has one at a time."""
 
-    def __init__(self, store: RecordingStore, max_bytes: int) -> None:
+    def __init__(
+        self, store: RecordingStore, max_bytes: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """``max_bytes`` is how large a list may be when it is unpacked."""
         self._store = store
+        self._clock = clock
         self._max_bytes = max_bytes
         self._holder = uuid.uuid4().hex
         self._awake = threading.Event()
@@ -100,7 +127,7 @@ class Recorder:
             self._awake.clear()
             try:
                 self.record_waiting(stop)
-            except (ResourceError, OSError) as error:  # the store is away, or our disk is full
+            except ResourceError as error:  # the store is away
                 _log.warning("no list is recorded for now: %s", error)
             self._awake.wait(_INTERVAL)
 
@@ -114,21 +141,24 @@ class Recorder:
         self._awake.set()
 
     def _record_if_free(self, upload: Upload, stop: threading.Event) -> None:
-        if stop.is_set() or not self._store.lease_upload(upload.job_id, self._holder, _LEASE):
+        def lease() -> bool:
+            return self._store.lease_upload(upload.job_id, self._holder, _LEASE)
+
+        if stop.is_set() or not lease():
             return
         try:
-            self._record(upload, stop)
+            self._record(upload, _Hold(lease, stop, self._clock), stop)
         finally:
             self._store.release_upload(upload.job_id, self._holder)
 
-    def _record(self, upload: Upload, stop: threading.Event) -> None:
+    def _record(self, upload: Upload, hold: _Hold, stop: threading.Event) -> None:
         """Bring a list into the store's items, or fail its job if that cannot be."""
         noted, urls = _Noted(), OnlyUrls(())
         try:
             content = self._store.upload_content(upload.job_id)
-            with spooled(upload.name, content, self._max_bytes) as spool:
-                self._charge(upload, lambda: self._entries(upload, spool, stop))
-                urls = OnlyUrls(self._entries(upload, spool, stop))
+            with spooled(hold.passing(unpacked(upload.name, content, self._max_bytes))) as spool:
+                self._charge(upload, lambda: hold.passing(self._entries(upload, spool)))
+                urls = OnlyUrls(hold.passing(self._entries(upload, spool)))
                 self._record_all(upload, noted.passing(urls), stop)
         except _StoppedError:
             return
@@ -136,6 +166,12 @@ class Recorder:
             if error.code in _PASSING:
                 raise
             self._store.fail(upload.job_id, str(error))
+        except OSError as error:  # our disk is full: this list waits, and the others need not
+            _log.warning("the list of job %s is not recorded for now: %s", upload.job_id, error)
+            return
+        except Exception:
+            _log.exception("the list of job %s cannot be recorded", upload.job_id)
+            self._store.fail(upload.job_id, str(ResourceError(Code.INTERNAL_ERROR)))
         self._store.end_upload(upload.job_id, noted.first, urls.malformed)
 
     def _charge(self, upload: Upload, read: Callable[[], Iterator[Entry]]) -> None:
@@ -155,13 +191,8 @@ class Recorder:
         if stop.is_set():
             raise _StoppedError
 
-    def _entries(self, upload: Upload, spool: IO[bytes], stop: threading.Event) -> Iterator[Entry]:
-        """Yield a list's entries from its beginning, holding the list meanwhile."""
+    def _entries(self, upload: Upload, spool: IO[bytes]) -> Iterator[Entry]:
+        """Yield a list's entries from its beginning."""
         spool.seek(0)
         columns = Columns(upload.ref_column, upload.id_column)
-        for number, entry in enumerate(read_stream(plain_name(upload.name), spool, columns)):
-            if number % _STEP == 0 and (
-                stop.is_set() or not self._store.lease_upload(upload.job_id, self._holder, _LEASE)
-            ):
-                raise _StoppedError
-            yield entry
+        return read_stream(plain_name(upload.name), spool, columns, self._max_bytes)

@@ -15,13 +15,10 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 @contextmanager
-def spooled(name: str, pieces: Iterable[bytes], limit: int) -> Iterator[IO[bytes]]:
-    """Give a list as a file that vanishes: formats want to look here and there in it.
-
-    Raises what ``unpacked`` raises.
-    """
+def spooled(pieces: Iterable[bytes]) -> Iterator[IO[bytes]]:
+    """Give a list as a file that vanishes: formats want to look here and there in it."""
     with tempfile.TemporaryFile() as spool:
-        spool.writelines(unpacked(name, pieces, limit))
+        spool.writelines(pieces)
         spool.seek(0)
         yield spool
 
@@ -41,8 +38,13 @@ def unpacked(name: str, pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
     for piece in _gunzipped(name, pieces) if name.endswith(".gz") else pieces:
         size += len(piece)
         if size > limit:
-            raise UsageError(Code.BODY_TOO_LARGE, f"{name}: more than {limit} bytes when it is unpacked")
+            raise too_large(name, limit)
         yield piece
+
+
+def too_large(name: str, limit: int) -> UsageError:
+    """Return the failure of a list that unpacks to more than a limit."""
+    return UsageError(Code.BODY_TOO_LARGE, f"{name}: more than {limit} bytes when it is unpacked")
 
 
 def _gunzipped(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:

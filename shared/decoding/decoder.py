@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from shared.confinement import PYTHON, cause_of_death
 from shared.decoding.frames import ANSWER_SIZE, Request, pack_request, unpack_error, unpack_head
-from shared.decoding.process import PYTHON, ChildProcess, StalledError, cause_of_death
+from shared.decoding.process import ChildProcess, StalledError
 from shared.errors import Code, ItemError, printable
 from shared.images import Limits, Picture, Pixels
 

@@ -7,18 +7,14 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
+from shared.confinement import cause_of_death, start_confined
 from shared.decoding.frames import READY
 from shared.errors import Code, ItemError, ResourceError
 
-#: Python without ``site``, which takes time and runs what others installed.
-PYTHON = (sys.executable, "-s", "-S", "-P")
-_ROOT = Path(__file__).parents[2]
 #: How long the process may take to import what it needs, in seconds: machines can be very busy.
 _START_PATIENCE = 60.0
 #: How long a process that let go of its pipes may take to end by itself, in seconds.
@@ -150,13 +146,6 @@ class ChildProcess:
             raise TimeoutError
 
 
-def cause_of_death(status: int | None) -> str:
-    """Return the name of the signal that ended a process, or its exit status."""
-    if status is None:
-        return "closed its pipes"
-    return signal.Signals(-status).name if status < 0 else f"exit status {status}"
-
-
 def _processor_time(pid: int) -> float:
     """Return how many seconds a process has kept cores busy, by the clock of clock_getcpuclockid(3)."""
     return time.clock_gettime(~pid << 3 | 2)
@@ -164,28 +153,12 @@ def _processor_time(pid: int) -> float:
 
 def _start(command: Sequence[str]) -> "subprocess.Popen[bytes]":
     try:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,  # nobody reads it: see ``shared.decoding.child`` for what it is there for
-            bufsize=0,
-            cwd="/",
-            env=_environment(),
-            start_new_session=True,  # a terminal's Ctrl-C is for us
-        )
+        return start_confined(command, subprocess.PIPE)
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno in _SHORTAGES:
             raise _shortage(reason) from error
         raise ResourceError(Code.DECODER_UNAVAILABLE, reason) from error
-
-
-def _environment() -> dict[str, str]:
-    """Return what a child may know: where modules are. Passwords are in our own environment."""
-    modules = [str(_ROOT), *(path for path in sys.path if Path(path).is_absolute())]
-    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-    return {**kept, "PYTHONPATH": os.pathsep.join(modules), "OPENBLAS_NUM_THREADS": "1"}
 
 
 def _shortage(reason: str) -> ItemError:

@@ -24,6 +24,7 @@ from shared.store.store import Grant, Store
 from tests.contract.api import Surroundings, client_on, record_lists, services_on
 
 _JOBS = "/v1/jobs"
+_PARQUET = "application/vnd.apache.parquet"
 _URLS = ["https://a.example/1.jpg", "https://a.example/2.jpg", "https://b.example/3.jpg"]
 
 
@@ -106,7 +107,7 @@ def test_a_list_comes_as_the_file_of_a_form(api: TestClient, store: Store) -> No
 def test_a_parquet_file_with_a_column_of_ones_choice(api: TestClient, store: Store) -> None:
     stream = io.BytesIO()
     write_table(pyarrow.table({"image": _URLS}), stream)
-    headers = {"Content-Type": "application/vnd.apache.parquet"}
+    headers = {"Content-Type": _PARQUET}
     answer = api.post(_JOBS, content=stream.getvalue(), headers=headers, params={"column": "image"})
     record_lists(store)
     assert [ref for ref, _ in _refs(store, answer.json()["data"]["id"])] == _URLS
@@ -116,7 +117,7 @@ def test_a_parquet_file_with_a_column_of_ones_choice(api: TestClient, store: Sto
     ("content", "kind", "params", "code"),
     [
         (b"a,b\n1,2\n", "text/csv", {}, "column_unknown"),
-        (b"no parquet", "application/vnd.apache.parquet", {}, "source_unreadable"),
+        (b"no parquet", _PARQUET, {}, "source_unreadable"),
         (b"\n\nnothing\n", "text/plain", {}, "nothing_to_label"),
         (b"", "text/plain", {}, "nothing_to_label"),
     ],
@@ -146,12 +147,18 @@ def test_a_list_that_breaks_half_way_leaves_nothing_open(api: TestClient, store:
 
 
 def test_what_unpacks_to_too_much_is_refused(api: TestClient, store: Store) -> None:
-    headers = {"Content-Type": "text/plain", "Content-Encoding": "gzip"}
-    answer = api.post(_JOBS, content=gzip.compress(b"\n" * 3_000_000), headers=headers)
+    stream = io.BytesIO()
+    write_table(pyarrow.table({"url": ["https://a.example/" + "x" * 100] * 30_000}), stream)
+    gzipped = {"Content-Type": "text/plain", "Content-Encoding": "gzip"}
+    answers = [
+        api.post(_JOBS, content=gzip.compress(b"\n" * 3_000_000), headers=gzipped),
+        api.post(_JOBS, content=stream.getvalue(), headers={"Content-Type": _PARQUET}),
+    ]
     record_lists(store, max_bytes=1_000_000)
     _tend(store)
-    job = api.get(answer.headers["Location"]).json()["data"]
-    assert (job["state"], "1000000 bytes" in job["reason"]) == ("failed", True)
+    for answer in answers:
+        job = api.get(answer.headers["Location"]).json()["data"]
+        assert (job["state"], "1000000 bytes" in job["reason"]) == ("failed", True)
 
 
 def test_bytes_of_a_list_are_counted(store: Store) -> None:

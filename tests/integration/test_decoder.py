@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from shared.confinement import PYTHON
 from shared.decoding.decoder import DecoderProcess, memory_for
 from shared.decoding.frames import ANSWER_SIZE, Request, pack_request, unpack_error, unpack_head
 from shared.decoding.pool import Decoders
-from shared.decoding.process import PYTHON, ChildProcess
+from shared.decoding.process import ChildProcess
 from shared.errors import Code, ItemError, ResourceError
 from shared.images import Decode, Limits, decode
 from tests.servers.processes import cpu_seconds, is_alive

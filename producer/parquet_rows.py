@@ -1,0 +1,84 @@
+"""The process that unpacks a Parquet file: the file is its standard input, and its standard output is JSON.
+
+The first line has the names of all columns. The others have a few rows each: how many bytes they took, and
+the texts in the columns asked for. A text instead says why there are no more. Run by ``producer.parquet``.
+"""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from typing import IO, Any
+
+import pyarrow
+from pyarrow import compute
+from pyarrow.parquet import ParquetFile
+
+from shared.confinement import confine
+
+#: Bytes that are read at a time: without a number, all of a column that is stored together would be.
+_PIECE = 1 << 20
+#: Rows that are decoded at a time: a long text that is stored once may be in each of them.
+_STEP = 64
+#: Rows that are read at a time where they refer to texts, and do not yet hold them.
+_MANY = 4096
+#: Bytes of a text that are passed on: those of one character more than a reference may have, and more.
+_ENOUGH = 1 << 15
+#: Seconds of processor time that a batch may take; the signal of this timer ends the process.
+_PATIENCE = 60
+
+
+def run() -> None:
+    """Unpack; the arguments are how many bytes of memory we may take, and the names of columns as JSON."""
+    confine(int(sys.argv[1]))
+    try:
+        for answer in _read(sys.stdin.buffer, json.loads(sys.argv[2])):
+            _say(answer)
+    except MemoryError:
+        _say("unpacking it takes more memory than is allowed")
+    except Exception as error:  # whatever Arrow makes of a damaged file
+        _say(str(error)[:_ENOUGH] or type(error).__name__)
+
+
+def _say(answer: Any) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+def _read(file: IO[bytes], names: list[str]) -> Iterator[Any]:
+    """Yield the names of all columns, and then bytes and texts of a few rows at a time."""
+    signal.setitimer(signal.ITIMER_PROF, _PATIENCE)
+    table = ParquetFile(file, buffer_size=_PIECE, pre_buffer=False)
+    yield table.schema_arrow.names
+    for batch in table.iter_batches(_batch(table, names), columns=names, use_threads=False):
+        signal.setitimer(signal.ITIMER_PROF, _PATIENCE)
+        for start in range(0, len(batch), _STEP):
+            columns = [_decoded(batch.column(name).slice(start, _STEP)) for name in names]
+            size = sum(column.nbytes for column in columns)
+            yield size, list(zip(*map(_texts, columns), strict=True))
+
+
+def _batch(table: Any, names: list[str]) -> int:
+    """Return how many rows Arrow shall read at a time: with every batch of a dictionary comes all of that."""
+    types = [table.schema_arrow.field(name).type for name in names]
+    return _MANY if any(map(pyarrow.types.is_dictionary, types)) else _STEP
+
+
+def _decoded(column: Any) -> Any:
+    return column.dictionary_decode() if pyarrow.types.is_dictionary(column.type) else column
+
+
+def _texts(column: Any) -> list[str | None]:
+    """Return the values as text; bytes that are not UTF-8 become surrogates, as in the other lists."""
+    if pyarrow.types.is_nested(column.type):
+        return [None] * len(column)
+    if not (pyarrow.types.is_binary(column.type) or pyarrow.types.is_large_binary(column.type)):
+        column = column.cast(pyarrow.string()).cast(pyarrow.binary())
+    return [
+        None if value is None else value.decode("utf-8", "surrogateescape")
+        for value in compute.binary_slice(column, 0, _ENOUGH).to_pylist()
+    ]
+
+
+if __name__ == "__main__":
+    run()

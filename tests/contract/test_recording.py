@@ -1,0 +1,143 @@
+"""Lists that wait to be recorded: held by one recorder at a time, and none of them the end of the others."""
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from producer.recording import Recorder
+from shared.errors import Code
+from shared.items import JobState
+from shared.store.database import Database
+from shared.store.store import Job, NewJob, RecordedModel, Store
+
+_URL = b"https://a.example/1.jpg\n"
+_MAX_BYTES = 1 << 20
+#: How long a piece of a list takes, and what is longer than any lease, in seconds.
+_PIECE, _LATER = 3.0, 1000.0
+
+
+class _Store(Store):
+    """Leases by a clock of the test's, and lets lists do what they like when they are read."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.time = 0.0
+        self.contents: dict[int, Callable[[], Iterator[bytes]]] = {}
+        self._held: dict[int, tuple[str, float]] = {}
+
+    def lease_upload(self, job_id: int, holder: str, seconds: float) -> bool:
+        owner, until = self._held.get(job_id, (holder, 0.0))
+        ours = owner == holder or until < self.time
+        if ours:
+            self._held[job_id] = holder, self.time + seconds
+        return ours
+
+    def release_upload(self, job_id: int, holder: str) -> None:
+        if self._held[job_id][0] == holder:
+            del self._held[job_id]
+
+    def upload_content(self, job_id: int) -> Iterator[bytes]:
+        content = self.contents.get(job_id)
+        return content() if content else super().upload_content(job_id)
+
+
+@pytest.fixture
+def store(database: Database) -> _Store:
+    return _Store(database)
+
+
+@pytest.fixture
+def accept(store: _Store, model: RecordedModel) -> Callable[[str], Job]:
+    def accept(key: str) -> Job:
+        return store.accept(NewJob(key, "asked", model.id, "list.txt"), [_URL] * 9)[0]
+
+    return accept
+
+
+Accept = Callable[[str], Job]
+
+
+def _record(store: _Store, stop: threading.Event | None = None) -> None:
+    Recorder(store, _MAX_BYTES, lambda: store.time).record_waiting(stop or threading.Event())
+
+
+def test_a_list_that_takes_long_to_unpack_is_held_meanwhile(store: _Store, accept: Accept) -> None:
+    job = accept("slow")
+    taken = []
+
+    def slowly() -> Iterator[bytes]:
+        for piece in [_URL] * 9:
+            store.time += _PIECE
+            yield piece
+            taken.append(store.lease_upload(job.id, "another", 1))
+
+    store.contents[job.id] = slowly
+    _record(store)
+    assert taken == [False] * 9
+    assert (store.job(job.id).sealed, store.job(job.id).submitted) == (True, 9)
+
+
+def test_a_list_that_was_taken_over_is_left_alone(store: _Store, accept: Accept) -> None:
+    job = accept("lost")
+
+    def lost() -> Iterator[bytes]:
+        yield _URL
+        store.time += _LATER
+        assert store.lease_upload(job.id, "another", _LATER)
+        yield from itertools.repeat(_URL)
+
+    store.contents[job.id] = lost
+    _record(store)
+    assert store.job(job.id).submitted == 0
+    assert [upload.job_id for upload in store.waiting_uploads()] == [job.id]
+
+
+def test_stopping_does_not_wait_for_what_is_unpacked(store: _Store, accept: Accept) -> None:
+    job = accept("endless")
+    stop = threading.Event()
+
+    def endless() -> Iterator[bytes]:
+        yield _URL
+        stop.set()
+        yield from itertools.repeat(_URL)
+
+    store.contents[job.id] = endless
+    _record(store, stop)
+    assert (store.job(job.id).state, store.job(job.id).submitted) == (JobState.SUBMITTING, 0)
+    assert [upload.job_id for upload in store.waiting_uploads()] == [job.id]
+
+
+def _raising(error: Exception) -> Callable[[], Iterator[bytes]]:
+    def content() -> Iterator[bytes]:
+        yield _URL
+        raise error
+
+    return content
+
+
+def test_a_list_that_nobody_reckoned_with_fails_its_job_and_no_other(
+    store: _Store, accept: Accept, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = accept("bad"), accept("good")
+    store.contents[bad.id] = _raising(KeyError("what is this"))
+    with caplog.at_level(logging.ERROR, "smartsight.recorder"):
+        _record(store)
+    assert store.job(bad.id).reason == Code.INTERNAL_ERROR.sentence
+    assert (store.job(good.id).sealed, store.job(good.id).submitted) == (True, 9)
+    assert store.waiting_uploads() == []
+    assert f"job {bad.id}" in caplog.text
+    assert "what is this" in caplog.text
+
+
+def test_a_list_that_our_disk_has_no_room_for_waits_alone(store: _Store, accept: Accept) -> None:
+    large, small = accept("large"), accept("small")
+    store.contents[large.id] = _raising(OSError("no space left on device"))
+    _record(store)
+    assert store.job(small.id).submitted == 9
+    assert [upload.job_id for upload in store.waiting_uploads()] == [large.id]
+    del store.contents[large.id]
+    _record(store)
+    assert (store.job(large.id).sealed, store.job(large.id).submitted) == (True, 9)
