@@ -24,6 +24,8 @@ _log = logging.getLogger("smartsight.recorder")
 _INTERVAL = 1.0
 #: How long a list stays ours when we are not heard of, in seconds, and between two signs of life.
 _LEASE, _SIGN = 10.0, 1.0
+#: How often a list is tried for which there is no room on the disk, and seconds between two times.
+_TRIES, _PAUSE = 10, 60.0
 #: Malformed lines that are kept; all are counted.
 _KEPT = 1000
 #: What another attempt may mend: the list waits for it.
@@ -120,6 +122,8 @@ class Recorder:
         self._max_bytes = max_bytes
         self._holder = uuid.uuid4().hex
         self._awake = threading.Event()
+        #: Of lists for which there was no room: how often, and until when they are left alone.
+        self._without_room: dict[int, tuple[int, float]] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Record lists until told to stop."""
@@ -144,7 +148,8 @@ class Recorder:
         def lease() -> bool:
             return self._store.lease_upload(upload.job_id, self._holder, _LEASE)
 
-        if stop.is_set() or not lease():
+        _, until = self._without_room.get(upload.job_id, (0, self._clock()))
+        if stop.is_set() or self._clock() < until or not lease():
             return
         try:
             self._record(upload, _Hold(lease, stop, self._clock), stop)
@@ -168,11 +173,19 @@ class Recorder:
             self._store.fail(upload.job_id, str(error))
         except OSError as error:  # our disk is full: this list waits, and the others need not
             _log.warning("the list of job %s is not recorded for now: %s", upload.job_id, error)
-            return
+            if self._tries_of(upload.job_id) < _TRIES:
+                return
+            self._store.fail(upload.job_id, str(ResourceError(Code.DISK_FULL, error.strerror or "")))
         except Exception:
             _log.exception("the list of job %s cannot be recorded", upload.job_id)
             self._store.fail(upload.job_id, str(ResourceError(Code.INTERNAL_ERROR)))
         self._store.end_upload(upload.job_id, noted.first, urls.malformed)
+
+    def _tries_of(self, job_id: int) -> int:
+        """Count one more time without room, and return how many there were."""
+        tries = self._without_room.get(job_id, (0, 0.0))[0] + 1
+        self._without_room[job_id] = tries, self._clock() + _PAUSE
+        return tries
 
     def _charge(self, upload: Upload, read: Callable[[], Iterator[Entry]]) -> None:
         """Count the items against the quota of their key, before any of them is recorded."""

@@ -1,5 +1,6 @@
 """Lists that wait to be recorded: held by one recorder at a time, and none of them the end of the others."""
 
+import errno
 import itertools
 import logging
 import threading
@@ -141,3 +142,23 @@ def test_a_list_that_our_disk_has_no_room_for_waits_alone(store: _Store, accept:
     del store.contents[large.id]
     _record(store)
     assert (store.job(large.id).sealed, store.job(large.id).submitted) == (True, 9)
+
+
+def test_a_list_for_which_there_is_never_room_is_given_up(store: _Store, accept: Accept) -> None:
+    large, tries = accept("large"), 0
+
+    def full() -> Iterator[bytes]:
+        nonlocal tries
+        tries += 1
+        raise OSError(errno.ENOSPC, "no space left on device")
+        yield b""
+
+    store.contents[large.id] = full
+    recorder = Recorder(store, _MAX_BYTES, lambda: store.time)
+    for second in range(3600):
+        store.time = second
+        recorder.record_waiting(threading.Event())
+    assert 5 < tries < 20
+    job = store.job(large.id)
+    assert (job.is_running, "no space left" in job.reason) == (False, True)
+    assert store.waiting_uploads() == []
