@@ -20,7 +20,7 @@ _log = logging.getLogger("smartsight.dispatcher")
 _INTERVAL = 1.0
 #: How many outcomes a failure rate is judged by at least.
 _ENOUGH = 50
-#: Seconds without progress after which duplicates of done items are looked for, doubled each time.
+#: Seconds without progress after which duplicates of done items are looked for, at least doubled each time.
 _SETTLE_AFTER = 1.0
 #: What the broker still holds is given this many times longer before it is published again.
 _PATIENCE_WITH_BROKER = 4
@@ -92,7 +92,7 @@ class _Watch:
 
     done: int
     since: float
-    settle_after: float = _SETTLE_AFTER
+    settle_after: float = field(default_factory=lambda: _SETTLE_AFTER)
     pace: Pace = field(default_factory=Pace)
 
 
@@ -162,8 +162,9 @@ class Tender:
         """Look for what keeps a job from its end, the longer it stands still the further."""
         still = time.monotonic() - watch.since
         if still >= watch.settle_after:
-            watch.settle_after *= 2
             self._store.settle_duplicates(job.id)
+            # Counted from here: among very many, looking takes a while itself.
+            watch.settle_after = 2 * (time.monotonic() - watch.since)
         if still >= self._sweep_after and self._is_forgotten(still):
             _log.warning("job %s: no progress for %.0f s, publishing the rest again", job.id, still)
             self._store.publish_again(job.id)

@@ -45,7 +45,9 @@ class Code(StrEnum):
     HTTP_401 = "http_401", "The host wants a login for this URL (HTTP 401)."
     HTTP_403 = "http_403", "The host refuses to give out this URL (HTTP 403)."
     HTTP_404 = "http_404", "The host has nothing at this URL (HTTP 404)."
+    HTTP_408 = "http_408", "The host gave up waiting for the request (HTTP 408).", True
     HTTP_410 = "http_410", "The image was removed for good (HTTP 410)."
+    HTTP_425 = "http_425", "The host wants to be asked again, and not so early (HTTP 425).", True
     HTTP_4XX = "http_4xx", "The host says that the request is wrong (HTTP 4xx)."
     HTTP_5XX = "http_5xx", "The host has an internal problem (HTTP 5xx).", True
     HTTP_UNEXPECTED = "http_unexpected", "The host answered with a status that carries no image."

@@ -11,7 +11,9 @@ _CODES_BY_STATUS = {
     401: Code.HTTP_401,
     403: Code.HTTP_403,
     404: Code.HTTP_404,
+    408: Code.HTTP_408,
     410: Code.HTTP_410,
+    425: Code.HTTP_425,
     429: Code.RATE_LIMITED,
 }
 #: Directives that say: not for us. "none" stands for "noindex, nofollow".

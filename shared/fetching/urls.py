@@ -16,7 +16,7 @@ _MAX_LENGTH = 2048
 _MAX_HOST, _MAX_LABEL = 253, 63
 _URL = re.compile(r"(https?)://([^/?#]+)", re.IGNORECASE)
 #: Parsers disagree on these: control characters, spaces, and a backslash, which browsers take for a slash.
-_DISPUTED = re.compile(r"[\x00-\x20\x7f\\]")
+DISPUTED = re.compile(r"[\x00-\x20\x7f\\]")
 _LABEL = re.compile(r"[a-z0-9_-]+")
 #: A host whose last label looks like this is meant as an IPv4 address
 #: (https://url.spec.whatwg.org/#ends-in-a-number-checker).
@@ -42,7 +42,7 @@ class UrlGate:
         """Return a URL that may be asked for, without its fragment; raise ``ItemError(url_not_allowed)``."""
         if len(text) > _MAX_LENGTH:
             raise _refusal(f"longer than {_MAX_LENGTH} characters")
-        if _DISPUTED.search(text):
+        if DISPUTED.search(text):
             raise _refusal("it holds a space, a backslash or a control character")
         match = _URL.match(text)
         if match is None:

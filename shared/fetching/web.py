@@ -15,6 +15,7 @@ from shared.fetching.failures import Asking
 from shared.fetching.fetcher import Answer, Fetched, NotModified, Redirected, Request
 from shared.fetching.guard import Guard
 from shared.fetching.headers import code_of_status, opt_out, retry_after
+from shared.fetching.redirects import target
 from shared.fetching.session import open_session, when_sent
 from shared.items import Validators
 from shared.signatures import announced_format
@@ -94,10 +95,10 @@ class WebFetcher:
         """Return what an answer holds for us."""
         if answer.status in _REDIRECTS:
             # Judged here: nothing that a host says may ever be taken for the name of a file.
-            target = self._guard.check(_target(url, answer))
-            if self._guard.is_own(target) and not self._guard.is_own(url):
+            there = self._guard.check(_target(url, answer))
+            if self._guard.is_own(there) and not self._guard.is_own(url):
                 raise ItemError(Code.URL_NOT_ALLOWED, "a stranger's redirect")
-            return Redirected(str(target))
+            return Redirected(str(there))
         if answer.status != 200:
             wait = retry_after(answer.headers.get("Retry-After", ""), time.time())
             raise ItemError(code_of_status(answer.status), "", answer.status, wait)
@@ -177,11 +178,7 @@ def _kept(value: str | None) -> str | None:
 
 def _target(url: "URL", answer: "aiohttp.ClientResponse") -> str:
     """Return where a redirect leads, made absolute but not judged: its text may be anything."""
-    from yarl import URL
-
     location = answer.headers.get("Location", "")
     if not location:
         raise ItemError(Code.HTTP_UNEXPECTED, f"HTTP {answer.status} without a Location", answer.status)
-    if "://" in location.partition("?")[0]:
-        return location
-    return str(url.join(URL(location)))
+    return target(url, location)

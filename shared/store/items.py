@@ -9,8 +9,8 @@ from shared.errors import Code, UsageError
 from shared.hosts import host_of
 from shared.items import Item, JobState
 from shared.store.database import Database
+from shared.store.duplicates import copy_to_duplicates
 from shared.store.mapping import item_from, item_values, ref_hash
-from shared.store.results import copy_to_duplicates
 from shared.store.schema import items, jobs, results
 from shared.store.schema_hosts import job_hosts
 from shared.store.statements import insert_many_new, insert_or_add

@@ -5,16 +5,17 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, literal, null, select, true, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, literal, null, select, update
 
 from shared.errors import Code
 from shared.items import Item, ItemState, Result, now
 from shared.store.database import Database
-from shared.store.denied import hold_denied, without_denied
+from shared.store.denied import without_denied
+from shared.store.duplicates import copy_to_some_duplicates
 from shared.store.mapping import code_from, item_from, result_from, result_values
 from shared.store.schema import items, jobs, progress, results, suspects
 from shared.store.schema_hosts import waiting
-from shared.store.statements import add_counts, add_progress, insert_new
+from shared.store.statements import add_counts, add_progress, insert_counted, insert_new
 from shared.store.thumbnails import remove_unused_thumbnails, save_thumbnails
 from shared.store.validators import save_validators
 
@@ -57,7 +58,8 @@ class Results:
     def save(self, new: Iterable[Result]) -> None:
         """Store results and count them, in one transaction; an item that has a result keeps it.
 
-        Other items of the job with the same reference get the same result. What is denied is not labelled.
+        Other items of the job with the same reference get the same result: some thousands of them at once,
+        the rest by ``settle_duplicates``. What is denied is not labelled.
         """
         by_key = {(result.job_id, result.index): result for result in new}
         with self._database.write() as connection:
@@ -71,7 +73,7 @@ class Results:
             save_validators(connection, added)
             for job_id in sorted({result.job_id for result in added}):
                 indexes = [result.index for result in added if result.job_id == job_id]
-                copy_to_duplicates(connection, job_id, items.c.original.in_(indexes))
+                copy_to_some_duplicates(connection, job_id, indexes)
             save_thumbnails(connection, added)
 
     def tallies(self, job_id: int) -> list[Tally]:
@@ -113,14 +115,6 @@ class Results:
             rows = connection.execute(_LABELLED, values).mappings()
             return {row["sha256"].hex(): result_from(row) for row in rows}
 
-    def settle_duplicates(self, job_id: int) -> None:
-        """Give the items that share an earlier one's reference its result, where that was missed.
-
-        An item recorded in the very moment in which the earlier one's result is stored can miss it.
-        """
-        with self._database.write() as connection:
-            copy_to_duplicates(connection, job_id, true())
-
     def cancel_pending(self, job_id: int, start: int, stop: int) -> None:
         """Give those items of a range of indexes that have no result the state ``cancelled``."""
         row = {
@@ -143,7 +137,7 @@ class Results:
         )
         no_more = waiting.c.index.between(start, stop - 1) & (waiting.c.job_id == job_id)
         with self._database.write() as connection:
-            _insert_from(connection, list(row), source)
+            insert_counted(connection, list(row), source)
             connection.execute(delete(waiting).where(no_more))
 
     def forget_failed(self, job_id: int, codes: Collection[Code], start: int, stop: int) -> int:
@@ -187,25 +181,3 @@ class Results:
             moved = {(job_id, ItemState.SUCCEEDED, None): -count}
             add_counts(connection, moved | {(job_id, ItemState.SKIPPED, Code.PLACEHOLDER): count})
             return count
-
-
-def copy_to_duplicates(connection: Connection, job_id: int, which: ColumnElement[bool]) -> None:
-    """Store the results of original items for those items with the same reference that have none."""
-    hold_denied(connection)
-    row: dict[str, Any] = {column.name: column for column in results.c}
-    row |= {"index": items.c.index, "reused": literal(True)}
-    original = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.original)
-    source = (
-        select(*row.values())
-        .join(items, original)
-        .where(items.c.job_id == job_id, items.c.original.is_not(None), which)
-        .order_by(items.c.index)
-    )
-    _insert_from(connection, list(row), source)
-
-
-def _insert_from(connection: Connection, columns: list[str], source: Any) -> None:
-    """Store results that a query gives, and count those that are new."""
-    statement = insert_new(connection, results, "job_id", "index").from_select(columns, source)
-    rows = connection.execute(statement.returning(*_COUNTED)).all()
-    add_progress(connection, (tuple(row) for row in rows))

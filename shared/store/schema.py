@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration in ``migrations/versions``.
-REVISION = "0005"
+REVISION = "0006"
 
 metadata = MetaData()
 
@@ -103,6 +103,7 @@ Index(
     "items_by_original",
     items.c.job_id,
     items.c.original,
+    items.c.index,
     postgresql_where=_IS_DUPLICATE,
     sqlite_where=_IS_DUPLICATE,
 )

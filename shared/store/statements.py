@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, Connection, Table, bindparam, func, insert, literal, select
 
-from shared.store.schema import progress
+from shared.store.schema import progress, results
 
 
 def _insert(connection: Connection, table: Table) -> Any:
@@ -80,6 +80,13 @@ def add_counts(connection: Connection, counts: Mapping[tuple[int, str, str | Non
     ]
     if rows:
         connection.execute(insert(progress), rows)
+
+
+def insert_counted(connection: Connection, columns: list[str], source: Any) -> None:
+    """Store results that a query gives, for items that have none, and count those that are new."""
+    statement = insert_new(connection, results, "job_id", "index").from_select(columns, source)
+    rows = connection.execute(statement.returning(results.c.job_id, results.c.state, results.c.code)).all()
+    add_progress(connection, (tuple(row) for row in rows))
 
 
 def done_of(job_id: int) -> Any:

@@ -3,6 +3,7 @@
 from shared.store.class_counts import ClassCounting, ClassCounts
 from shared.store.database import Database
 from shared.store.denied import Denied
+from shared.store.duplicates import Duplicates
 from shared.store.forgetting import Forgetting, Forgotten
 from shared.store.found import Filter, FoundPage, FoundResults
 from shared.store.hosts import Claims, Hosts, ListedHost
@@ -53,6 +54,7 @@ class Store(
     Items,
     Uploads,
     Results,
+    Duplicates,
     FoundResults,
     Removal,
     Summaries,

@@ -93,6 +93,7 @@ def test_an_image_is_returned_with_where_it_came_from(web: Web) -> None:
         (_STRANGE, "/closed/1", Code.FETCH_FAILED),
         (_STRANGE, "/reset/1", Code.FETCH_FAILED),
         (_STRANGE, "/status/404", Code.HTTP_404),
+        (_STRANGE, "/status/408", Code.HTTP_408),
         ("tag-noai.example.org", "/ok/1", Code.OPTED_OUT),
         ("shut.example.net", "/ok/1", Code.CONNECT_FAILED),
         ("nowhere.example.net", "/ok/1", Code.DNS_FAILED),  # 56
@@ -167,6 +168,13 @@ def test_a_relative_redirect_is_made_absolute(web: Web) -> None:  # case 63
     answer = _fetch(web, "moved.example.net", "/redirect/relative")
     assert isinstance(answer, Redirected)
     assert answer.url.startswith(web.url("moved.example.net", "/"))
+
+
+@pytest.mark.usefixtures("names")
+def test_a_redirect_leads_where_its_bytes_say(web: Web) -> None:
+    answer = _fetch(web, _STRANGE, "/moved-latin1/1")
+    assert isinstance(answer, Redirected)
+    assert answer.url == web.url(_STRANGE, "/ok/caf%E9%201.jpg")
 
 
 @pytest.mark.usefixtures("names")

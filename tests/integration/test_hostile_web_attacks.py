@@ -22,6 +22,7 @@ _HOST = GOOD[0]
         ("old", b"\x89PNG", "closed"),
         ("garbage", bytes(range(256)), "closed"),
         ("short", b"HTTP/1.1 200 ", "closed"),
+        ("moved-latin1", b"HTTP/1.1 302 ", "closed"),
         ("flaky-short", b"HTTP/1.1 200 ", "closed"),
         ("endless-body", b"HTTP/1.1 200 ", "enough"),
         ("endless-headers", b"HTTP/1.1 200 Status\r\nX-More: ", "enough"),

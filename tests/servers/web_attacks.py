@@ -147,6 +147,11 @@ async def _garbage(wire: Wire, _picture: Answer) -> None:
     await wire.send(bytes(range(256)) * 16)
 
 
+async def _moved_latin1(wire: Wire, _picture: Answer) -> None:
+    """Redirect to a URL in Latin-1, with a space."""
+    await wire.send(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /ok/caf\xe9 1.jpg\r\n\r\n")
+
+
 ATTACKS: dict[str, Attack] = {
     "hang": _hang,
     "drip": _drip,
@@ -161,4 +166,5 @@ ATTACKS: dict[str, Attack] = {
     "reset": _reset,
     "old": _old,
     "garbage": _garbage,
+    "moved-latin1": _moved_latin1,
 }

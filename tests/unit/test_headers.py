@@ -14,8 +14,12 @@ from shared.fetching.headers import code_of_status, opt_out, retry_after
         (400, Code.HTTP_4XX),
         (401, Code.HTTP_401),
         (403, Code.HTTP_403),
+        (408, Code.HTTP_408),
         (410, Code.HTTP_410),
         (418, Code.HTTP_4XX),
+        (421, Code.HTTP_4XX),
+        (423, Code.HTTP_4XX),
+        (425, Code.HTTP_425),
         (429, Code.RATE_LIMITED),
         (500, Code.HTTP_5XX),
         (503, Code.HTTP_5XX),
@@ -23,6 +27,14 @@ from shared.fetching.headers import code_of_status, opt_out, retry_after
 )
 def test_each_status_has_its_code(status: int, code: Code) -> None:
     assert code_of_status(status) is code
+
+
+@pytest.mark.parametrize(
+    ("status", "again"),
+    [(404, False), (408, True), (421, False), (423, False), (425, True), (429, True), (503, True)],
+)
+def test_a_status_that_says_nothing_for_good_is_tried_again(status: int, again: bool) -> None:
+    assert code_of_status(status).transient is again
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,26 @@ def test_duplicates_that_missed_their_result_do_not_hold_a_job_up(
     store.save([_result(other, 0)])
     with store._database.write() as connection:
         connection.execute(delete(results).where(results.c.job_id == other.id, results.c.index == 1))
-    store.settle_duplicates(other.id)
     _publish_all(store, broker)
     _look(store, Tender(store, broker, 60, 5), times=3)
     assert store.job(other.id).state is JobState.COMPLETED
+
+
+def test_a_job_is_not_completed_before_all_duplicates_have_results(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer.tending._SETTLE_AFTER", 0.0)
+    monkeypatch.setattr("shared.store.duplicates.AT_ONCE", 3)
+    model, broker = store.record_model("lite0", "1", []), InProcessBroker()
+    job = store.open_job("same", model.id)
+    store.add_items([Item(job.id, index, "a") for index in range(20)])
+    store.seal(job.id)
+    _publish_all(store, broker)
+    assert len(broker.receive(100, 0)) == 1
+    store.save([_result(job, 0)])
+    tender = Tender(store, broker, 60, 5)
+    for _ in range(5):
+        _look(store, tender)
+        done = sum(tally.count for tally in store.tallies(job.id))
+        assert store.job(job.id).state is JobState.RUNNING or done == 20
+    assert store.job(job.id).state is JobState.COMPLETED
