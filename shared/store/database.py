@@ -84,7 +84,8 @@ class Database:
                 detail = f"{self.name}: written by a newer SmartSight (revision {revision})"
                 raise ResourceError(Code.DATABASE_UNAVAILABLE, detail)
             elif revision < REVISION:
-                upgrade(connection)
+                with _unhurried(connection):
+                    upgrade(connection)
 
 
 def upgrade(connection: Connection) -> None:
@@ -118,6 +119,15 @@ def _patient(connection: Connection) -> AbstractContextManager[None]:
         from shared.store import postgres
 
         return postgres.reading_at_length(connection)
+    return nullcontext()
+
+
+def _unhurried(connection: Connection) -> AbstractContextManager[None]:
+    """Let statements take as long as they do on large tables; SQLite's always may."""
+    if connection.dialect.name == "postgresql":
+        from shared.store import postgres
+
+        return postgres.unhurried(connection)
     return nullcontext()
 
 

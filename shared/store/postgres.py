@@ -15,8 +15,8 @@ from shared.errors import Code, UsageError
 _DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
 #: How long one statement may go without an answer, in seconds.
 _ANSWER_PATIENCE = 30.0
-#: The same for one that reads all results of a job.
-_READING_PATIENCE = 3600.0
+#: The same for one that reads all results of a job, or changes all rows of a table.
+_LONG_PATIENCE = 3600.0
 _READING_MEMORY = "64MB"
 #: How long a lock on the deny list is waited for, in seconds: whoever holds it is done within moments.
 _LOCK_PATIENCE = 20.0
@@ -69,13 +69,20 @@ def reading_at_length(connection: Connection) -> Iterator[None]:
     connection.execution_options(isolation_level="REPEATABLE READ")
     # Millions of rows are grouped in memory rather than sorted on disk; the default is for small queries.
     connection.execute(text(f"SET LOCAL work_mem = '{_READING_MEMORY}'"))
+    with unhurried(connection):
+        yield
+
+
+@contextmanager
+def unhurried(connection: Connection) -> Iterator[None]:
+    """Let each statement take long."""
     driver = connection.connection.driver_connection
     assert isinstance(driver, _Connection)
-    driver.patience = _READING_PATIENCE
+    driver.patience = _LONG_PATIENCE
     try:
         yield
     finally:
-        driver.patience = _ANSWER_PATIENCE
+        del driver.patience  # it is the class's again
 
 
 def _connect(_dialect: object, _record: object, arguments: Any, parameters: Any) -> "_Connection":

@@ -9,7 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, delete
+from sqlalchemy import create_engine, delete, text
 
 from shared.errors import Code, ResourceError, SmartSightError, UsageError
 from shared.items import Item
@@ -107,7 +107,7 @@ def store(server: PostgresServer) -> Iterator[Store]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres, "_ANSWER_PATIENCE", 0.2)
+    monkeypatch.setattr(postgres._Connection, "patience", 0.2)
 
 
 def _item(store: Store) -> Item:
@@ -150,3 +150,19 @@ def test_what_a_hanging_postgres_leaves_unanswered_is_not_committed(
         connection.execute(delete(items))
     server.unpause()
     assert store.pending(item.job_id, 0, 10) == [item]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_migration_may_take_long(
+    server: PostgresServer, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store._database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    monkeypatch.setattr("shared.store.database.upgrade", lambda to: to.execute(text("SELECT pg_sleep(1)")))
+    url = store._database._engine.url.render_as_string(hide_password=False)
+    with (
+        closing(Database(url)) as migrated,
+        pytest.raises(ResourceError, match="no answer within"),
+        migrated.read() as connection,
+    ):
+        connection.execute(text("SELECT pg_sleep(1)"))
