@@ -42,8 +42,9 @@ function close(reason) {
 async function goLive() {
   if (obstacle()) return close(obstacle());
   goesLive = true;
+  if (document.hidden) return; // it begins when the page is shown
   try {
-    await camera.start();
+    if (!(await camera.start())) return;
     if (isTaking() && goesLive) enter("live");
     else camera.stop();
   } catch (error) {
@@ -111,7 +112,10 @@ function listenToButtons() {
     await goLive();
     if (!shutter.hidden) shutter.focus();
   });
-  shutter.addEventListener("click", () => look(() => fromVideo(at("live"))));
+  shutter.addEventListener("click", () => {
+    // There is nothing to take yet while the camera comes back to a page that was hidden.
+    if (at("live").videoWidth) look(() => fromVideo(at("live")));
+  });
   at("again").addEventListener("click", again);
   at("retry").addEventListener("click", () => look(async () => asked.content, asked.name));
   at("clear").addEventListener("click", () => {
