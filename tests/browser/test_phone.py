@@ -4,15 +4,17 @@ import base64
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import PHONE, Screenshot, Service
+from tests.servers.proxy import TcpProxy
 from tests.servers.waiting import wait_until
 
 _CLASSIFY = "**/v1/classify"
@@ -319,6 +321,46 @@ def test_the_worker_leaves_the_api_alone(phone: Page) -> None:
     with phone.expect_response("**/page.css?v=*") as response:
         phone.reload()
     assert response.value.from_service_worker
+
+
+@pytest.fixture
+def network(service: Service) -> Iterator[TcpProxy]:
+    """The way to the service, which can fall silent."""
+    place = urlsplit(service.url)
+    with closing(TcpProxy(place.hostname or "", place.port or 0)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def far_phone(browser: Browser, network: TcpProxy) -> Iterator[Page]:
+    """A page on a phone whose camera is permitted, behind the network."""
+    url = f"http://127.0.0.1:{network.port}"
+    with closing(browser.new_context(base_url=url, **PHONE)) as context:  # type: ignore[arg-type]
+        context.grant_permissions(["camera"])
+        yield context.new_page()
+
+
+def test_once_visited_the_page_works_while_the_network_is_silent(network: TcpProxy, far_phone: Page) -> None:
+    _visit_for_good(far_phone)
+    network.blackhole()
+    far_phone.goto("/", wait_until="commit")
+    expect(far_phone.locator("#shutter")).to_be_visible(timeout=20_000)
+
+
+def test_a_page_whose_modules_do_not_come_takes_the_kept_ones(phone: Page) -> None:
+    _visit_for_good(phone)
+    held: list[Route] = []
+    phone.context.route("**/static/*.js", _hold(held))
+    phone.goto("/", wait_until="commit")
+    expect(phone.locator("#shutter")).to_be_visible(timeout=20_000)
+    assert held
+
+
+def test_modules_that_a_proxy_refuses_are_the_kept_ones(phone: Page) -> None:
+    _visit_for_good(phone)
+    phone.context.route("**/static/*.js", lambda route: route.fulfill(status=502, body="Bad gateway"))
+    phone.reload()
+    expect(phone.locator("#shutter")).to_be_visible()
 
 
 def test_an_answer_that_never_comes_is_given_up(phone: Page) -> None:
