@@ -18,7 +18,7 @@ let goesLive = false; // whether the camera is to run whenever no picture is loo
 function enter(state) {
   sight.dataset.state = state;
   for (const part of document.querySelectorAll("[data-in]")) {
-    part.hidden = !part.dataset.in.split(" ").includes(state);
+    part.hidden = !belongs(part);
   }
   at("latest").hidden ||= !history.entries.length;
   const waits = state === "waiting";
@@ -27,6 +27,7 @@ function enter(state) {
   if (waits) at("status").textContent = words.waiting;
 }
 
+const belongs = (part) => part.dataset.in.split(" ").includes(sight.dataset.state);
 const isTaking = () => ["closed", "live"].includes(sight.dataset.state);
 const isWaiting = () => sight.dataset.state === "waiting";
 
@@ -97,6 +98,11 @@ function fail(failure) {
   helps.find((button) => !button.hidden).focus();
 }
 
+function showPast() {
+  showHistory(history);
+  at("latest").hidden = !history.entries.length || !belongs(at("latest"));
+}
+
 async function again() {
   at("status").textContent = "";
   enter("closed");
@@ -120,8 +126,7 @@ function listenToButtons() {
   at("retry").addEventListener("click", () => look(async () => asked.content, asked.name));
   at("clear").addEventListener("click", () => {
     history.clear();
-    showHistory(history);
-    at("latest").hidden = true;
+    showPast();
     at("status").textContent = words.history.cleared;
     at("choose").focus();
   });
@@ -151,6 +156,11 @@ function listenToDevice() {
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) camera.stop();
     else if (goesLive && isTaking()) goLive();
+  });
+  // Another tab has seen something, or cleared it all.
+  window.addEventListener("storage", () => {
+    history.refresh();
+    showPast();
   });
 }
 

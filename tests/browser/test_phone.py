@@ -446,6 +446,34 @@ def test_what_was_seen_is_kept_on_the_device_until_it_is_cleared(phone: Page) ->
     expect(phone.locator("#history")).to_be_hidden()
 
 
+def test_what_one_tab_clears_no_other_tab_brings_back(phone: Page) -> None:
+    phone.goto("/")
+    phone.locator("#shutter").tap()
+    expect(phone.locator("#entries li")).to_have_count(1)
+    phone.locator("#again").tap()
+    other = phone.context.new_page()
+    other.goto("/")
+    expect(other.locator("#latest")).to_be_visible()
+    phone.get_by_role("button", name="Clear").click()
+    expect(other.locator("#history")).to_be_hidden()
+    expect(other.locator("#latest")).to_be_hidden()
+    other.locator("#shutter").tap()
+    expect(other.locator("#entries li")).to_have_count(1)
+    expect(phone.locator("#entries li")).to_have_count(1)
+    expect(phone.locator("#latest")).to_be_visible()
+
+
+def test_what_a_tab_adds_is_added_to_what_is_kept_by_then(phone: Page) -> None:
+    phone.add_init_script("addEventListener('storage', (event) => event.stopImmediatePropagation(), true)")
+    phone.goto("/")
+    expect(phone.locator("#shutter")).to_be_visible()
+    other = phone.context.new_page()
+    other.goto("/")
+    for page, count in ((other, 1), (phone, 2)):
+        page.locator("#shutter").tap()
+        expect(page.locator("#entries li")).to_have_count(count)
+
+
 def test_thirty_are_kept_and_what_is_damaged_is_left_out(phone: Page) -> None:
     phone.goto("/")
     phone.evaluate("""() => {
@@ -469,6 +497,9 @@ def test_it_works_where_nothing_may_be_kept(phone: Page) -> None:
     phone.locator("#shutter").tap()
     expect(phone.locator("#best")).to_have_text("espresso")
     expect(phone.locator("#kept")).to_contain_text("keeps nothing")
+    phone.locator("#again").tap()
+    phone.locator("#shutter").tap()
+    expect(phone.locator("#entries li")).to_have_count(2)
 
 
 def test_it_works_by_keyboard_alone(phone: Page) -> None:
