@@ -56,6 +56,7 @@ async function goLive() {
 /** Have a picture made by `make` looked at. */
 async function look(make, name = "") {
   if (isWaiting()) return;
+  removePicture();
   enter("waiting");
   try {
     asked = { content: await make(), name };
@@ -72,11 +73,17 @@ function unusable(error) {
   return new Failure(words.failures.unusable);
 }
 
-function showPicture() {
+/** Show none rather than the one before, until there is another. */
+function removePicture() {
   const picture = at("picture");
   URL.revokeObjectURL(picture.src);
+  picture.removeAttribute("src");
+  picture.alt = at("unread").textContent = "";
+}
+
+function showPicture() {
+  const picture = at("picture");
   picture.src = URL.createObjectURL(asked.content);
-  at("unread").textContent = "";
   picture.alt = asked.name ? fill(words.picture_named, asked) : words.picture;
 }
 

@@ -254,6 +254,32 @@ def test_what_is_no_picture_is_refused_in_the_words_of_the_server(
     check_accessible(phone)
 
 
+_UNDECODED = """() => {
+    const decode = window.createImageBitmap;
+    window.createImageBitmap = async (...what) => {
+        await new Promise((go) => { window.decode = go; });
+        return decode(...what);
+    };
+}"""
+_UNENCODED = "() => { HTMLCanvasElement.prototype.toBlob = (give) => give(null); }"
+
+
+def test_the_picture_before_is_not_shown_for_another(phone: Page, coffee: bytes) -> None:
+    phone.goto("/")
+    phone.locator("#shutter").tap()
+    expect(phone.get_by_role("img", name="Your picture")).to_be_visible()
+    phone.locator("#again").tap()
+    phone.evaluate(_UNDECODED)
+    _choose(phone, coffee)
+    expect(phone.get_by_role("status")).to_have_text("Looking at it")
+    expect(phone.locator("#picture")).not_to_have_attribute("src", re.compile("."))
+    phone.evaluate(_UNENCODED)
+    phone.evaluate("decode()")
+    expect(phone.get_by_role("alert")).to_contain_text("cannot make use of the picture")
+    expect(phone.locator("#picture")).not_to_have_attribute("src", re.compile("."))
+    expect(phone.get_by_role("img", name="Your picture")).to_have_count(0)
+
+
 def test_what_is_too_large_and_cannot_be_read_is_not_sent(phone: Page) -> None:
     phone.goto("/")
     _choose(phone, bytes(10_000_001), "a.heic", "image/heic")
