@@ -23,6 +23,7 @@ self.addEventListener("fetch", (event) => {
   else if (FILES.includes(path)) event.respondWith(file(event, url));
 });
 
+/** Keep all of one version: a newer page comes with a newer worker, and goes with none of these files. */
 async function keep() {
   const cache = await caches.open(NAME);
   await cache.addAll([...PAGES, ...FILES]);
@@ -42,9 +43,7 @@ const pageOf = (url) => PAGES.find((name) => new URL(name, scope).href === url.o
 async function page(event, kept) {
   const asked = fetch(event.request);
   try {
-    const answer = await (kept ? inTime(asked) : asked);
-    if (kept && answer.ok) event.waitUntil(renew(kept, answer.clone()));
-    return answer;
+    return await (kept ? inTime(asked) : asked);
   } catch {
     remember(event.resultingClientId);
     const wanted = event.request.url.slice(scope.length);
@@ -63,7 +62,6 @@ const impatience = () =>
   new Promise((_, reject) => setTimeout(() => reject(new Error("no answer in time")), PATIENCE));
 
 const found = async (name) => (await caches.open(NAME)).match(new URL(name, scope));
-const renew = async (name, answer) => (await caches.open(NAME)).put(new URL(name, scope), answer);
 
 /** What has its digest in its URL is never old; anything else may belong to a newer page. */
 async function file(event, url) {

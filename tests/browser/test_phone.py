@@ -382,6 +382,17 @@ def test_a_page_whose_modules_do_not_come_takes_the_kept_ones(phone: Page) -> No
     assert held
 
 
+def test_a_newer_page_is_not_kept_among_older_files(phone: Page, service: Service) -> None:
+    _visit_for_good(phone)
+    phone.context.route(f"{service.url}/", lambda route: route.fulfill(body="A newer page"))
+    phone.reload()
+    expect(phone.get_by_text("A newer page")).to_be_visible()
+    phone.context.set_offline(True)
+    phone.context.unroute(f"{service.url}/")
+    phone.reload()
+    expect(phone.locator("#shutter")).to_be_visible()
+
+
 def test_modules_that_a_proxy_refuses_are_the_kept_ones(phone: Page) -> None:
     _visit_for_good(phone)
     phone.context.route("**/static/*.js", lambda route: route.fulfill(status=502, body="Bad gateway"))
