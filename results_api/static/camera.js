@@ -18,37 +18,55 @@ export async function permission() {
 /** Shows what the camera behind the device sees. */
 export class Camera {
   #video;
-  #wanted = false;
+  #turn = 0; // a start whose turn is over has nothing to say any more
+  #started = null;
 
   constructor(video) {
     this.#video = video;
   }
 
-  /** Resolve when there is a picture; reject with what `obstacle` explains. */
-  async start() {
-    if (this.#wanted) return;
-    this.#wanted = true;
-    try {
-      const size = { width: { ideal: 1280 }, height: { ideal: 960 } };
-      const wish = { video: { facingMode: "environment", ...size }, audio: false };
-      await this.#show(await navigator.mediaDevices.getUserMedia(wish));
-    } catch (error) {
-      this.stop();
-      throw error;
-    }
+  /**
+   * Resolve to whether there is a picture: there is none if it was stopped meanwhile. Reject with what
+   * `obstacle` explains.
+   */
+  start() {
+    this.#started ??= this.#open(++this.#turn);
+    return this.#started;
   }
 
-  async #show(stream) {
+  async #open(turn) {
+    let stream = null;
+    try {
+      stream = await asked();
+      if (turn === this.#turn) await this.#show(stream);
+    } catch (error) {
+      if (turn === this.#turn) {
+        this.stop();
+        throw error;
+      }
+    }
+    if (turn === this.#turn) return true;
+    end(stream);
+    return false;
+  }
+
+  #show(stream) {
     this.#video.srcObject = stream;
-    // It may have been stopped while its owner was being asked.
-    if (!this.#wanted) this.stop();
-    else await this.#video.play();
+    return this.#video.play();
   }
 
   /** Switch it off, its light too. */
   stop() {
-    this.#wanted = false;
-    this.#video.srcObject?.getTracks().forEach((track) => track.stop());
+    this.#turn += 1;
+    this.#started = null;
+    end(this.#video.srcObject);
     this.#video.srcObject = null;
   }
 }
+
+function asked() {
+  const size = { width: { ideal: 1280 }, height: { ideal: 960 } };
+  return navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", ...size }, audio: false });
+}
+
+const end = (stream) => stream?.getTracks().forEach((track) => track.stop());

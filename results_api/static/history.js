@@ -5,18 +5,25 @@ export const MOST = 30;
 
 /** What was seen on this device, newest first, kept by the browser if it does so at all. */
 export class History {
-  #entries;
+  #entries = [];
   isKept = true;
 
   constructor() {
-    this.#entries = this.#read();
+    this.refresh();
   }
 
   get entries() {
     return this.#entries;
   }
 
+  /** Take over what other tabs made of it. */
+  refresh() {
+    this.#entries = this.#read() ?? this.#entries;
+  }
+
   add(entry) {
+    // What could not be kept is only here.
+    if (this.isKept) this.refresh();
     this.#entries = [entry, ...this.#entries].slice(0, MOST);
     this.#write();
   }
@@ -26,6 +33,7 @@ export class History {
     this.#write();
   }
 
+  /** Return what is kept, or null if that is denied. */
   #read() {
     try {
       const found = JSON.parse(localStorage.getItem(KEY) ?? "[]");
@@ -33,7 +41,7 @@ export class History {
     } catch (error) {
       // Storage that is denied says so by an error of its own; what is damaged begins anew.
       this.isKept = error instanceof SyntaxError;
-      return [];
+      return this.isKept ? [] : null;
     }
   }
 

@@ -18,7 +18,7 @@ let goesLive = false; // whether the camera is to run whenever no picture is loo
 function enter(state) {
   sight.dataset.state = state;
   for (const part of document.querySelectorAll("[data-in]")) {
-    part.hidden = !part.dataset.in.split(" ").includes(state);
+    part.hidden = !belongs(part);
   }
   at("latest").hidden ||= !history.entries.length;
   const waits = state === "waiting";
@@ -27,6 +27,7 @@ function enter(state) {
   if (waits) at("status").textContent = words.waiting;
 }
 
+const belongs = (part) => part.dataset.in.split(" ").includes(sight.dataset.state);
 const isTaking = () => ["closed", "live"].includes(sight.dataset.state);
 const isWaiting = () => sight.dataset.state === "waiting";
 
@@ -42,8 +43,9 @@ function close(reason) {
 async function goLive() {
   if (obstacle()) return close(obstacle());
   goesLive = true;
+  if (document.hidden) return; // it begins when the page is shown
   try {
-    await camera.start();
+    if (!(await camera.start())) return;
     if (isTaking() && goesLive) enter("live");
     else camera.stop();
   } catch (error) {
@@ -54,6 +56,7 @@ async function goLive() {
 /** Have a picture made by `make` looked at. */
 async function look(make, name = "") {
   if (isWaiting()) return;
+  removePicture();
   enter("waiting");
   try {
     asked = { content: await make(), name };
@@ -70,11 +73,17 @@ function unusable(error) {
   return new Failure(words.failures.unusable);
 }
 
-function showPicture() {
+/** Show none rather than the one before, until there is another. */
+function removePicture() {
   const picture = at("picture");
   URL.revokeObjectURL(picture.src);
+  picture.removeAttribute("src");
+  picture.alt = at("unread").textContent = "";
+}
+
+function showPicture() {
+  const picture = at("picture");
   picture.src = URL.createObjectURL(asked.content);
-  at("unread").textContent = "";
   picture.alt = asked.name ? fill(words.picture_named, asked) : words.picture;
 }
 
@@ -96,6 +105,11 @@ function fail(failure) {
   helps.find((button) => !button.hidden).focus();
 }
 
+function showPast() {
+  showHistory(history);
+  at("latest").hidden = !history.entries.length || !belongs(at("latest"));
+}
+
 async function again() {
   at("status").textContent = "";
   enter("closed");
@@ -111,13 +125,15 @@ function listenToButtons() {
     await goLive();
     if (!shutter.hidden) shutter.focus();
   });
-  shutter.addEventListener("click", () => look(() => fromVideo(at("live"))));
+  shutter.addEventListener("click", () => {
+    // There is nothing to take yet while the camera comes back to a page that was hidden.
+    if (at("live").videoWidth) look(() => fromVideo(at("live")));
+  });
   at("again").addEventListener("click", again);
   at("retry").addEventListener("click", () => look(async () => asked.content, asked.name));
   at("clear").addEventListener("click", () => {
     history.clear();
-    showHistory(history);
-    at("latest").hidden = true;
+    showPast();
     at("status").textContent = words.history.cleared;
     at("choose").focus();
   });
@@ -147,6 +163,11 @@ function listenToDevice() {
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) camera.stop();
     else if (goesLive && isTaking()) goLive();
+  });
+  // Another tab has seen something, or cleared it all.
+  window.addEventListener("storage", () => {
+    history.refresh();
+    showPast();
   });
 }
 

@@ -11,6 +11,7 @@ const WIDEST = 2;
 
 /** Return what the video shows on the page, where it fills its parent, as a small JPEG. */
 export function fromVideo(video) {
+  if (!video.videoWidth) throw new Error("the video shows nothing yet");
   const shape = video.parentElement.clientWidth / video.parentElement.clientHeight;
   return encoded(shrunken(video, middle(video.videoWidth, video.videoHeight, shape, shape), SIDE));
 }

@@ -1,13 +1,17 @@
 // The server makes this strict, and writes two constants before it: VERSION of all that is kept, and
 // FILES by their URLs.
 
-/** How long the phone page is waited for before the kept one is shown, in milliseconds. */
+/** How long the phone page or a file of it is waited for before the kept one is used, in milliseconds. */
 const PATIENCE = 4_000;
+/** How many pages are remembered at once: each only matters until it has loaded. */
+const MOST_AT_ONCE = 20;
 const PAGES = ["./", "offline"];
 const scope = self.registration.scope;
 // Several services may lie below paths of one origin: each sees to its own caches.
 const OURS = `smartsight ${scope} `;
 const NAME = OURS + VERSION;
+/** The newest clients whose page is the kept one, so that they get the files of the same version. */
+const onKept = new Set();
 
 self.addEventListener("install", (event) => event.waitUntil(keep()));
 self.addEventListener("activate", (event) => event.waitUntil(tidy()));
@@ -16,9 +20,10 @@ self.addEventListener("fetch", (event) => {
   const path = url.href.startsWith(scope) ? url.href.slice(scope.length) : null;
   if (event.request.method !== "GET" || path === null || path.startsWith("v1/")) return;
   if (event.request.mode === "navigate") event.respondWith(page(event, pageOf(url)));
-  else if (FILES.includes(path)) event.respondWith(file(event.request, url));
+  else if (FILES.includes(path)) event.respondWith(file(event, url));
 });
 
+/** Keep all of one version: a newer page comes with a newer worker, and goes with none of these files. */
 async function keep() {
   const cache = await caches.open(NAME);
   await cache.addAll([...PAGES, ...FILES]);
@@ -38,28 +43,35 @@ const pageOf = (url) => PAGES.find((name) => new URL(name, scope).href === url.o
 async function page(event, kept) {
   const asked = fetch(event.request);
   try {
-    const answer = await (kept ? Promise.race([asked, impatience()]) : asked);
-    if (kept && answer.ok) event.waitUntil(renew(kept, answer.clone()));
-    return answer;
+    return await (kept ? inTime(asked) : asked);
   } catch {
+    remember(event.resultingClientId);
     const wanted = event.request.url.slice(scope.length);
     return (kept && (await found(kept))) || Response.redirect(`${scope}offline#${wanted}`);
   }
 }
 
+function remember(client) {
+  onKept.add(client);
+  if (onKept.size > MOST_AT_ONCE) onKept.delete(onKept.values().next().value);
+}
+
+const inTime = (asked) => Promise.race([asked, impatience()]);
+
 const impatience = () =>
   new Promise((_, reject) => setTimeout(() => reject(new Error("no answer in time")), PATIENCE));
 
 const found = async (name) => (await caches.open(NAME)).match(new URL(name, scope));
-const renew = async (name, answer) => (await caches.open(NAME)).put(new URL(name, scope), answer);
 
 /** What has its digest in its URL is never old; anything else may belong to a newer page. */
-async function file(request, url) {
-  const kept = () => found(url.href);
-  if (url.searchParams.has("v")) return (await kept()) ?? fetch(request);
+async function file(event, url) {
+  const kept = await found(url.href);
+  if (!kept) return fetch(event.request);
+  if (url.searchParams.has("v") || onKept.has(event.clientId)) return kept;
   try {
-    return await fetch(request);
+    const answer = await inTime(fetch(event.request));
+    return answer.ok ? answer : kept;
   } catch {
-    return (await kept()) ?? Response.error();
+    return kept;
   }
 }

@@ -4,15 +4,17 @@ import base64
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import PHONE, Screenshot, Service
+from tests.servers.proxy import TcpProxy
 from tests.servers.waiting import wait_until
 
 _CLASSIFY = "**/v1/classify"
@@ -252,6 +254,32 @@ def test_what_is_no_picture_is_refused_in_the_words_of_the_server(
     check_accessible(phone)
 
 
+_UNDECODED = """() => {
+    const decode = window.createImageBitmap;
+    window.createImageBitmap = async (...what) => {
+        await new Promise((go) => { window.decode = go; });
+        return decode(...what);
+    };
+}"""
+_UNENCODED = "() => { HTMLCanvasElement.prototype.toBlob = (give) => give(null); }"
+
+
+def test_the_picture_before_is_not_shown_for_another(phone: Page, coffee: bytes) -> None:
+    phone.goto("/")
+    phone.locator("#shutter").tap()
+    expect(phone.get_by_role("img", name="Your picture")).to_be_visible()
+    phone.locator("#again").tap()
+    phone.evaluate(_UNDECODED)
+    _choose(phone, coffee)
+    expect(phone.get_by_role("status")).to_have_text("Looking at it")
+    expect(phone.locator("#picture")).not_to_have_attribute("src", re.compile("."))
+    phone.evaluate(_UNENCODED)
+    phone.evaluate("decode()")
+    expect(phone.get_by_role("alert")).to_contain_text("cannot make use of the picture")
+    expect(phone.locator("#picture")).not_to_have_attribute("src", re.compile("."))
+    expect(phone.get_by_role("img", name="Your picture")).to_have_count(0)
+
+
 def test_what_is_too_large_and_cannot_be_read_is_not_sent(phone: Page) -> None:
     phone.goto("/")
     _choose(phone, bytes(10_000_001), "a.heic", "image/heic")
@@ -319,6 +347,57 @@ def test_the_worker_leaves_the_api_alone(phone: Page) -> None:
     with phone.expect_response("**/page.css?v=*") as response:
         phone.reload()
     assert response.value.from_service_worker
+
+
+@pytest.fixture
+def network(service: Service) -> Iterator[TcpProxy]:
+    """The way to the service, which can fall silent."""
+    place = urlsplit(service.url)
+    with closing(TcpProxy(place.hostname or "", place.port or 0)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def far_phone(browser: Browser, network: TcpProxy) -> Iterator[Page]:
+    """A page on a phone whose camera is permitted, behind the network."""
+    url = f"http://127.0.0.1:{network.port}"
+    with closing(browser.new_context(base_url=url, **PHONE)) as context:  # type: ignore[arg-type]
+        context.grant_permissions(["camera"])
+        yield context.new_page()
+
+
+def test_once_visited_the_page_works_while_the_network_is_silent(network: TcpProxy, far_phone: Page) -> None:
+    _visit_for_good(far_phone)
+    network.blackhole()
+    far_phone.goto("/", wait_until="commit")
+    expect(far_phone.locator("#shutter")).to_be_visible(timeout=20_000)
+
+
+def test_a_page_whose_modules_do_not_come_takes_the_kept_ones(phone: Page) -> None:
+    _visit_for_good(phone)
+    held: list[Route] = []
+    phone.context.route("**/static/*.js", _hold(held))
+    phone.goto("/", wait_until="commit")
+    expect(phone.locator("#shutter")).to_be_visible(timeout=20_000)
+    assert held
+
+
+def test_a_newer_page_is_not_kept_among_older_files(phone: Page, service: Service) -> None:
+    _visit_for_good(phone)
+    phone.context.route(f"{service.url}/", lambda route: route.fulfill(body="A newer page"))
+    phone.reload()
+    expect(phone.get_by_text("A newer page")).to_be_visible()
+    phone.context.set_offline(True)
+    phone.context.unroute(f"{service.url}/")
+    phone.reload()
+    expect(phone.locator("#shutter")).to_be_visible()
+
+
+def test_modules_that_a_proxy_refuses_are_the_kept_ones(phone: Page) -> None:
+    _visit_for_good(phone)
+    phone.context.route("**/static/*.js", lambda route: route.fulfill(status=502, body="Bad gateway"))
+    phone.reload()
+    expect(phone.locator("#shutter")).to_be_visible()
 
 
 def test_an_answer_that_never_comes_is_given_up(phone: Page) -> None:
@@ -404,6 +483,34 @@ def test_what_was_seen_is_kept_on_the_device_until_it_is_cleared(phone: Page) ->
     expect(phone.locator("#history")).to_be_hidden()
 
 
+def test_what_one_tab_clears_no_other_tab_brings_back(phone: Page) -> None:
+    phone.goto("/")
+    phone.locator("#shutter").tap()
+    expect(phone.locator("#entries li")).to_have_count(1)
+    phone.locator("#again").tap()
+    other = phone.context.new_page()
+    other.goto("/")
+    expect(other.locator("#latest")).to_be_visible()
+    phone.get_by_role("button", name="Clear").click()
+    expect(other.locator("#history")).to_be_hidden()
+    expect(other.locator("#latest")).to_be_hidden()
+    other.locator("#shutter").tap()
+    expect(other.locator("#entries li")).to_have_count(1)
+    expect(phone.locator("#entries li")).to_have_count(1)
+    expect(phone.locator("#latest")).to_be_visible()
+
+
+def test_what_a_tab_adds_is_added_to_what_is_kept_by_then(phone: Page) -> None:
+    phone.add_init_script("addEventListener('storage', (event) => event.stopImmediatePropagation(), true)")
+    phone.goto("/")
+    expect(phone.locator("#shutter")).to_be_visible()
+    other = phone.context.new_page()
+    other.goto("/")
+    for page, count in ((other, 1), (phone, 2)):
+        page.locator("#shutter").tap()
+        expect(page.locator("#entries li")).to_have_count(count)
+
+
 def test_thirty_are_kept_and_what_is_damaged_is_left_out(phone: Page) -> None:
     phone.goto("/")
     phone.evaluate("""() => {
@@ -427,6 +534,9 @@ def test_it_works_where_nothing_may_be_kept(phone: Page) -> None:
     phone.locator("#shutter").tap()
     expect(phone.locator("#best")).to_have_text("espresso")
     expect(phone.locator("#kept")).to_contain_text("keeps nothing")
+    phone.locator("#again").tap()
+    phone.locator("#shutter").tap()
+    expect(phone.locator("#entries li")).to_have_count(2)
 
 
 def test_it_works_by_keyboard_alone(phone: Page) -> None:

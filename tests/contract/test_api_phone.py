@@ -70,6 +70,15 @@ def test_the_worker_keeps_all_that_its_pages_refer_to(api: TestClient) -> None:
             assert f'"{name}"' in worker or "apple-touch-icon" in name, name
 
 
+def test_another_limit_in_the_page_makes_another_worker(
+    api: TestClient, store: Store, around: Surroundings
+) -> None:
+    worker = api.get("/service-worker.js").text
+    assert worker == api.get("/service-worker.js").text
+    with client_on(services_on(store, around, upload_bytes=54_321)) as other:
+        assert other.get("/service-worker.js").text != worker
+
+
 @pytest.mark.parametrize("page", ["/", "/offline"])
 def test_nothing_is_looked_for_at_the_root_which_may_be_a_proxys(page: str, api: TestClient) -> None:
     assert not re.findall(r'(?:href|src|action)="/[^"]*"', api.get(page).text)

@@ -69,10 +69,10 @@ def manifest() -> dict[str, Any]:
     }
 
 
-def service_worker() -> Response:
-    """Return the worker's script: what it keeps is written before it, so that it changes with every file."""
+def service_worker(most_bytes: int) -> Response:
+    """Return the worker's script: what it keeps is written before it, so that it changes with all of that."""
     files = [asset(name) for name in _VERSIONED] + [f"static/{name}" for name in MODULES]
-    known = {"VERSION": _version_of_all(), "FILES": [*files, "manifest.webmanifest"]}
+    known = {"VERSION": _version_of_all(most_bytes), "FILES": [*files, "manifest.webmanifest"]}
     lines = [f"const {name} = {json.dumps(value)};\n" for name, value in known.items()]
     script = '"use strict";\n' + "".join(lines) + (STATIC / "service-worker.js").read_text("utf-8")
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
@@ -80,8 +80,8 @@ def service_worker() -> Response:
 
 
 @cache
-def _version_of_all() -> str:
+def _version_of_all(most_bytes: int) -> str:
     pages = ["phone.html.jinja", "offline.html.jinja", "layout.html.jinja", "texts/en.json"]
     templates = [(_FOLDER / name).read_text("utf-8") for name in pages]
     files = [asset(name) for name in (*_VERSIONED, *MODULES)]
-    return hashlib.sha256(json.dumps([files, templates]).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps([files, templates, most_bytes]).encode()).hexdigest()[:12]

@@ -33,9 +33,9 @@ async def app_manifest() -> Response:
 
 
 @routes.get("/service-worker.js")
-async def worker() -> Response:
+async def worker(here: Here) -> Response:
     """Give out the worker: at the root, so that it stands before all pages."""
-    return service_worker()
+    return service_worker(here.settings.upload_bytes)
 
 
 @routes.get("/favicon.ico")
