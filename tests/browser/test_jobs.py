@@ -287,3 +287,16 @@ def test_where_keys_are_wanted_one_is_asked_for_once(
         _wait_for(page, "Completed")
         expect(page.locator(".tile img")).to_have_count(3)
         assert made.stdout.strip() not in page.content()
+        _follow_link(page, page.url)
+        _wait_for(page, "Completed")
+
+
+def _follow_link(page: Page, url: str) -> None:
+    """Come to a page of ours from another site."""
+    page.route(
+        "http://chat.example/",
+        lambda route: route.fulfill(content_type="text/html", body=f"<a href={url}>Look"),
+    )
+    page.goto("http://chat.example/")
+    page.get_by_role("link", name="Look").click()
+    page.wait_for_url(url)
