@@ -4,7 +4,7 @@
  * An element with `data-live` is found, by its id, at the URL that this gives. It is looked at anew at the
  * moments that `data-when` names: at the "start", at each "change", and in the "end". As long as there is an
  * element with `data-every`, the page changes: when the stream of events at its `data-events` says so, or
- * else every so many seconds.
+ * else every so many seconds. A stream that says nothing for long may be dead: it is opened again.
  */
 
 import { tell, texts } from "./answers.js";
@@ -12,11 +12,20 @@ import { tell, texts } from "./answers.js";
 const parser = new DOMParser();
 /** Milliseconds between two looks. */
 const PAUSE = 1000;
+/** Milliseconds that an answer may take. */
+const PATIENCE = 15_000;
+/** So many times `data-every` may a stream be silent. */
+const SILENCE = 8;
 
 let stream = null;
 let timer = null;
+let silence = null;
 let looked = 0;
+let complaint = null;
 let moving = Boolean(mover());
+
+/** The server answered, but not with what was looked for. */
+class Refusal extends Error {}
 
 function mover() {
   return document.querySelector("[data-every]");
@@ -45,19 +54,21 @@ function renew(element, fresh) {
 }
 
 async function look(element) {
-  const answer = await fetch(element.dataset.live);
-  if (!answer.ok) throw new Error(`${answer.status}`);
+  const answer = await fetch(element.dataset.live, { signal: AbortSignal.timeout(PATIENCE) });
   const page = parser.parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById(element.id);
+  // A page that fails can have the part, too, with the reason in it.
+  if (!answer.ok && !fresh) throw new Refusal(texts.failed.replace("{status}", answer.status));
   if (fresh && element.isConnected) renew(element, fresh);
 }
 
 async function lookAtAll(elements) {
   try {
     await Promise.all(elements.map(look));
-    if (document.getElementById("said").textContent === texts.offline) tell("said", "");
-  } catch {
-    tell("said", texts.offline);
+    if (document.getElementById("said").textContent === complaint) tell("said", "");
+  } catch (error) {
+    complaint = error instanceof Refusal ? error.message : texts.offline;
+    tell("said", complaint);
     for (const again of document.querySelectorAll("[data-refresh]")) again.hidden = false;
   }
 }
@@ -69,6 +80,7 @@ async function lookAt(moment) {
 function hush() {
   stream?.close();
   stream = null;
+  clearTimeout(silence);
   clearTimeout(timer);
   timer = null;
 }
@@ -82,6 +94,7 @@ function changed() {
 }
 
 async function change() {
+  clearTimeout(silence);
   await lookAt("change");
   looked = Date.now();
   timer = null;
@@ -102,6 +115,13 @@ function wait(now) {
   if (!events) soon(1000 * every);
   else if (!stream) listen(events, every);
   else if (stream.readyState === EventSource.CLOSED) soon(1000 * every);
+  if (events) silence = setTimeout(listenAnew, 1000 * every * SILENCE);
+}
+
+/** A connection that died quietly, or something between that holds the events back, tells of no error. */
+function listenAnew() {
+  hush();
+  changed();
 }
 
 function listen(events, every) {

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, FilePayload, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 
 from shared.classifier.model import Model
 from shared.errors import Code
@@ -162,6 +162,50 @@ def test_nothing_is_not_handed_in(quiet: Page) -> None:
     quiet.get_by_role("button", name="Submit").click()
     expect(quiet.get_by_role("alert")).to_have_text("Paste URLs, or choose a list.")
     expect(quiet.get_by_label("URLs of pictures")).to_be_focused()
+
+
+def _hasten(route: Route) -> None:
+    """Answer with a page that looks at what it shows more often."""
+    answer = route.fetch()
+    route.fulfill(response=answer, body=answer.text().replace('data-every="2"', 'data-every="0.1"'))
+
+
+def test_a_page_outlives_a_silent_stream_and_an_answer_that_never_comes(
+    quiet: Page, service: Service
+) -> None:
+    asked: list[Route] = []
+
+    def answer_but_the_first(route: Route) -> None:
+        asked.append(route)
+        if len(asked) > 1:
+            _hasten(route)
+
+    quiet.route(re.compile(r"/jobs/\d+$"), _hasten)
+    quiet.route("**/standing", answer_but_the_first)
+    quiet.route("**/events", lambda route: None)
+    _paste(quiet, service.pictures.urls("slow", 30))
+    expect(quiet.locator("#said")).to_have_text("The server does not answer now.", timeout=_PATIENCE)
+    _wait_for(quiet, "Completed")
+    expect(quiet.locator("#said")).to_have_text("The job is now: Completed")
+
+
+def test_a_refused_look_is_told_as_what_it_is(desk: Page, service: Service) -> None:
+    desk.route("**/standing", lambda route: route.fulfill(status=429))
+    _paste(desk, service.pictures.urls("slow", 30))
+    expect(desk.locator("#said")).to_have_text("The server answered with 429.")
+    desk.unroute("**/standing")
+    _wait_for(desk, "Completed")
+    expect(desk.locator("#said")).to_have_text("The job is now: Completed")
+
+
+def test_a_filter_that_fails_says_why_and_the_job_is_followed_on(desk: Page, service: Service) -> None:
+    _paste(desk, service.pictures.urls("slow", 30))
+    desk.goto(f"{desk.url}?class=qwertz")
+    expect(desk.locator("#found .alert")).to_contain_text("qwertz")
+    _wait_for(desk, "Completed")
+    expect(desk.locator("#found .alert")).to_contain_text("qwertz")
+    desk.wait_for_load_state("networkidle")
+    expect(desk.locator("#said")).to_have_text("The job is now: Completed")
 
 
 def test_results_are_filtered_and_exported(quiet: Page, service: Service) -> None:
