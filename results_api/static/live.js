@@ -5,9 +5,12 @@
  * moments that `data-when` names: at the "start", at each "change", and in the "end". As long as there is an
  * element with `data-every`, the page changes: when the stream of events at its `data-events` says so, or
  * else every so many seconds. A stream that says nothing for long may be dead: it is opened again.
+ *
+ * Where somebody is at a part, it stays as it is until they let go of it: no click and no selection is lost.
  */
 
 import { tell, texts } from "./answers.js";
+import { isHeld } from "./holding.js";
 
 const parser = new DOMParser();
 /** Milliseconds between two looks. */
@@ -22,6 +25,8 @@ let timer = null;
 let silence = null;
 let looked = 0;
 let complaint = null;
+/** Parts that changed while somebody was at them. */
+const late = new Set();
 let moving = Boolean(mover());
 
 /** The server answered, but not with what was looked for. */
@@ -37,6 +42,11 @@ function replace(element, fresh) {
     fresh.querySelector(`#${opened.id}`)?.setAttribute("open", "");
   }
   if (fresh.isEqualNode(element)) return;
+  if (isHeld(element)) {
+    late.add(element);
+    return;
+  }
+  late.delete(element);
   element.replaceWith(fresh);
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
@@ -44,7 +54,10 @@ function replace(element, fresh) {
 /** A form in a part may be being filled in: only what `data-part` names is replaced then. */
 function renew(element, fresh) {
   const part = element.dataset.part;
-  if (fresh.dataset.said !== element.dataset.said) tell("said", fresh.dataset.said);
+  if (fresh.dataset.said !== element.dataset.said) {
+    tell("said", fresh.dataset.said);
+    element.dataset.said = fresh.dataset.said;
+  }
   if (!part) {
     replace(element, fresh);
     return;
@@ -75,6 +88,14 @@ async function lookAtAll(elements) {
 
 async function lookAt(moment) {
   await lookAtAll([...document.querySelectorAll(`[data-when~="${moment}"]`)]);
+}
+
+async function catchUp() {
+  const free = [...late].filter((element) => !isHeld(element));
+  if (!free.length) return;
+  for (const element of free) late.delete(element);
+  await lookAtAll(free.map((element) => element.closest("[data-live]")));
+  changed();
 }
 
 function hush() {
@@ -139,6 +160,7 @@ document.addEventListener("steered", () => {
   moving = true;
   changed();
 });
+document.addEventListener("released", catchUp);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) hush();
   else if (mover()) changed();

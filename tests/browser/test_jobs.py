@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, FilePayload, Page, Route, expect
+from playwright.sync_api import Browser, FilePayload, Locator, Page, Route, expect
 
 from shared.classifier.model import Model
 from shared.errors import Code
@@ -206,6 +206,58 @@ def test_a_filter_that_fails_says_why_and_the_job_is_followed_on(desk: Page, ser
     expect(desk.locator("#found .alert")).to_contain_text("qwertz")
     desk.wait_for_load_state("networkidle")
     expect(desk.locator("#said")).to_have_text("The job is now: Completed")
+
+
+def _press(page: Page, place: Locator) -> None:
+    """Press the mouse on something, and hold it."""
+    box = place.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 10, box["y"] + 10)
+    page.mouse.down()
+
+
+def _wait_for_changes(page: Page) -> None:
+    """Wait until the page has looked at its job, and has shown what changed: then it looks once more."""
+    for _ in range(3):
+        page.wait_for_event("response", lambda response: response.url.endswith("/standing"))
+
+
+def test_a_press_that_a_change_comes_into_is_a_click(quiet: Page, service: Service) -> None:
+    _paste(quiet, service.pictures.urls("slow", 300))
+    _wait_for(quiet, "Running")
+    _press(quiet, quiet.get_by_role("button", name="Cancel job"))
+    _wait_for_changes(quiet)
+    quiet.mouse.up()
+    quiet.get_by_role("dialog").get_by_role("button", name="Cancel job").click()
+    _wait_for(quiet, "Cancelled")
+
+
+def test_the_last_change_is_shown_after_a_press(quiet: Page, service: Service) -> None:
+    _paste(quiet, service.pictures.urls("slow", 30))
+    _press(quiet, quiet.locator("#standing .state"))
+    expect(quiet.locator("#said")).to_have_text("The job is now: Completed", timeout=_PATIENCE)
+    quiet.mouse.up()
+    _wait_for(quiet, "Completed")
+
+
+def test_a_selection_survives_changes(quiet: Page, service: Service) -> None:
+    _paste(quiet, service.pictures.urls("slow", 30))
+    quiet.evaluate("getSelection().selectAllChildren(document.querySelector('#standing .counts'))")
+    selected = quiet.evaluate("getSelection().toString()")
+    expect(quiet.locator("#said")).to_have_text("The job is now: Completed", timeout=_PATIENCE)
+    assert quiet.evaluate("getSelection().toString()") == selected != ""
+    quiet.evaluate("getSelection().removeAllRanges()")
+    _wait_for(quiet, "Completed")
+
+
+@pytest.mark.parametrize("place", ["#malformed summary", "#standing .wide", ".tile a >> nth=0"])
+def test_the_focus_survives_changes(quiet: Page, service: Service, place: str) -> None:
+    pictures = service.pictures
+    _paste(quiet, [*pictures.urls("missing", 2), "no URL", *pictures.urls("slow", 30)])
+    quiet.locator(place).focus()
+    _wait_for(quiet, "Completed")
+    expect(quiet.locator(".tile")).to_have_count(32)
+    expect(quiet.locator(place)).to_be_focused()
 
 
 def test_results_are_filtered_and_exported(quiet: Page, service: Service) -> None:
