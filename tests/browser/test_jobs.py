@@ -145,6 +145,63 @@ def test_a_list_is_dropped(quiet: Page, service: Service) -> None:
     expect(quiet.locator(".counts .succeeded")).to_contain_text("3 succeeded")
 
 
+_DRAG_TEXT = """() => {
+    const dragged = new DataTransfer();
+    dragged.setData("text/plain", "https://example.com/a.jpg");
+    return ["dragover", "drop"].map((type) => document.getElementById("urls").dispatchEvent(
+        new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: dragged })));
+}"""
+
+
+def test_a_text_that_is_dragged_is_left_to_the_browser(quiet: Page) -> None:
+    quiet.goto("/jobs")
+    quiet.wait_for_load_state("load")
+    assert quiet.evaluate(_DRAG_TEXT) == [True, True]
+    expect(quiet.locator("#new")).not_to_have_class(re.compile("dropping"))
+
+
+def test_a_file_is_taken_back(quiet: Page, service: Service, check_accessible: Check) -> None:
+    url = service.pictures.url("pictures", 1)
+    quiet.goto("/jobs")
+    expect(quiet.get_by_role("button", name="Remove the file")).to_be_hidden()
+    quiet.get_by_label("URLs of pictures").fill(url)
+    quiet.evaluate(_DROP, "chosen by mistake")
+    check_accessible(quiet)
+    quiet.get_by_role("button", name="Remove the file").click()
+    expect(quiet.get_by_role("button", name="Remove the file")).to_be_hidden()
+    expect(quiet.get_by_label("Or a list as a file")).to_be_focused()
+    expect(quiet.get_by_label("URLs of pictures")).to_be_enabled()
+    quiet.get_by_role("button", name="Submit").click()
+    quiet.wait_for_url(re.compile(r"/jobs/\d+$"))
+    expect(quiet.locator(".ref")).to_have_text(url, timeout=_PATIENCE)
+
+
+def test_what_is_wrong_in_closed_details_is_shown(quiet: Page) -> None:
+    quiet.goto("/jobs")
+    quiet.get_by_text("More", exact=True).click()
+    quiet.get_by_label("Pause when more fail than").fill("150")
+    quiet.get_by_text("More", exact=True).click()
+    expect(quiet.get_by_label("Pause when more fail than")).to_be_hidden()
+    quiet.get_by_label("URLs of pictures").fill("https://example.com/a.jpg")
+    quiet.get_by_role("button", name="Submit").click()
+    expect(quiet.get_by_label("Pause when more fail than")).to_be_focused()
+
+
+def test_back_at_the_form_a_file_that_is_still_chosen_goes_before_the_urls(
+    quiet: Page, tmp_path: Path
+) -> None:
+    list_ = tmp_path / "list.txt"
+    list_.write_text("nonsense")
+    quiet.goto("/jobs")
+    quiet.get_by_label("Or a list as a file").set_input_files(list_)
+    quiet.get_by_role("button", name="Submit").click()
+    quiet.wait_for_url(re.compile(r"/jobs/\d+$"))
+    quiet.go_back()
+    chosen = quiet.evaluate("document.getElementById('file').files.length") > 0
+    expect(quiet.get_by_label("URLs of pictures")).to_be_enabled(enabled=not chosen)
+    expect(quiet.get_by_role("button", name="Remove the file")).to_be_visible(visible=chosen)
+
+
 def test_a_job_that_paused_goes_on_when_it_is_told_to(quiet: Page, service: Service) -> None:
     quiet.goto("/jobs")
     quiet.get_by_label("URLs of pictures").fill("\n".join(service.pictures.urls("missing", 150)))
@@ -204,7 +261,7 @@ def test_a_filter_that_fails_says_why_and_the_job_is_followed_on(desk: Page, ser
     expect(desk.locator("#found .alert")).to_contain_text("qwertz")
     _wait_for(desk, "Completed")
     expect(desk.locator("#found .alert")).to_contain_text("qwertz")
-    desk.wait_for_load_state("networkidle")
+    expect(desk.locator("#classes .in-all")).to_contain_text("30 labelled images")
     expect(desk.locator("#said")).to_have_text("The job is now: Completed")
 
 
