@@ -3,7 +3,7 @@
  * When that ends, the document gets a "released".
  */
 
-/** Milliseconds from the end of a press until its click has surely come. */
+/** Milliseconds from the end of a press after which no click comes of it any more. */
 const CLICK = 300;
 
 let pressed = null;
@@ -23,12 +23,15 @@ function tell() {
   document.dispatchEvent(new Event("released"));
 }
 
+function letGo() {
+  clearTimeout(timer);
+  pressed = null;
+  tell();
+}
+
 function release() {
   clearTimeout(timer);
-  timer = setTimeout(() => {
-    pressed = null;
-    tell();
-  }, CLICK);
+  timer = setTimeout(letGo, CLICK);
 }
 
 document.addEventListener("pointerdown", (event) => {
@@ -39,4 +42,5 @@ document.addEventListener("keydown", (event) => {
 });
 // Where a menu opens, the end of the press may never be told.
 for (const end of ["pointerup", "pointercancel", "contextmenu", "keyup"]) document.addEventListener(end, release);
+document.addEventListener("click", letGo);
 document.addEventListener("selectionchange", tell);

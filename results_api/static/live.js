@@ -25,7 +25,7 @@ let timer = null;
 let silence = null;
 let looked = 0;
 let complaint = null;
-/** Parts that changed while somebody was at them. */
+/** Parts that changed while somebody was at them: with the next change they are looked at again. */
 const late = new Set();
 let moving = Boolean(mover());
 
@@ -86,16 +86,8 @@ async function lookAtAll(elements) {
   }
 }
 
-async function lookAt(moment) {
-  await lookAtAll([...document.querySelectorAll(`[data-when~="${moment}"]`)]);
-}
-
-async function catchUp() {
-  const free = [...late].filter((element) => !isHeld(element));
-  if (!free.length) return;
-  for (const element of free) late.delete(element);
-  await lookAtAll(free.map((element) => element.closest("[data-live]")));
-  changed();
+async function lookAt(moment, ...others) {
+  await lookAtAll([...new Set([...document.querySelectorAll(`[data-when~="${moment}"]`), ...others])]);
 }
 
 function hush() {
@@ -114,9 +106,17 @@ function changed() {
   soon(Math.max(0, looked + PAUSE - Date.now()));
 }
 
+function catchUp() {
+  if ([...late].every(isHeld)) return;
+  looked = 0;
+  changed();
+}
+
 async function change() {
   clearTimeout(silence);
-  await lookAt("change");
+  const owed = [...late].map((element) => element.closest("[data-live]"));
+  late.clear();
+  await lookAt("change", ...owed);
   looked = Date.now();
   timer = null;
   const now = mover();
@@ -127,6 +127,7 @@ async function change() {
     await lookAt("end");
   }
   moving = Boolean(now);
+  catchUp();
 }
 
 /** Waits for what comes next: the stream tells, or time does. */

@@ -267,9 +267,7 @@ def test_a_filter_that_fails_says_why_and_the_job_is_followed_on(desk: Page, ser
 
 def _press(page: Page, place: Locator) -> None:
     """Press the mouse on something, and hold it."""
-    box = place.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + 10, box["y"] + 10)
+    place.hover()
     page.mouse.down()
 
 
@@ -310,10 +308,10 @@ def test_a_selection_survives_changes(quiet: Page, service: Service) -> None:
 @pytest.mark.parametrize("place", ["#malformed summary", "#standing .wide", ".tile a >> nth=0"])
 def test_the_focus_survives_changes(quiet: Page, service: Service, place: str) -> None:
     pictures = service.pictures
-    _paste(quiet, [*pictures.urls("missing", 2), "no URL", *pictures.urls("slow", 30)])
+    _paste(quiet, [*pictures.urls("missing", 2), "no URL", *pictures.urls("slow", 45)])
     quiet.locator(place).focus()
     _wait_for(quiet, "Completed")
-    expect(quiet.locator(".tile")).to_have_count(32)
+    expect(quiet.locator(".tile")).to_have_count(47)
     expect(quiet.locator(place)).to_be_focused()
 
 
