@@ -244,6 +244,7 @@ def test_a_page_outlives_a_silent_stream_and_an_answer_that_never_comes(
     expect(quiet.locator("#said")).to_have_text("The server does not answer now.", timeout=_PATIENCE)
     _wait_for(quiet, "Completed")
     expect(quiet.locator("#said")).to_have_text("The job is now: Completed")
+    quiet.unroute_all(behavior="ignoreErrors")
 
 
 def test_a_refused_look_is_told_as_what_it_is(desk: Page, service: Service) -> None:
