@@ -1,4 +1,4 @@
-"""A key that a browser keeps for our pages: no script can read it, and no other page can send it along.
+"""A key that a browser keeps for our pages: no script can read it, and other pages cannot act with it.
 
 https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#cookies
 """
@@ -26,11 +26,12 @@ def authorization_of(request: Request) -> str | None:
 
 def keep_key(request: Request, response: Response, key: str) -> None:
     """Have the browser keep a key, and send it to us alone; only encrypted if the page came so."""
-    # A proxy that ends TLS is not known here; the browser knows.
+    # A proxy that ends TLS is not known here; the browser knows. Lax, and not Strict: a link from a mail or
+    # a chat opens with it, and looking changes nothing; what others send, embed or fetch goes without it.
     secure = request.headers.get("Origin", "").lower().startswith("https:")
-    response.set_cookie(_NAME, key, max_age=_YEAR, httponly=True, samesite="strict", secure=secure)
+    response.set_cookie(_NAME, key, max_age=_YEAR, httponly=True, samesite="lax", secure=secure)
 
 
 def forget_key(response: Response) -> None:
     """Have the browser forget the key."""
-    response.delete_cookie(_NAME, httponly=True, samesite="strict")
+    response.delete_cookie(_NAME, httponly=True, samesite="lax")

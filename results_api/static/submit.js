@@ -5,9 +5,10 @@ import { sentenceIn, tell, texts } from "./answers.js";
 const form = document.getElementById("submit");
 const urls = document.getElementById("urls");
 const file = document.getElementById("file");
+const noFile = document.getElementById("no-file");
 const budget = document.getElementById("budget");
 const sent = document.getElementById("sent");
-const button = form.querySelector("button");
+const button = form.querySelector("button.primary");
 const label = button.textContent;
 
 /** Names what is handed in: sent once more after a failure, it finds the same job. */
@@ -80,22 +81,48 @@ form.addEventListener("submit", (event) => {
   send(parts(chosen));
 });
 
+/** A file that is chosen goes before what is pasted. */
+function showChoice() {
+  const chosen = file.files.length > 0;
+  urls.disabled = chosen;
+  noFile.hidden = !chosen;
+}
+
 form.addEventListener("input", () => (key = null));
-file.addEventListener("change", () => (urls.disabled = file.files.length > 0));
+// A browser shows nothing of what is wrong in details that are closed, and sends nothing.
+form.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
+file.addEventListener("change", () => {
+  key = null;
+  showChoice();
+});
+noFile.addEventListener("click", () => {
+  file.value = "";
+  file.dispatchEvent(new Event("change"));
+  file.focus();
+});
 // Back from the job's page, the browser shows this page as it was left.
-addEventListener("pageshow", () => busy(false));
+addEventListener("pageshow", () => {
+  busy(false);
+  showChoice();
+});
 
 const place = document.getElementById("new");
+
+function brings(event) {
+  return event.dataTransfer.types.includes("Files");
+}
+
 place.addEventListener("dragover", (event) => {
+  if (!brings(event)) return;
   event.preventDefault();
   place.classList.add("dropping");
 });
 place.addEventListener("dragleave", () => place.classList.remove("dropping"));
 place.addEventListener("drop", (event) => {
+  if (!brings(event)) return;
   event.preventDefault();
   place.classList.remove("dropping");
   if (!event.dataTransfer.files.length) return;
   file.files = event.dataTransfer.files;
   file.dispatchEvent(new Event("change"));
-  key = null;
 });

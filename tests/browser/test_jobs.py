@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, FilePayload, Page, expect
+from playwright.sync_api import Browser, FilePayload, Locator, Page, Route, expect
 
 from shared.classifier.model import Model
 from shared.errors import Code
@@ -145,6 +145,63 @@ def test_a_list_is_dropped(quiet: Page, service: Service) -> None:
     expect(quiet.locator(".counts .succeeded")).to_contain_text("3 succeeded")
 
 
+_DRAG_TEXT = """() => {
+    const dragged = new DataTransfer();
+    dragged.setData("text/plain", "https://example.com/a.jpg");
+    return ["dragover", "drop"].map((type) => document.getElementById("urls").dispatchEvent(
+        new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: dragged })));
+}"""
+
+
+def test_a_text_that_is_dragged_is_left_to_the_browser(quiet: Page) -> None:
+    quiet.goto("/jobs")
+    quiet.wait_for_load_state("load")
+    assert quiet.evaluate(_DRAG_TEXT) == [True, True]
+    expect(quiet.locator("#new")).not_to_have_class(re.compile("dropping"))
+
+
+def test_a_file_is_taken_back(quiet: Page, service: Service, check_accessible: Check) -> None:
+    url = service.pictures.url("pictures", 1)
+    quiet.goto("/jobs")
+    expect(quiet.get_by_role("button", name="Remove the file")).to_be_hidden()
+    quiet.get_by_label("URLs of pictures").fill(url)
+    quiet.evaluate(_DROP, "chosen by mistake")
+    check_accessible(quiet)
+    quiet.get_by_role("button", name="Remove the file").click()
+    expect(quiet.get_by_role("button", name="Remove the file")).to_be_hidden()
+    expect(quiet.get_by_label("Or a list as a file")).to_be_focused()
+    expect(quiet.get_by_label("URLs of pictures")).to_be_enabled()
+    quiet.get_by_role("button", name="Submit").click()
+    quiet.wait_for_url(re.compile(r"/jobs/\d+$"))
+    expect(quiet.locator(".ref")).to_have_text(url, timeout=_PATIENCE)
+
+
+def test_what_is_wrong_in_closed_details_is_shown(quiet: Page) -> None:
+    quiet.goto("/jobs")
+    quiet.get_by_text("More", exact=True).click()
+    quiet.get_by_label("Pause when more fail than").fill("150")
+    quiet.get_by_text("More", exact=True).click()
+    expect(quiet.get_by_label("Pause when more fail than")).to_be_hidden()
+    quiet.get_by_label("URLs of pictures").fill("https://example.com/a.jpg")
+    quiet.get_by_role("button", name="Submit").click()
+    expect(quiet.get_by_label("Pause when more fail than")).to_be_focused()
+
+
+def test_back_at_the_form_a_file_that_is_still_chosen_goes_before_the_urls(
+    quiet: Page, tmp_path: Path
+) -> None:
+    list_ = tmp_path / "list.txt"
+    list_.write_text("nonsense")
+    quiet.goto("/jobs")
+    quiet.get_by_label("Or a list as a file").set_input_files(list_)
+    quiet.get_by_role("button", name="Submit").click()
+    quiet.wait_for_url(re.compile(r"/jobs/\d+$"))
+    quiet.go_back()
+    chosen = quiet.evaluate("document.getElementById('file').files.length") > 0
+    expect(quiet.get_by_label("URLs of pictures")).to_be_enabled(enabled=not chosen)
+    expect(quiet.get_by_role("button", name="Remove the file")).to_be_visible(visible=chosen)
+
+
 def test_a_job_that_paused_goes_on_when_it_is_told_to(quiet: Page, service: Service) -> None:
     quiet.goto("/jobs")
     quiet.get_by_label("URLs of pictures").fill("\n".join(service.pictures.urls("missing", 150)))
@@ -162,6 +219,101 @@ def test_nothing_is_not_handed_in(quiet: Page) -> None:
     quiet.get_by_role("button", name="Submit").click()
     expect(quiet.get_by_role("alert")).to_have_text("Paste URLs, or choose a list.")
     expect(quiet.get_by_label("URLs of pictures")).to_be_focused()
+
+
+def _hasten(route: Route) -> None:
+    """Answer with a page that looks at what it shows more often."""
+    answer = route.fetch()
+    route.fulfill(response=answer, body=answer.text().replace('data-every="2"', 'data-every="0.1"'))
+
+
+def test_a_page_outlives_a_silent_stream_and_an_answer_that_never_comes(
+    quiet: Page, service: Service
+) -> None:
+    asked: list[Route] = []
+
+    def answer_but_the_first(route: Route) -> None:
+        asked.append(route)
+        if len(asked) > 1:
+            _hasten(route)
+
+    quiet.route(re.compile(r"/jobs/\d+$"), _hasten)
+    quiet.route("**/standing", answer_but_the_first)
+    quiet.route("**/events", lambda route: None)
+    _paste(quiet, service.pictures.urls("slow", 30))
+    expect(quiet.locator("#said")).to_have_text("The server does not answer now.", timeout=_PATIENCE)
+    _wait_for(quiet, "Completed")
+    expect(quiet.locator("#said")).to_have_text("The job is now: Completed")
+    quiet.unroute_all(behavior="ignoreErrors")
+
+
+def test_a_refused_look_is_told_as_what_it_is(desk: Page, service: Service) -> None:
+    desk.route("**/standing", lambda route: route.fulfill(status=429))
+    _paste(desk, service.pictures.urls("slow", 30))
+    expect(desk.locator("#said")).to_have_text("The server answered with 429.")
+    desk.unroute("**/standing")
+    _wait_for(desk, "Completed")
+    expect(desk.locator("#said")).to_have_text("The job is now: Completed")
+
+
+def test_a_filter_that_fails_says_why_and_the_job_is_followed_on(desk: Page, service: Service) -> None:
+    _paste(desk, service.pictures.urls("slow", 30))
+    desk.goto(f"{desk.url}?class=qwertz")
+    expect(desk.locator("#found .alert")).to_contain_text("qwertz")
+    _wait_for(desk, "Completed")
+    expect(desk.locator("#found .alert")).to_contain_text("qwertz")
+    expect(desk.locator("#classes .in-all")).to_contain_text("30 labelled images")
+    expect(desk.locator("#said")).to_have_text("The job is now: Completed")
+
+
+def _press(page: Page, place: Locator) -> None:
+    """Press the mouse on something, and hold it."""
+    place.hover()
+    page.mouse.down()
+
+
+def _wait_for_changes(page: Page) -> None:
+    """Wait until the page has looked at its job, and has shown what changed: then it looks once more."""
+    for _ in range(3):
+        page.wait_for_event("response", lambda response: response.url.endswith("/standing"))
+
+
+def test_a_press_that_a_change_comes_into_is_a_click(quiet: Page, service: Service) -> None:
+    _paste(quiet, service.pictures.urls("slow", 300))
+    _wait_for(quiet, "Running")
+    _press(quiet, quiet.get_by_role("button", name="Cancel job"))
+    _wait_for_changes(quiet)
+    quiet.mouse.up()
+    quiet.get_by_role("dialog").get_by_role("button", name="Cancel job").click()
+    _wait_for(quiet, "Cancelled")
+
+
+def test_the_last_change_is_shown_after_a_press(quiet: Page, service: Service) -> None:
+    _paste(quiet, service.pictures.urls("slow", 30))
+    _press(quiet, quiet.locator("#standing .state"))
+    expect(quiet.locator("#said")).to_have_text("The job is now: Completed", timeout=_PATIENCE)
+    quiet.mouse.up()
+    _wait_for(quiet, "Completed")
+
+
+def test_a_selection_survives_changes(quiet: Page, service: Service) -> None:
+    _paste(quiet, service.pictures.urls("slow", 30))
+    quiet.evaluate("getSelection().selectAllChildren(document.querySelector('#standing .counts'))")
+    selected = quiet.evaluate("getSelection().toString()")
+    expect(quiet.locator("#said")).to_have_text("The job is now: Completed", timeout=_PATIENCE)
+    assert quiet.evaluate("getSelection().toString()") == selected != ""
+    quiet.evaluate("getSelection().removeAllRanges()")
+    _wait_for(quiet, "Completed")
+
+
+@pytest.mark.parametrize("place", ["#malformed summary", "#standing .wide", ".tile a >> nth=0"])
+def test_the_focus_survives_changes(quiet: Page, service: Service, place: str) -> None:
+    pictures = service.pictures
+    _paste(quiet, [*pictures.urls("missing", 2), "no URL", *pictures.urls("slow", 45)])
+    quiet.locator(place).focus()
+    _wait_for(quiet, "Completed")
+    expect(quiet.locator(".tile")).to_have_count(47)
+    expect(quiet.locator(place)).to_be_focused()
 
 
 def test_results_are_filtered_and_exported(quiet: Page, service: Service) -> None:
@@ -287,3 +439,16 @@ def test_where_keys_are_wanted_one_is_asked_for_once(
         _wait_for(page, "Completed")
         expect(page.locator(".tile img")).to_have_count(3)
         assert made.stdout.strip() not in page.content()
+        _follow_link(page, page.url)
+        _wait_for(page, "Completed")
+
+
+def _follow_link(page: Page, url: str) -> None:
+    """Come to a page of ours from another site."""
+    page.route(
+        "http://chat.example/",
+        lambda route: route.fulfill(content_type="text/html", body=f"<a href={url}>Look"),
+    )
+    page.goto("http://chat.example/")
+    page.get_by_role("link", name="Look").click()
+    page.wait_for_url(url)

@@ -227,7 +227,7 @@ def test_only_web_addresses_are_links_and_tell_nothing_of_us(
     api: TestClient, full: Job, hostile: Job
 ) -> None:
     links = re.findall(r'<p class="ref"><a ([^>]*)>', _shown(api, full))
-    assert links[0] == 'href="http://a.example/0.jpg" rel="noopener noreferrer nofollow"'
+    assert links[0] == 'id="image-0" href="http://a.example/0.jpg" rel="noopener noreferrer nofollow"'
     assert "<a" not in "".join(re.findall(r'<p class="ref">(.*?)</p>', _shown(api, hostile)))
 
 

@@ -1,0 +1,46 @@
+/**
+ * Tells whether somebody is at a part of the page: presses something in it, or has selected some of it.
+ * When that ends, the document gets a "released".
+ */
+
+/** Milliseconds from the end of a press after which no click comes of it any more. */
+const CLICK = 300;
+
+let pressed = null;
+let timer = null;
+
+export function isHeld(element) {
+  const selection = getSelection();
+  return element.contains(pressed) || (!selection.isCollapsed && selection.containsNode(element, true));
+}
+
+function press(event) {
+  clearTimeout(timer);
+  pressed = event.target;
+}
+
+function tell() {
+  document.dispatchEvent(new Event("released"));
+}
+
+function letGo() {
+  clearTimeout(timer);
+  pressed = null;
+  tell();
+}
+
+function release() {
+  clearTimeout(timer);
+  timer = setTimeout(letGo, CLICK);
+}
+
+document.addEventListener("pointerdown", (event) => {
+  if (event.button === 0) press(event);
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === " ") press(event);
+});
+// Where a menu opens, the end of the press may never be told.
+for (const end of ["pointerup", "pointercancel", "contextmenu", "keyup"]) document.addEventListener(end, release);
+document.addEventListener("click", letGo);
+document.addEventListener("selectionchange", tell);
