@@ -22,8 +22,10 @@ ENV PATH=/opt/venv/bin:$PATH \
     SMARTSIGHT_CACHE_DIR=/opt/smartsight \
     SMARTSIGHT_DATA_DIR=/var/lib/smartsight \
     SMARTSIGHT_RUN_DIR=/run/smartsight
+# What is mounted over /run/smartsight takes over its mode.
 RUN useradd --system --uid 10001 --no-create-home smartsight \
-    && install --directory --owner smartsight /var/lib/smartsight /run/smartsight
+    && install --directory --owner smartsight /var/lib/smartsight \
+    && install --directory --mode 1777 /run/smartsight
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/smartsight /opt/smartsight
 USER smartsight
