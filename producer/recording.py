@@ -148,7 +148,7 @@ class Recorder:
         def lease() -> bool:
             return self._store.lease_upload(upload.job_id, self._holder, _LEASE)
 
-        _, until = self._without_room.get(upload.job_id, (0, self._clock()))
+        _, until = self._without_room.get(upload.job_id, (0, 0.0))
         if stop.is_set() or self._clock() < until or not lease():
             return
         try:
@@ -173,7 +173,7 @@ class Recorder:
             self._store.fail(upload.job_id, str(error))
         except OSError as error:  # our disk is full: this list waits, and the others need not
             _log.warning("the list of job %s is not recorded for now: %s", upload.job_id, error)
-            if self._tries_of(upload.job_id) < _TRIES:
+            if self._count_try(upload.job_id) < _TRIES:
                 return
             self._store.fail(upload.job_id, str(ResourceError(Code.DISK_FULL, error.strerror or "")))
         except Exception:
@@ -181,7 +181,7 @@ class Recorder:
             self._store.fail(upload.job_id, str(ResourceError(Code.INTERNAL_ERROR)))
         self._store.end_upload(upload.job_id, noted.first, urls.malformed)
 
-    def _tries_of(self, job_id: int) -> int:
+    def _count_try(self, job_id: int) -> int:
         """Count one more time without room, and return how many there were."""
         tries = self._without_room.get(job_id, (0, 0.0))[0] + 1
         self._without_room[job_id] = tries, self._clock() + _PAUSE
