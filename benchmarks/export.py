@@ -88,9 +88,9 @@ def _databases() -> Iterator[tuple[str, str]]:
 def _fill(url: str) -> int:
     with closing(Database(url)) as database:
         store, chance = Store(database), random.Random(1)
-        job = store.open_job("export", store.record_model("lite0", "1", read_labels(_LABELS)).id)
-        store.add_items([Item(job.id, index, _url(index)) for index in range(_DIFFERENT)])
-        store.save([_result(job, index, chance) for index in range(_DIFFERENT)])
+        job = store.jobs.open("export", store.models.record("lite0", "1", read_labels(_LABELS)).id)
+        store.items.add([Item(job.id, index, _url(index)) for index in range(_DIFFERENT)])
+        store.results.save([_result(job, index, chance) for index in range(_DIFFERENT)])
         multiply(database, job.id, _RESULTS // _DIFFERENT)
         with database.write() as connection:
             connection.exec_driver_sql("ANALYZE")

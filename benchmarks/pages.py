@@ -42,10 +42,12 @@ def main() -> None:
 
 def _fill(running: Servers, size: int) -> int:
     store = running.store
-    job = store.open_job(str(size), store.record_model("lite0", "1", []).id)
-    store.add_items([Item(job.id, 0, "http://images.example.org/crawl/2026/picture-")])
-    store.save([Result(job.id, 0, ItemState.SUCCEEDED, now(), 1, job.model_id, (1, 2, 3, 4, 5), (0.2,) * 5)])
-    store.seal(job.id)
+    job = store.jobs.open(str(size), store.models.record("lite0", "1", []).id)
+    store.items.add([Item(job.id, 0, "http://images.example.org/crawl/2026/picture-")])
+    store.results.save(
+        [Result(job.id, 0, ItemState.SUCCEEDED, now(), 1, job.model_id, (1, 2, 3, 4, 5), (0.2,) * 5)]
+    )
+    store.jobs.mark_recorded(job.id)
     with _connect(running) as connection:
         for statement in _MULTIPLY.split(";\n")[:-1]:
             connection.execute(statement, {"job": job.id, "last": size - 1})
@@ -63,11 +65,13 @@ def _connect(running: Servers) -> "psycopg.Connection[Any]":
 
 
 _QUERIES: dict[str, Callable[[Servers, int, int], Callable[[], object]]] = {
-    "status of a job": lambda s, job, _: lambda: (s.store.job(job), s.store.tallies(job)),
-    "first page of results": lambda s, job, _: lambda: s.store.outcomes(job, -1, _PAGE),
-    "last page of results": lambda s, job, size: lambda: s.store.outcomes(job, size - _PAGE - 1, _PAGE),
-    "first items to publish": lambda s, job, _: lambda: s.store.pending(job, 0, 1000),
-    "last items to publish": lambda s, job, size: lambda: s.store.pending(job, size - 1000, size),
+    "status of a job": lambda s, job, _: lambda: (s.store.jobs.get(job), s.store.results.tallies(job)),
+    "first page of results": lambda s, job, _: lambda: s.store.results.outcomes(job, -1, _PAGE),
+    "last page of results": lambda s, job, size: (
+        lambda: s.store.results.outcomes(job, size - _PAGE - 1, _PAGE)
+    ),
+    "first items to publish": lambda s, job, _: lambda: s.store.items.pending(job, 0, 1000),
+    "last items to publish": lambda s, job, size: lambda: s.store.items.pending(job, size - 1000, size),
 }
 
 

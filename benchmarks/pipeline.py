@@ -59,7 +59,7 @@ def _label(running: Servers, base: str, start: int, processes: int) -> Run:
         wait_for_done(running.store, job, _ITEMS)
         count, wall = _ITEMS - done, time.time() - began
         spent = {name: (seconds - of_servers[name]) / count for name, seconds in running.cpu().items()}
-        outcomes = running.store.outcomes(job, -1, _ITEMS)
+        outcomes = running.store.results.outcomes(job, -1, _ITEMS)
         milliseconds = sum(
             outcome.result.evidence.label_ms or 0
             for outcome in outcomes

@@ -85,6 +85,6 @@ def picture_server(paths: Sequence[Path]) -> Iterator[str]:
 
 def wait_for_done(store: Store, job_id: int, count: int) -> int:
     """Wait until so many items are done, and return how many are."""
-    while (done := sum(tally.count for tally in store.tallies(job_id))) < count:
+    while (done := sum(tally.count for tally in store.results.tallies(job_id))) < count:
         time.sleep(0.05)
     return done

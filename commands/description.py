@@ -35,7 +35,7 @@ class Described:
 
 def described(store: Store, job: Job) -> Described:
     """Return a job of the database with all that is shown of it."""
-    model = store.model(job.model_id)
+    model = store.models.get(job.model_id)
     return Described(
         job.id,
         job.name,
@@ -46,7 +46,7 @@ def described(store: Store, job: Job) -> Described:
         job.finished_at,
         job.submitted,
         job.sealed,
-        store.tallies(job.id),
+        store.results.tallies(job.id),
         job.published,
     )
 

@@ -23,14 +23,14 @@ def run(options: Namespace, settings: Settings) -> int:
         raise UsageError(Code.HOST_INVALID, "say `block HOST` or `release HOST`, or nothing to list them")
     with open_store(settings) as store:
         if not options.action:
-            listed = store.listed_hosts(options.after or "", _LISTED)
-            now = store.now()
+            listed = store.hosts.page(options.after or "", _LISTED)
+            now = store.hosts.now()
             show(_HEAD, *(_line(host, now, settings) for host in listed))
             if len(listed) == _LISTED:
                 say(f"There may be more: smartsight hosts --after {listed[-1].state.host}")
             return 0
         for host in hosts:
-            store.block_host(host, options.action == "block")
+            store.hosts.set_blocked(host, options.action == "block")
             say(f"{host}: {_DONE[options.action]}")
     return 0
 

@@ -15,8 +15,8 @@ def run(options: Namespace, settings: Settings) -> int:
     """Show the newest jobs, or one."""
     with open_store(settings) as store:
         if options.job is None:
-            found = store.newest_jobs(options.before, LISTED)
+            found = store.jobs.newest(options.before, LISTED)
             show(HEAD, *(line(described(store, job)) for job in found))
         else:
-            show(*description(described(store, store.job(options.job))))
+            show(*description(described(store, store.jobs.get(options.job))))
     return 0

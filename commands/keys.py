@@ -23,9 +23,9 @@ def run(options: Namespace, settings: Settings) -> int:
 
 
 def _create(store: Store, options: Namespace) -> None:
-    is_first = not store.has_keys()
+    is_first = not store.keys.exist()
     key = make_key()
-    added = store.add_key(digest_of(key), ending_of(key), _grant(options))
+    added = store.keys.add(digest_of(key), ending_of(key), _grant(options))
     show(key)
     say(f"Key {added.id}, {added.grant.name}: {_good_for(added.grant)}. It is not shown again.")
     say("Send it as `Authorization: Bearer KEY`; smartsight itself takes it from SMARTSIGHT_API_KEY.")
@@ -47,12 +47,12 @@ def _grant(options: Namespace) -> Grant:
 
 def _list(store: Store, _: Namespace) -> None:
     time = now()
-    show(_HEAD, *(_line(key, time) for key in store.all_keys()))
+    show(_HEAD, *(_line(key, time) for key in store.keys.all()))
 
 
 def _revoke(store: Store, options: Namespace) -> None:
     for key_id in options.ids:
-        store.revoke_key(key_id)
+        store.keys.revoke(key_id)
         say(f"Key {key_id}: revoked; it is good for nothing from now on.")
 
 

@@ -59,7 +59,7 @@ def _label(
     with open_store(settings) as store:
         job_run = LabelRun(store, classifier, found, options.top, key)
         tallies = _finish(job_run, sources, settings, options.output)
-        store.release_key(job_run.job.id)
+        store.jobs.release_key(job_run.job.id)
     if found.malformed:
         say(f"Malformed lines left out: {found.malformed}.")
     say(f"Stored as job {job_run.job.id} in {store.name}")

@@ -43,18 +43,18 @@ class LabelRun:
         self._classifier = classifier
         self._found = found
         self._top = top
-        self._model = store.record_model(model.name, model.version, model.labels)
+        self._model = store.models.record(model.name, model.version, model.labels)
         self._stop = threading.Event()
         self._abandoned = threading.Event()
         self._broker = InProcessBroker()
-        self.job = store.open_job(key, self._model.id)
-        self.done_before = done(store.tallies(self.job.id))
+        self.job = store.jobs.open(key, self._model.id)
+        self.done_before = done(store.results.tallies(self.job.id))
         #: Images that turned out to be stand-ins when all were there, after their rows were written.
         self.set_aside = 0
 
     def progress_now(self) -> str:
         """Say how far the job is."""
-        return f"{done(self._store.tallies(self.job.id))} of {self._found.references} images done"
+        return f"{done(self._store.results.tallies(self.job.id))} of {self._found.references} images done"
 
     def run(
         self, sources: Sources, settings: Settings, writer: RowWriter, progress: Progress | None = None
@@ -117,9 +117,9 @@ class LabelRun:
         return all_rows(self._store, self.job.id, self._model)
 
     def _complete(self, placeholder_urls: int) -> list[Tally]:
-        self.set_aside = self._store.set_placeholders_aside(self.job.id, placeholder_urls)
-        self._store.complete(self.job.id)
-        return self._store.tallies(self.job.id)
+        self.set_aside = self._store.results.skip_placeholders(self.job.id, placeholder_urls)
+        self._store.jobs.complete(self.job.id)
+        return self._store.results.tallies(self.job.id)
 
     def _follow(self, tasks: list[Future[None]], writer: RowWriter, progress: Progress) -> None:
         """Look again and again, until every item has a result and every row is written."""
@@ -129,8 +129,8 @@ class LabelRun:
             _write_ready(rows, writer, progress)
             looks += 1
             if looks % _TIDY_EVERY == 0:
-                self._store.fold(self.job.id)
-                self._store.settle_duplicates(self.job.id)
+                self._store.results.compact(self.job.id)
+                self._store.duplicates.backfill(self.job.id)
         _write_ready(rows, writer, progress)
 
     def _is_over(self, tasks: list[Future[None]], progress: Progress) -> bool:
@@ -143,7 +143,7 @@ class LabelRun:
         finished, _working = wait(tasks, _TICK, return_when=FIRST_EXCEPTION)
         for task in finished:
             task.result()
-        tallies = self._store.tallies(self.job.id)
+        tallies = self._store.results.tallies(self.job.id)
         progress.update(tallies)
         recording = tasks[0]
         return recording.done() and done(tallies) >= self._found.references

@@ -91,7 +91,7 @@ def model_of(store: "Store", settings: Settings, name: str | None) -> "RecordedM
     from shared.classifier.catalogue import Catalogue
 
     model = Catalogue(settings.cache_dir, settings.data_dir).model(name or settings.model)
-    return store.record_model(model.name, model.version, model.labels)
+    return store.models.record(model.name, model.version, model.labels)
 
 
 @contextmanager

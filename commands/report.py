@@ -21,8 +21,8 @@ def run(options: Namespace, settings: Settings) -> int:
     targets = [options.output] if options.output else [f"report-{options.job}{end}" for end in _WRITERS]
     writers = [(target, _writer_for(target)) for target in targets]
     with open_store(settings) as store:
-        summary = store.summary(options.job, settings.host_delay, _TOP)
-        report = make_report(summary, store.model(summary.job.model_id))
+        summary = store.summaries.get(options.job, settings.host_delay, _TOP)
+        report = make_report(summary, store.models.get(summary.job.model_id))
     for target, write in writers:
         text = write(report)
         with open_stream(target) as stream:

@@ -18,9 +18,9 @@ def run(options: Namespace, settings: Settings) -> int:
     if options.output:
         check_output(options.output)
     with open_store(settings) as store:
-        job = store.job(options.job)
+        job = store.jobs.get(options.job)
         with open_output(options.output) if options.output else nullcontext(Lines()) as writer:
-            for rows in all_rows(store, job.id, store.model(job.model_id)):
+            for rows in all_rows(store, job.id, store.models.get(job.model_id)):
                 writer.write(rows)
         tell_missing(described(store, job))
     return 0

@@ -11,6 +11,6 @@ from shared.steering import resume
 def run(options: Namespace, settings: Settings) -> int:
     """Resume, under a new failure budget or none."""
     with open_store(settings) as store:
-        resume(store, store.job(options.job), options.max_failure_rate)
+        resume(store, store.jobs.get(options.job), options.max_failure_rate)
         say(f"Job {options.job} goes on.")
     return 0

@@ -11,6 +11,6 @@ from shared.steering import retry
 def run(options: Namespace, settings: Settings) -> int:
     """Take back the failures with the codes named, or with those whose cause may have passed."""
     with open_store(settings) as store:
-        count = retry(store, store.job(options.job), options.code)
+        count = retry(store, store.jobs.get(options.job), options.code)
         say(f"Job {options.job}: {count} images are tried again.")
     return 0

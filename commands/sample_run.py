@@ -2,7 +2,7 @@
 
 import random
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -40,22 +40,6 @@ class _Nowhere:
         """See ``RowWriter``."""
 
 
-class _SampleStore(Store):
-    """Keeps a sample, and what comes of it, apart; what is denied is denied here, too."""
-
-    def __init__(self, database: Database, real: Store) -> None:
-        super().__init__(database)
-        self._real = real
-
-    def denied_urls(self, urls: Collection[str]) -> set[str]:
-        """See ``Store``."""
-        return self._real.denied_urls(urls)
-
-    def denied_contents(self, sha256s: Collection[str]) -> set[str]:
-        """See ``Store``."""
-        return self._real.denied_contents(sha256s)
-
-
 class SampleRun:
     """A list that was looked through, and a sample of it, to be tried with a model."""
 
@@ -89,22 +73,23 @@ class SampleRun:
             open_store(self._settings) as real,
             closing(Database(f"sqlite:///{folder / 'sample.db'}")) as database,
         ):
-            store = _SampleStore(database, real)
+            store = Store(database)
+            store.deny_list = real.deny_list
             classifier = open_classifier(self._settings, self._model, "auto", cores(), decoders.decode)
             run = LabelRun(store, classifier, survey(read_sources(sources)), _TOP, "sample")
             started(run)
             run.run(sources, replace(self._settings, thumbnail_side=0), _Nowhere(), progress)
-            return store.outcomes(run.job.id, -1, len(self.sampled)), _delays(store, self.sampled)
+            return store.results.outcomes(run.job.id, -1, len(self.sampled)), _delays(store, self.sampled)
 
 
 def _delays(store: Store, sampled: Sequence[Sampled]) -> dict[str, float]:
     """Return the pauses that hosts want, by their robots.txt or by the answers that they gave."""
-    known = store.listed_hosts("", _HOSTS_A_REFERENCE * len(sampled))
+    known = store.hosts.page("", _HOSTS_A_REFERENCE * len(sampled))
     delays = {host.state.host: host.state.delay for host in known}
     for one in sampled:
         scheme, _, rest = one.ref.partition("://")
         origin = f"{scheme.lower()}://{rest.partition('/')[0].lower()}"
-        rules = parse_rules(store.robots_of(origin, _A_DAY) or "", ROBOT.lower())
+        rules = parse_rules(store.hosts.robots(origin, _A_DAY) or "", ROBOT.lower())
         delays[one.host] = max(delays.get(one.host, 0.0), rules.delay)
     return delays
 

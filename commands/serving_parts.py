@@ -16,7 +16,7 @@ from commands.estimating import Estimating
 from commands.parts import cores, make_guard, make_web, model_of, open_decoders, open_store, user_agent
 from commands.servers import check_broker, patiently
 from producer.recording import Recorder
-from results_api.access.access import Access, KeyStore, KeysWanted
+from results_api.access.access import Access, KeysWanted
 from results_api.live.messenger import Messenger
 from results_api.live.webhooks import judged
 from shared.classifier.catalogue import open_classifier
@@ -132,25 +132,25 @@ def _try(classifier: Classifier) -> None:
     classifier.classify(_TINY, 1)
 
 
-def keys_wanted(store: KeyStore, address: str, no_auth: bool) -> KeysWanted:
+def keys_wanted(store: Store, address: str, no_auth: bool) -> KeysWanted:
     """Return when callers are asked for a key; raise ``UsageError(keys_needed)`` if no caller has one."""
     if no_auth:
         return KeysWanted.NEVER
     if ip_address(address).is_loopback:
         return KeysWanted.IF_ANY
-    if not store.has_keys():
+    if not store.keys.exist():
         raise UsageError(Code.KEYS_NEEDED, f"--host {address}; smartsight keys create makes one")
     return KeysWanted.ALWAYS
 
 
-def _tell(wanted: KeysWanted, store: KeyStore, address: str) -> None:
+def _tell(wanted: KeysWanted, store: Store, address: str) -> None:
     """Say in the log if no key is asked for."""
     if wanted is KeysWanted.NEVER:
         _log.warning("open: whoever reaches %s may do everything", address)
-    elif wanted is KeysWanted.IF_ANY and not store.has_keys():
+    elif wanted is KeysWanted.IF_ANY and not store.keys.exist():
         _log.warning("open: there is no key, so that everybody on this machine may do everything")
 
 
 def _ask(store: Store) -> None:
     """Ask the database the time."""
-    store.now()
+    store.hosts.now()

@@ -56,11 +56,11 @@ def _open_job(options: Namespace, settings: Settings, store: Store, key: str) ->
     from results_api.job_status import PRIORITIES
 
     recorded, priority = model_of(store, settings, options.model), PRIORITIES[options.priority]
-    job = store.open_job(f"submit {key}", recorded.id, options.name, options.max_failure_rate, priority)
+    job = store.jobs.open(f"submit {key}", recorded.id, options.name, options.max_failure_rate, priority)
     if job.state in (JobState.CANCELLING, JobState.CANCELLED):
         raise UsageError(Code.JOB_NOT_READY, f"job {job.id}, which this key names, was cancelled")
     if job.model_id != recorded.id:
-        detail = f"job {job.id} is to be labelled by {store.model(job.model_id).name}"
+        detail = f"job {job.id} is to be labelled by {store.models.get(job.model_id).name}"
         raise UsageError(Code.KEY_TAKEN, detail)
     return job
 
@@ -114,7 +114,7 @@ class _Publishing:
         try:
             while not self.stop.is_set():
                 all_recorded = self._recorded.is_set()
-                if not dispatcher.publish([self._store.job(self._job_id)]):
+                if not dispatcher.publish([self._store.jobs.get(self._job_id)]):
                     if all_recorded:
                         return
                     self._recorded.wait(_POLL)
@@ -126,10 +126,10 @@ class _Publishing:
 
 def _drop_if_empty(store: Store, job_id: int) -> None:
     """End a job of which nothing was recorded; the same key begins anew."""
-    if not store.job(job_id).submitted:
-        store.release_key(job_id)
-        store.cancel(job_id)
-        store.complete(job_id)
+    if not store.jobs.get(job_id).submitted:
+        store.jobs.release_key(job_id)
+        store.jobs.cancel(job_id)
+        store.jobs.complete(job_id)
 
 
 def _report(store: Store, job: Job, filtered: OnlyUrls, recorded: int, sources: list[str]) -> int:
@@ -137,7 +137,7 @@ def _report(store: Store, job: Job, filtered: OnlyUrls, recorded: int, sources: 
         say(f"Malformed lines left out: {filtered.malformed}.")
     if not recorded:
         raise ResourceError(Code.NOTHING_TO_LABEL, what_was_looked_for(sources))
-    waiting = recorded - store.job(job.id).published
+    waiting = recorded - store.jobs.get(job.id).published
     rest = (
         f"; {waiting} wait in the database until a worker's dispatcher publishes them" if waiting > 0 else ""
     )

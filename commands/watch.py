@@ -42,7 +42,7 @@ def show_course(course: Iterable[Described]) -> int:
 def _course(store: Store, job_id: int) -> Iterator[Described]:
     """Yield how a job stands, again and again, until it is over or paused."""
     while True:
-        job = described(store, store.job(job_id))
+        job = described(store, store.jobs.get(job_id))
         yield job
         if job.state.is_over or job.state is JobState.PAUSED:
             return

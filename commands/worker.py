@@ -132,8 +132,8 @@ def _run_alone(options: Namespace, settings: Settings, stop: threading.Event, de
     decoders.await_ready()  # what comes back from a dead worker must not be blamed for a slow start
     broker = InProcessBroker()
     with shown(settings.metrics_port, settings.run_dir) as metrics, _store(settings, stop) as store:
-        for job in store.tended_jobs():
-            store.publish_again(job.id)  # what an earlier process held in memory is gone
+        for job in store.jobs.active():
+            store.jobs.publish_again(job.id)  # what an earlier process held in memory is gone
         _log.info("working for %s, alone: no broker is set", store.name)
         sides = Sides(broker, broker, decoders.decode, metrics)
         labelling = Labelling(store, sides, classifier, settings, concurrency, count)

@@ -4,12 +4,11 @@ import logging
 import threading
 import uuid
 from collections.abc import Sequence
-from typing import Protocol
 
-from producer.publish import PAGE, PublishStore, publish_next
+from producer.publish import PAGE, publish_next
 from shared.broker import BrokerClosedError, Publisher
 from shared.errors import ResourceError
-from shared.store.store import Job
+from shared.store.store import Job, Store
 
 _log = logging.getLogger("smartsight.dispatcher")
 
@@ -21,30 +20,10 @@ _IDLE = 0.5
 _STORE_AWAY = 5.0
 
 
-class DispatchStore(PublishStore, Protocol):
-    """What a dispatcher needs of the store."""
-
-    def tended_jobs(self) -> Sequence[Job]:
-        """See ``Store``."""
-        ...
-
-    def lease(self, job_id: int, holder: str, seconds: float) -> bool:
-        """See ``Store``."""
-        ...
-
-    def mark_published(self, job_id: int, holder: str, start: int, stop: int) -> None:
-        """See ``Store``."""
-        ...
-
-    def end_leases(self, holder: str) -> None:
-        """See ``Store``."""
-        ...
-
-
 class Dispatcher:
     """Publishes the items of jobs, those of several jobs by turns; each job has one dispatcher at a time."""
 
-    def __init__(self, store: DispatchStore, publisher: Publisher, queue_length: int) -> None:
+    def __init__(self, store: Store, publisher: Publisher, queue_length: int) -> None:
         self._store = store
         self._publisher = publisher
         self._queue_length = queue_length
@@ -54,7 +33,7 @@ class Dispatcher:
         """Publish what there is of all jobs until told to stop."""
         while not stop.is_set():
             try:
-                published = self.publish(self._store.tended_jobs())
+                published = self.publish(self._store.jobs.active())
             except BrokerClosedError:
                 break
             except ResourceError as error:
@@ -78,16 +57,16 @@ class Dispatcher:
 
     def close(self) -> None:
         """Leave all jobs to other dispatchers."""
-        self._store.end_leases(self._holder)
+        self._store.jobs.end_leases(self._holder)
 
     def _has_more(self, job: Job) -> bool:
         return job.is_running and job.published < job.submitted
 
     def _publish(self, job: Job, limit: int) -> int:
-        if not self._store.lease(job.id, self._holder, _LEASE):
+        if not self._store.jobs.lease(job.id, self._holder, _LEASE):
             return 0
         stop = publish_next(self._store, self._publisher, job, job.published, limit)
-        self._store.mark_published(job.id, self._holder, job.published, stop)
+        self._store.jobs.mark_published(job.id, self._holder, job.published, stop)
         return stop - job.published
 
 

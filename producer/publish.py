@@ -1,12 +1,10 @@
 """Publish the items of a job that have no result yet, as they are recorded."""
 
 import threading
-from collections.abc import Sequence
-from typing import Protocol
 
 from shared.broker import BrokerClosedError, Publisher
-from shared.items import Item, Message
-from shared.store.store import Job
+from shared.items import Message
+from shared.store.store import Job, Store
 
 #: Items read from the store and published at a time.
 PAGE = 1000
@@ -14,37 +12,25 @@ PAGE = 1000
 _POLL = 0.05
 
 
-class PublishStore(Protocol):
-    """What publishing needs of the store."""
-
-    def job(self, job_id: int) -> Job:
-        """See ``Store``."""
-        ...
-
-    def pending(self, job_id: int, start: int, stop: int) -> Sequence[Item]:
-        """See ``Store``."""
-        ...
-
-
-def publish_next(store: PublishStore, publisher: Publisher, job: Job, start: int, limit: int) -> int:
+def publish_next(store: Store, publisher: Publisher, job: Job, start: int, limit: int) -> int:
     """Publish what has no result of the next items from ``start`` on; return where to go on.
 
     Raises ``BrokerClosedError``.
     """
     stop = min(start + limit, job.submitted)
-    page = store.pending(job.id, start, stop) if stop > start else []
+    page = store.items.pending(job.id, start, stop) if stop > start else []
     publisher.publish(Message(item.job_id, item.index, item.ref) for item in page)
     return stop
 
 
-def publish_all(store: PublishStore, publisher: Publisher, job_id: int, stop: threading.Event) -> None:
+def publish_all(store: Store, publisher: Publisher, job_id: int, stop: threading.Event) -> None:
     """Publish a job from its beginning until all its items are recorded, to a queue of this process.
 
     Waits while the queue is full; returns early when told to stop or the broker closes.
     """
     published = 0
     while not stop.is_set():
-        job = store.job(job_id)
+        job = store.jobs.get(job_id)
         if job.sealed and published >= job.submitted:
             return
         try:

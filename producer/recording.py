@@ -6,17 +6,17 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Protocol, TypeVar
+from typing import IO, TypeVar
 
 from producer.entries import Columns, Entry, Malformed, Reference
 from producer.lists import read_stream
 from producer.only_urls import OnlyUrls
-from producer.submit import SubmitStore, record, survey
+from producer.submit import record, survey
 from producer.unpacking import plain_name, spooled, unpacked
 from shared.errors import Code, ResourceError, SmartSightError, UsageError
-from shared.store.store import Job, MalformedLine, Upload
+from shared.store.store import MalformedLine, Store, Upload
 
 _log = logging.getLogger("smartsight.recorder")
 
@@ -32,42 +32,6 @@ _KEPT = 1000
 _PASSING = (Code.DATABASE_UNAVAILABLE,)
 
 _Part = TypeVar("_Part")
-
-
-class RecordingStore(SubmitStore, Protocol):
-    """What recording lists needs of the store."""
-
-    def job(self, job_id: int) -> Job:
-        """See ``Store``."""
-        ...
-
-    def waiting_uploads(self) -> Sequence[Upload]:
-        """See ``Store``."""
-        ...
-
-    def lease_upload(self, job_id: int, holder: str, seconds: float) -> bool:
-        """See ``Store``."""
-        ...
-
-    def release_upload(self, job_id: int, holder: str) -> None:
-        """See ``Store``."""
-        ...
-
-    def upload_content(self, job_id: int) -> Iterator[bytes]:
-        """See ``Store``."""
-        ...
-
-    def charge_upload(self, job_id: int, images: int) -> bool:
-        """See ``Store``."""
-        ...
-
-    def end_upload(self, job_id: int, first: Sequence[MalformedLine], count: int) -> None:
-        """See ``Store``."""
-        ...
-
-    def fail(self, job_id: int, reason: str) -> bool:
-        """See ``Store``."""
-        ...
 
 
 class _StoppedError(Exception):
@@ -113,9 +77,7 @@ class _Hold:
 class Recorder:
     """Records the lists that wait. Several may do so at once: each list has one at a time."""
 
-    def __init__(
-        self, store: RecordingStore, max_bytes: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, store: Store, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         """``max_bytes`` is how large a list may be when it is unpacked."""
         self._store = store
         self._clock = clock
@@ -137,7 +99,7 @@ class Recorder:
 
     def record_waiting(self, stop: threading.Event) -> None:
         """Record the lists that nobody records at the moment; stop early when told to."""
-        for upload in self._store.waiting_uploads():
+        for upload in self._store.uploads.waiting():
             self._record_if_free(upload, stop)
 
     def wake(self) -> None:
@@ -146,7 +108,7 @@ class Recorder:
 
     def _record_if_free(self, upload: Upload, stop: threading.Event) -> None:
         def lease() -> bool:
-            return self._store.lease_upload(upload.job_id, self._holder, _LEASE)
+            return self._store.uploads.lease(upload.job_id, self._holder, _LEASE)
 
         _, until = self._without_room.get(upload.job_id, (0, 0.0))
         if stop.is_set() or self._clock() < until or not lease():
@@ -154,13 +116,13 @@ class Recorder:
         try:
             self._record(upload, _Hold(lease, stop, self._clock), stop)
         finally:
-            self._store.release_upload(upload.job_id, self._holder)
+            self._store.uploads.release(upload.job_id, self._holder)
 
     def _record(self, upload: Upload, hold: _Hold, stop: threading.Event) -> None:
         """Bring a list into the store's items, or fail its job if that cannot be."""
         noted, urls = _Noted(), OnlyUrls(())
         try:
-            content = self._store.upload_content(upload.job_id)
+            content = self._store.uploads.content(upload.job_id)
             with spooled(hold.passing(unpacked(upload.name, content, self._max_bytes))) as spool:
                 self._charge(upload, lambda: hold.passing(self._entries(upload, spool)))
                 urls = OnlyUrls(hold.passing(self._entries(upload, spool)))
@@ -170,16 +132,16 @@ class Recorder:
         except SmartSightError as error:
             if error.code in _PASSING:
                 raise
-            self._store.fail(upload.job_id, str(error))
+            self._store.jobs.fail(upload.job_id, str(error))
         except OSError as error:  # our disk is full: this list waits, and the others need not
             _log.warning("the list of job %s is not recorded for now: %s", upload.job_id, error)
             if self._count_try(upload.job_id) < _TRIES:
                 return
-            self._store.fail(upload.job_id, str(ResourceError(Code.DISK_FULL, error.strerror or "")))
+            self._store.jobs.fail(upload.job_id, str(ResourceError(Code.DISK_FULL, error.strerror or "")))
         except Exception:
             _log.exception("the list of job %s cannot be recorded", upload.job_id)
-            self._store.fail(upload.job_id, str(ResourceError(Code.INTERNAL_ERROR)))
-        self._store.end_upload(upload.job_id, noted.first, urls.malformed)
+            self._store.jobs.fail(upload.job_id, str(ResourceError(Code.INTERNAL_ERROR)))
+        self._store.uploads.end(upload.job_id, noted.first, urls.malformed)
 
     def _count_try(self, job_id: int) -> int:
         """Count one more time without room, and return how many there were."""
@@ -189,10 +151,10 @@ class Recorder:
 
     def _charge(self, upload: Upload, read: Callable[[], Iterator[Entry]]) -> None:
         """Count the items against the quota of their key, before any of them is recorded."""
-        if upload.charged or self._store.job(upload.job_id).key_id is None:
+        if upload.charged or self._store.jobs.get(upload.job_id).key_id is None:
             return
         images = survey(OnlyUrls(read())).references
-        if not self._store.charge_upload(upload.job_id, images):
+        if not self._store.uploads.charge(upload.job_id, images):
             raise UsageError(Code.QUOTA_EXCEEDED, f"{images} images are more than are left for today")
 
     def _record_all(self, upload: Upload, entries: Iterator[Entry], stop: threading.Event) -> None:
@@ -200,7 +162,7 @@ class Recorder:
         if first is None:  # found before the job is sealed: one without items would be completed at once
             raise ResourceError(Code.NOTHING_TO_LABEL, upload.name)
         references = itertools.chain([first], entries)
-        deque(record(self._store, self._store.job(upload.job_id), references, stop), maxlen=0)
+        deque(record(self._store, self._store.jobs.get(upload.job_id), references, stop), maxlen=0)
         if stop.is_set():
             raise _StoppedError
 

@@ -4,29 +4,16 @@ import hashlib
 import itertools
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from producer.entries import Entry, Malformed, Reference
 from shared.errors import Code, ResourceError
 from shared.items import Item
-from shared.store.store import Job
+from shared.store.store import Job, Store
 
 #: Items written in one transaction.
 _RECORDED_AT_ONCE = 1000
-
-
-class SubmitStore(Protocol):
-    """What submitting needs of the store."""
-
-    def add_items(self, new: Sequence[Item], digest: str) -> None:
-        """See ``Store``."""
-        ...
-
-    def seal(self, job_id: int) -> None:
-        """See ``Store``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +65,7 @@ def survey(entries: Iterable[Entry]) -> Survey:
 
 
 def record(
-    store: SubmitStore, job: Job, entries: Iterable[Entry], stop: threading.Event, expected: str | None = None
+    store: Store, job: Job, entries: Iterable[Entry], stop: threading.Event, expected: str | None = None
 ) -> Iterator[int]:
     """Write the items of a job that are not yet recorded, in order, and seal it.
 
@@ -98,13 +85,13 @@ def record(
         if stop.is_set():
             return
         index = digest.references - len(chunk)
-        store.add_items(
+        store.items.add(
             [Item(job.id, index + i, r.ref, r.custom_id) for i, r in enumerate(chunk)], digest.value()
         )
         yield digest.references
     if expected is not None and digest.value() != expected:
         raise ResourceError(Code.SOURCE_CHANGED, "it was read twice; run the command again")
-    store.seal(job.id)
+    store.jobs.mark_recorded(job.id)
 
 
 def _changed(job: Job) -> ResourceError:

@@ -12,7 +12,7 @@ from shared.broker import Publisher
 from shared.errors import ResourceError
 from shared.items import ItemState, JobState
 from shared.steering import cancel_rest, remove_rest
-from shared.store.store import Job, Tally
+from shared.store.store import Job, Store, Tally
 
 _log = logging.getLogger("smartsight.dispatcher")
 
@@ -24,58 +24,6 @@ _ENOUGH = 50
 _SETTLE_AFTER = 1.0
 #: What the broker still holds is given this many times longer before it is published again.
 _PATIENCE_WITH_BROKER = 4
-
-
-class TendStore(Protocol):
-    """What tending needs of the store."""
-
-    def tended_jobs(self) -> Sequence[Job]:
-        """See ``Store``."""
-        ...
-
-    def tallies(self, job_id: int) -> Sequence[Tally]:
-        """See ``Store``."""
-        ...
-
-    def fold(self, job_id: int) -> None:
-        """See ``Store``."""
-        ...
-
-    def pause(self, job_id: int, reason: str) -> bool:
-        """See ``Store``."""
-        ...
-
-    def cancel_pending(self, job_id: int, start: int, stop: int) -> None:
-        """See ``Store``."""
-        ...
-
-    def complete(self, job_id: int) -> bool:
-        """See ``Store``."""
-        ...
-
-    def set_placeholders_aside(self, job_id: int, urls: int) -> int:
-        """See ``Store``."""
-        ...
-
-    def settle_duplicates(self, job_id: int) -> None:
-        """See ``Store``."""
-        ...
-
-    def publish_again(self, job_id: int) -> None:
-        """See ``Store``."""
-        ...
-
-    def note_rate(self, job_id: int, rate: float) -> None:
-        """See ``Store``."""
-        ...
-
-    def remove_items(self, job_id: int, start: int, stop: int) -> None:
-        """See ``Store``."""
-        ...
-
-    def remove_job(self, job_id: int) -> bool:
-        """See ``Store``."""
-        ...
 
 
 class TendObserver(Protocol):
@@ -101,7 +49,7 @@ class Tender:
 
     def __init__(
         self,
-        store: TendStore,
+        store: Store,
         publisher: Publisher,
         sweep_after: float,
         placeholder_urls: int,
@@ -118,7 +66,7 @@ class Tender:
         """Look after all jobs until told to stop."""
         while not stop.wait(_INTERVAL):
             try:
-                self.look_after(self._store.tended_jobs())
+                self.look_after(self._store.jobs.active())
             except ResourceError as error:
                 _log.warning("no job is looked after for now: %s", error)
 
@@ -137,15 +85,15 @@ class Tender:
             return
         if job.state is JobState.CANCELLING:
             cancel_rest(self._store, job)
-        tallies = self._store.tallies(job.id)
+        tallies = self._store.results.tallies(job.id)
         done = sum(tally.count for tally in tallies)
         self._note_pace(job, done)
         if reason := over_budget(job, tallies):
-            self._store.pause(job.id, reason)
+            self._store.jobs.pause(job.id, reason)
             _log.warning("job %s pauses: %s", job.id, reason)
         elif job.sealed and done >= job.submitted:
-            self._store.set_placeholders_aside(job.id, self._placeholder_urls)
-            self._store.complete(job.id)
+            self._store.results.skip_placeholders(job.id, self._placeholder_urls)
+            self._store.jobs.complete(job.id)
         elif job.sealed and job.published >= job.submitted:
             self._wake(job, self._watches[job.id])
 
@@ -153,21 +101,21 @@ class Tender:
         watch, now = self._watches[job.id], time.monotonic()
         if done != watch.done:
             self._watches[job.id] = _Watch(done, now, pace=watch.pace)
-            self._store.fold(job.id)
+            self._store.results.compact(job.id)
         rate = watch.pace.note(now, done)
         if rate is not None and rate != job.rate:
-            self._store.note_rate(job.id, rate)
+            self._store.jobs.note_rate(job.id, rate)
 
     def _wake(self, job: Job, watch: _Watch) -> None:
         """Look for what keeps a job from its end, the longer it stands still the further."""
         still = time.monotonic() - watch.since
         if still >= watch.settle_after:
-            self._store.settle_duplicates(job.id)
+            self._store.duplicates.backfill(job.id)
             # Counted from here: among very many, looking takes a while itself.
             watch.settle_after = 2 * (time.monotonic() - watch.since)
         if still >= self._sweep_after and self._is_forgotten(still):
             _log.warning("job %s: no progress for %.0f s, publishing the rest again", job.id, still)
-            self._store.publish_again(job.id)
+            self._store.jobs.publish_again(job.id)
             watch.since = time.monotonic()
 
     def _is_forgotten(self, still: float) -> bool:

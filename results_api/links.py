@@ -7,7 +7,7 @@ what its owner says of the very image is (``X-Robots-Tag``), and so are blocked 
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,6 +15,7 @@ from typing import Protocol
 from shared.errors import Code, ItemError, RequestError
 from shared.fetching.fetcher import Answer, Fetched, Redirected, Request
 from shared.hosts import host_of
+from shared.store.store import Store
 
 #: Redirects that are followed, as by workers.
 _MAX_REDIRECTS = 3
@@ -39,28 +40,12 @@ class Web(Protocol):
         ...
 
 
-class RulesStore(Protocol):
-    """What knowing whom not to call, and what not to look at, needs of the store."""
-
-    def blocked_hosts(self, names: Collection[str]) -> set[str]:
-        """See ``Store``."""
-        ...
-
-    def denied_urls(self, urls: Collection[str]) -> set[str]:
-        """See ``Store``."""
-        ...
-
-    def denied_contents(self, digests: Collection[str]) -> set[str]:
-        """See ``Store``."""
-        ...
-
-
 @dataclass
 class Links:
     """Fetches images by URL, a few at a time, and fewer of one host."""
 
     web: Web
-    store: RulesStore
+    store: Store
     of_one_host: int
     _calls: Counter[str] = field(default_factory=Counter)
 
@@ -78,14 +63,14 @@ class Links:
         raise ItemError(Code.TOO_MANY_REDIRECTS, f"more than {_MAX_REDIRECTS}", final_url=url)
 
     def _check_rules(self, url: str) -> None:
-        if self.store.denied_urls([url]):
+        if self.store.deny_list.urls([url]):
             raise ItemError(Code.FORGOTTEN)
         host = host_of(url)
-        if host and self.store.blocked_hosts([host]):
+        if host and self.store.hosts.blocked([host]):
             raise ItemError(Code.HOST_BLOCKED, host)
 
     def _check_content(self, content: bytes) -> None:
-        if self.store.denied_contents([hashlib.sha256(content).hexdigest()]):
+        if self.store.deny_list.contents([hashlib.sha256(content).hexdigest()]):
             raise ItemError(Code.FORGOTTEN)
 
     @contextmanager

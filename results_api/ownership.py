@@ -1,26 +1,16 @@
 """A job belongs to the key that it was submitted with: to others it does not exist."""
 
-from typing import Protocol
-
 from results_api.access.caller import Caller
 from shared.errors import Code, UsageError
-from shared.store.store import Job
+from shared.store.store import Job, Store
 
 #: No key has this number.
 _NO_KEY = 0
 
 
-class JobStore(Protocol):
-    """What looking a job up needs of the store."""
-
-    def job(self, job_id: int) -> Job:
-        """See ``Store``."""
-        ...
-
-
-def own_job(store: JobStore, caller: Caller, job_id: int) -> Job:
+def own_job(store: Store, caller: Caller, job_id: int) -> Job:
     """Return a job that this caller may see; for others raise ``UsageError(job_unknown)``."""
-    job = store.job(job_id)
+    job = store.jobs.get(job_id)
     if not may_see(caller, job):
         raise unknown(job_id)
     return job

@@ -6,27 +6,19 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Protocol
 
 from results_api.capacity import Capacity
 from shared.classifier.classifier import Classifier
 from shared.classifier.model import Label
 from shared.errors import ResourceError
 from shared.items import Result
+from shared.store.store import Store
 
 _log = logging.getLogger("smartsight.api")
 
 #: How long the store may take to say what it knows, in seconds: then the model is faster.
 _PATIENCE = 0.5
 _DECIMALS = 6
-
-
-class LabelStore(Protocol):
-    """What knowing an image again needs of the store."""
-
-    def labelled(self, model_id: int, digests: Collection[str]) -> dict[str, Result]:
-        """See ``Store``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +45,7 @@ class GoneError(Exception):
 class Photos:
     """Classifies images for people who wait, in ``threads``; ``capacity`` says how many are in hand."""
 
-    store: LabelStore
+    store: Store
     classifier: Classifier
     model_id: int
     capacity: Capacity
@@ -98,7 +90,7 @@ class Photos:
 
     def _look_up(self, content: bytes) -> Result | None:
         digest = hashlib.sha256(content).hexdigest()
-        return self.store.labelled(self.model_id, [digest]).get(digest)
+        return self.store.results.labelled(self.model_id, [digest]).get(digest)
 
     def _named(self, ids: Collection[int], scores: Collection[float]) -> list[Guess]:
         labels = self.classifier.model.labels

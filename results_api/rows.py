@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 from shared.errors import message_for
-from shared.store.store import Outcome, RecordedModel
+from shared.store.store import Outcome, RecordedModel, Store
 from shared.store.summaries import in_utc
 
 COLUMNS = (
@@ -39,19 +39,11 @@ Row = dict[str, Any]
 _PAGE = 500
 
 
-class OutcomeStore(Protocol):
-    """What reading results needs of the store."""
-
-    def outcomes(self, job_id: int, after: int, limit: int) -> list[Outcome]:
-        """See ``Store``."""
-        ...
-
-
 @dataclass
 class OrderedRows:
     """The rows of a job in the order of its items, each as soon as all before it are there."""
 
-    store: OutcomeStore
+    store: Store
     job_id: int
     model: RecordedModel
     after: int = -1
@@ -60,17 +52,17 @@ class OrderedRows:
     def next(self) -> list[Row]:
         """Return the rows that follow those returned before; none if the next item has no result yet."""
         # While one slow item holds up the others, only that one is looked for.
-        page = self.store.outcomes(self.job_id, self.after, 1 if self._waiting else _PAGE)
+        page = self.store.results.outcomes(self.job_id, self.after, 1 if self._waiting else _PAGE)
         ready = [outcome for place, outcome in enumerate(page, self.after + 1) if outcome.item.index == place]
         self.after += len(ready)
         self._waiting = not ready
         return [row_of(outcome, self.model) for outcome in ready]
 
 
-def all_rows(store: OutcomeStore, job_id: int, model: RecordedModel) -> Iterator[list[Row]]:
+def all_rows(store: Store, job_id: int, model: RecordedModel) -> Iterator[list[Row]]:
     """Yield the rows of those items that have a result, in the order of the items, page by page."""
     after = -1
-    while page := store.outcomes(job_id, after, _PAGE):
+    while page := store.results.outcomes(job_id, after, _PAGE):
         yield [row_of(outcome, model) for outcome in page]
         after = page[-1].item.index
 

@@ -4,31 +4,19 @@ import asyncio
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from results_api.access.caller import Caller
 from results_api.capacity import Capacity
 from results_api.job_status import PRIORITIES
 from shared.errors import Code, UsageError
-from shared.store.store import Job, NewJob, RecordedModel
+from shared.store.store import Job, NewJob, RecordedModel, Store
 
 #: Bytes of a list that are stored together.
 _PART = 1 << 20
-
-
-class SubmissionStore(Protocol):
-    """What taking jobs in needs of the store."""
-
-    def accept(self, new: NewJob, parts: Iterable[bytes]) -> tuple[Job, bool]:
-        """See ``Store``."""
-        ...
-
-    def job_of(self, key: str) -> Job | None:
-        """See ``Store``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +50,7 @@ class Submissions:
     a secret, or refuses them.
     """
 
-    store: SubmissionStore
+    store: Store
     model_of: Callable[[str | None], RecordedModel]
     wake: Callable[[], None]
     estimate: Callable[[Listed, int], Mapping[str, Any]]
@@ -80,7 +68,7 @@ class Submissions:
 
     def is_known(self, caller: Caller, key: str) -> bool:
         """Tell whether a caller's idempotency key names a job already."""
-        return self.store.job_of(name_of_key(caller, key)) is not None
+        return self.store.jobs.find(name_of_key(caller, key)) is not None
 
     def submit(self, caller: Caller, key: str | None, listed: Listed) -> tuple[Job, bool]:
         """Store a job with its list, and tell whether it is new; the same key finds the same job again.
@@ -101,7 +89,7 @@ class Submissions:
             key_id=caller.key_id,
             webhook=options.webhook,
         )
-        job, is_new = self.store.accept(new, _pieces(listed.file))
+        job, is_new = self.store.uploads.accept(new, _pieces(listed.file))
         if job.asked != new.asked:
             raise UsageError(Code.KEY_TAKEN, f"job {job.id}")
         self.wake()

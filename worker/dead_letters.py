@@ -3,14 +3,12 @@
 import logging
 import threading
 from collections.abc import Sequence
-from typing import Protocol
 
 from shared.broker import Consumer, Delivery
 from shared.errors import Code, ItemError, ResourceError, UsageError
 from shared.items import Evidence, Result
-from shared.store.store import Job
+from shared.store.store import Store
 from worker.results import failed
-from worker.saving import ResultStore
 
 _log = logging.getLogger("smartsight.worker")
 
@@ -20,15 +18,7 @@ _RECEIVE_WAIT = 0.5
 _STORE_AWAY = 5.0
 
 
-class DeadLetterStore(ResultStore, Protocol):
-    """What reading dead letters needs of the store."""
-
-    def job(self, job_id: int) -> Job:
-        """See ``Store``."""
-        ...
-
-
-def read_dead_letters(store: DeadLetterStore, consumer: Consumer, stop: threading.Event) -> None:
+def read_dead_letters(store: Store, consumer: Consumer, stop: threading.Event) -> None:
     """Store a failure for every dead message, and ack it then, until told to stop."""
     while not stop.is_set():
         deliveries = consumer.receive(_AT_ONCE, _RECEIVE_WAIT)
@@ -44,16 +34,16 @@ def read_dead_letters(store: DeadLetterStore, consumer: Consumer, stop: threadin
             break
 
 
-def _bury(store: DeadLetterStore, deliveries: Sequence[Delivery]) -> None:
+def _bury(store: Store, deliveries: Sequence[Delivery]) -> None:
     results = [result for delivery in deliveries if (result := _result(store, delivery))]
     if results:
-        store.save(results)
+        store.results.save(results)
 
 
-def _result(store: DeadLetterStore, delivery: Delivery) -> Result | None:
+def _result(store: Store, delivery: Delivery) -> Result | None:
     message = delivery.message
     try:
-        job = store.job(message.job_id)
+        job = store.jobs.get(message.job_id)
     except UsageError:
         _log.warning("a dead letter of job %s, which the store does not know, is dropped", message.job_id)
         return None

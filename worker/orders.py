@@ -5,12 +5,11 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Protocol
 
 from shared.classifier.classifier import Classifier
 from shared.errors import Code, ItemError, ResourceError, UsageError
 from shared.items import JobState, Message
-from shared.store.store import Job, RecordedModel
+from shared.store.store import Job, RecordedModel, Store
 from worker.patience import Patience
 
 _log = logging.getLogger("smartsight.worker")
@@ -22,23 +21,11 @@ _LOADED = 3
 _OVER = (JobState.CANCELLING, JobState.CANCELLED, JobState.FAILED)
 
 
-class JobStore(Protocol):
-    """What knowing jobs takes of the store."""
-
-    def job(self, job_id: int) -> Job:
-        """See ``Store``."""
-        ...
-
-    def model(self, model_id: int) -> RecordedModel:
-        """See ``Store``."""
-        ...
-
-
 class Orders:
     """Knows the jobs that messages belong to, and has the classifiers of their models at hand."""
 
     def __init__(
-        self, store: JobStore, patience: Patience, open_model: Callable[[RecordedModel], Classifier]
+        self, store: Store, patience: Patience, open_model: Callable[[RecordedModel], Classifier]
     ) -> None:
         self._store = store
         self._patience = patience
@@ -57,7 +44,7 @@ class Orders:
         """Return the classifier of a model; raise ``ItemError(model_unavailable)`` if it is not to be had."""
         async with self._opening:
             if model_id not in self._classifiers:
-                recorded = await self._patience.call(self._store.model, model_id)
+                recorded = await self._patience.call(self._store.models.get, model_id)
                 self._classifiers[model_id] = await self._open(recorded)
                 if len(self._classifiers) > _LOADED:
                     self._classifiers.popitem(last=False)
@@ -71,7 +58,7 @@ class Orders:
             if known and _still_holds(known, seen, arrived):
                 return known
             try:
-                job = await self._patience.call(self._store.job, job_id)
+                job = await self._patience.call(self._store.jobs.get, job_id)
             except UsageError:
                 _log.warning("a message of job %s, which the store does not know, is dropped", job_id)
                 return None

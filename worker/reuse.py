@@ -3,10 +3,9 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
-from typing import Protocol
 
 from shared.gathering import Gathered
-from shared.items import Result
+from shared.store.store import Store
 from worker.patience import Patience
 from worker.results import Labels
 
@@ -17,18 +16,10 @@ Key = tuple[int, str]
 _REMEMBERED = 1000
 
 
-class LabelStore(Protocol):
-    """What reuse needs of the store."""
-
-    def labelled(self, model_id: int, digests: Collection[str]) -> dict[str, Result]:
-        """See ``Store``."""
-        ...
-
-
 class KnownImages:
     """Finds labels by an image's bytes; look-ups that come together are one query."""
 
-    def __init__(self, store: LabelStore, patience: Patience) -> None:
+    def __init__(self, store: Store, patience: Patience) -> None:
         self._store = store
         self._stored = Gathered(patience, self._look_up)
         self._recent: OrderedDict[Key, asyncio.Future[Labels | None]] = OrderedDict()
@@ -68,6 +59,6 @@ class KnownImages:
         found: dict[Key, Labels] = {}
         for model_id in {model_id for model_id, _ in keys}:
             digests = [digest for model, digest in keys if model == model_id]
-            for digest, result in self._store.labelled(model_id, digests).items():
+            for digest, result in self._store.results.labelled(model_id, digests).items():
                 found[model_id, digest] = Labels.of_result(result)
         return found

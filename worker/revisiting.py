@@ -1,29 +1,20 @@
 """Ask for what is known already with the words it was given with: whoever has not changed it says so."""
 
 from collections.abc import Collection
-from typing import Protocol
 
 from shared.gathering import Gathered
 from shared.items import Evidence
-from shared.store.store import KnownAnswer
+from shared.store.store import KnownAnswer, Store
 from worker.patience import Patience
 
 #: Model and reference.
 Key = tuple[int, str]
 
 
-class AnswerStore(Protocol):
-    """What asking again needs of the store."""
-
-    def known_answers(self, model_id: int, refs: Collection[str]) -> dict[str, KnownAnswer]:
-        """See ``Store``."""
-        ...
-
-
 class KnownUrls:
     """Finds what URLs led to before, under the same model."""
 
-    def __init__(self, store: AnswerStore, patience: Patience) -> None:
+    def __init__(self, store: Store, patience: Patience) -> None:
         self._store = store
         self._stored = Gathered(patience, self._look_up)
 
@@ -35,7 +26,7 @@ class KnownUrls:
         found: dict[Key, KnownAnswer] = {}
         for model_id in {model_id for model_id, _ in keys}:
             refs = [ref for model, ref in keys if model == model_id]
-            for ref, known in self._store.known_answers(model_id, refs).items():
+            for ref, known in self._store.validators.known(model_id, refs).items():
                 found[model_id, ref] = known
         return found
 

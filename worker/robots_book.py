@@ -10,6 +10,7 @@ from yarl import URL
 
 from shared.errors import Code, ItemError
 from shared.fetching.fetcher import Redirected
+from shared.store.store import Store
 from worker.frontier.frontier import Turn
 from worker.patience import Patience
 
@@ -49,22 +50,10 @@ class Web(Protocol):
         ...
 
 
-class RobotsStore(Protocol):
-    """What knowing rules needs of the store."""
-
-    def robots_of(self, origin: str, age: float) -> str | None:
-        """See ``Store``."""
-        ...
-
-    def save_robots(self, origin: str, body: str) -> None:
-        """See ``Store``."""
-        ...
-
-
 class RobotsBook:
     """Knows the rules of origins."""
 
-    def __init__(self, web: Web, store: RobotsStore, patience: Patience) -> None:
+    def __init__(self, web: Web, store: Store, patience: Patience) -> None:
         self._web = web
         self._store = store
         self._patience = patience
@@ -87,10 +76,10 @@ class RobotsBook:
         if known:
             self._length -= len(self._rules.pop(beginning)[0].text)
         origin = str(URL(url).origin())
-        text = await self._patience.call(self._store.robots_of, origin, _KEPT_IN_STORE)
+        text = await self._patience.call(self._store.hosts.robots, origin, _KEPT_IN_STORE)
         if text is None:
             text = await self._ask(turn, origin)
-            await self._patience.call(self._store.save_robots, origin, text)
+            await self._patience.call(self._store.hosts.save_robots, origin, text)
         return await self._remember(beginning, text, turn.frontier.now())
 
     async def _remember(self, beginning: str, text: str, now: float) -> "Rules":

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Protocol
@@ -11,6 +10,7 @@ from typing import Protocol
 from shared.broker import Delivery
 from shared.errors import Code, ResourceError
 from shared.items import Evidence, ItemState, Result
+from shared.store.store import Store
 from worker.observing import Observer
 from worker.patience import Patience
 
@@ -20,14 +20,6 @@ _log = logging.getLogger("smartsight.worker")
 _BATCH = 256
 #: How long a result waits for others to be committed with it, in seconds.
 _LINGER = 0.1
-
-
-class ResultStore(Protocol):
-    """What saving needs of the store."""
-
-    def save(self, new: Iterable[Result]) -> None:
-        """See ``Store``."""
-        ...
 
 
 class Company(Protocol):
@@ -51,7 +43,7 @@ class Saver:
 
     def __init__(
         self,
-        store: ResultStore,
+        store: Store,
         receipts: Receipts,
         patience: Patience,
         observer: Observer,
@@ -87,7 +79,7 @@ class Saver:
 
     async def _save(self, results: list[Result]) -> None:
         try:
-            await self._patience.call(self._store.save, results)
+            await self._patience.call(self._store.results.save, results)
         except ResourceError as error:
             if error.code is not Code.DATABASE_REFUSED:
                 raise
@@ -97,7 +89,7 @@ class Saver:
 
     async def _save_alone(self, result: Result) -> None:
         try:
-            await self._patience.call(self._store.save, [result])
+            await self._patience.call(self._store.results.save, [result])
         except ResourceError as error:
             if error.code is not Code.DATABASE_REFUSED:
                 raise
@@ -106,7 +98,7 @@ class Saver:
             bare = replace(
                 bare, detail="the database refused the result", evidence=Evidence(), thumbnail=None
             )
-            await self._patience.call(self._store.save, [bare])
+            await self._patience.call(self._store.results.save, [bare])
 
     async def _next_batch(self) -> list[tuple[Delivery, Result]]:
         """Return what comes within the linger time of the first."""

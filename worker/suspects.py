@@ -3,27 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
 
 from shared.broker import Delivery
 from shared.errors import Code, ItemError
-from shared.items import Message
+from shared.store.store import Store
 from worker.patience import Patience
 
 #: Workers that an item may kill when it is alone; before, it killed one among others.
 _TRIALS = 2
-
-
-class TrialStore(Protocol):
-    """What trials need of the store."""
-
-    def begin_trial(self, message: Message, limit: int) -> bool:
-        """See ``Store``."""
-        ...
-
-    def end_trial(self, message: Message) -> None:
-        """See ``Store``."""
-        ...
 
 
 class Gate:
@@ -68,7 +55,7 @@ class Gate:
 class Suspects:
     """Decides in whose company an item is decoded and classified."""
 
-    def __init__(self, store: TrialStore, patience: Patience) -> None:
+    def __init__(self, store: Store, patience: Patience) -> None:
         self._store = store
         self._patience = patience
         self._gate = Gate()
@@ -88,9 +75,9 @@ class Suspects:
                 yield
             return
         async with self._gate.alone():
-            if not await self._patience.call(self._store.begin_trial, delivery.message, _TRIALS):
+            if not await self._patience.call(self._store.poison.begin_trial, delivery.message, _TRIALS):
                 raise ItemError(Code.WORKER_CRASHED, f"{_TRIALS + 1} workers died of it")
             try:
                 yield
             finally:
-                await self._patience.call(self._store.end_trial, delivery.message)
+                await self._patience.call(self._store.poison.end_trial, delivery.message)

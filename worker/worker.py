@@ -6,28 +6,28 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from shared.broker import Consumer, Publisher
 from shared.classifier.classifier import Classifier
 from shared.errors import ResourceError
 from shared.fetching.fetcher import Fetcher
-from shared.store.store import RecordedModel
-from worker.denied import DenyList, DenyStore
+from shared.store.store import RecordedModel, Store
+from worker.denied import DenyList
 from worker.frontier.conduct import Manners
 from worker.frontier.frontier import Frontier, Turn
 from worker.frontier.line import Errand
-from worker.frontier.turns import FrontierPlan, HostStore
+from worker.frontier.turns import FrontierPlan
 from worker.handling import Handling
 from worker.observing import NoObserver, Observer
-from worker.orders import JobStore, Orders
+from worker.orders import Orders
 from worker.patience import Patience
 from worker.pulse import Pulse
-from worker.reuse import KnownImages, LabelStore
-from worker.revisiting import AnswerStore, KnownUrls
-from worker.robots_book import RobotsBook, RobotsStore, Web
-from worker.saving import ResultStore, Saver
-from worker.suspects import Suspects, TrialStore
+from worker.reuse import KnownImages
+from worker.revisiting import KnownUrls
+from worker.robots_book import RobotsBook, Web
+from worker.saving import Saver
+from worker.suspects import Suspects
 from worker.visiting import Visitor
 
 T = TypeVar("T")
@@ -38,20 +38,6 @@ _log = logging.getLogger("smartsight.worker")
 _RECEIVE_WAIT = 0.2
 #: One waits to be told to stop, one for the broker's deliveries; the others for store and broker.
 _WAITING_THREADS = 6
-
-
-class WorkerStore(
-    ResultStore,
-    JobStore,
-    LabelStore,
-    TrialStore,
-    HostStore,
-    RobotsStore,
-    AnswerStore,
-    DenyStore,
-    Protocol,
-):
-    """What a worker needs of the store."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +78,7 @@ class Sources:
         """Return the host that a URL calls, if it is to be spared."""
         return self.web.spared(url) if self.web else None
 
-    def visitor(self, store: RobotsStore, patience: Patience, denied: DenyList) -> Visitor:
+    def visitor(self, store: Store, patience: Patience, denied: DenyList) -> Visitor:
         """Return what asks hosts, as far as they want to be asked."""
         robots = RobotsBook(self.web, store, patience) if self.web else None
         return Visitor(self.fetcher, robots, denied)
@@ -105,7 +91,7 @@ class Worker:
         self,
         consumer: Consumer,
         publisher: Publisher,
-        store: WorkerStore,
+        store: Store,
         sources: Sources,
         open_model: Callable[[RecordedModel], Classifier],
         cores: Executor,

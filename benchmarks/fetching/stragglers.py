@@ -76,7 +76,7 @@ def _label(urls: list[str], well: set[str], settings: dict[str, str]) -> Run:
 def _outcomes(database: str, count: int) -> list[Outcome]:
     opened = Database(database)
     try:
-        return list(Store(opened).outcomes(1, -1, count))
+        return list(Store(opened).results.outcomes(1, -1, count))
     finally:
         opened.close()
 

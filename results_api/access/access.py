@@ -5,12 +5,11 @@ import math
 import time
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Protocol
 
 from results_api.access.caller import ANYBODY, Caller, Scope
 from results_api.access.keys import digest_of, is_well_formed
 from shared.errors import Code, RequestError
-from shared.store.store import ApiKey
+from shared.store.store import ApiKey, Store
 
 #: For how many seconds an answer of the store is good. What a key may only changes by hand; whether it was
 #: revoked is asked each time.
@@ -18,34 +17,6 @@ _FRESH = 1.0
 _DAY = 86_400.0
 #: Seconds after which a job may be over, for whoever has too many.
 _JOB_TIME = 60.0
-
-
-class KeyStore(Protocol):
-    """What letting callers in needs of the store."""
-
-    def has_keys(self) -> bool:
-        """See ``Store``."""
-        ...
-
-    def key_of(self, digest: bytes) -> ApiKey | None:
-        """See ``Store``."""
-        ...
-
-    def use_key(self, key_id: int) -> float | None:
-        """See ``Store``."""
-        ...
-
-    def charge_images(self, key_id: int, count: int, limit: int | None) -> bool:
-        """See ``Store``."""
-        ...
-
-    def open_jobs_of(self, key_id: int) -> int:
-        """See ``Store``."""
-        ...
-
-    def now(self) -> float:
-        """See ``Store``."""
-        ...
 
 
 class KeysWanted(Enum):
@@ -63,9 +34,7 @@ class Access:
     The store is asked in threads, so that whatever else the event loop serves need not wait for it.
     """
 
-    def __init__(
-        self, store: KeyStore, wanted: KeysWanted, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, store: Store, wanted: KeysWanted, clock: Callable[[], float] = time.monotonic) -> None:
         self.wanted = wanted
         self._store = store
         self._clock = clock
@@ -95,7 +64,7 @@ class Access:
         if self.wanted is not KeysWanted.IF_ANY:
             return self.wanted is KeysWanted.ALWAYS
         if self._clock() >= self._has_keys_until:
-            self._has_keys = await asyncio.to_thread(self._store.has_keys)
+            self._has_keys = await asyncio.to_thread(self._store.keys.exist)
             self._has_keys_until = self._clock() + _FRESH
         return self._has_keys
 
@@ -108,14 +77,14 @@ class Access:
         """Raise ``RequestError(quota_exceeded)`` if a caller has as many jobs open as they may."""
         if caller.key_id is None or caller.open_jobs is None:
             return
-        if await asyncio.to_thread(self._store.open_jobs_of, caller.key_id) >= caller.open_jobs:
+        if await asyncio.to_thread(self._store.keys.open_jobs, caller.key_id) >= caller.open_jobs:
             detail = f"{caller.open_jobs} jobs that are not over"
             raise RequestError(Code.QUOTA_EXCEEDED, detail, _JOB_TIME)
 
     def _use(self, digest: bytes) -> ApiKey:
         """Return the key of this digest, and count a request of it."""
         key = self._look_up(digest)
-        wait = None if key is None else self._store.use_key(key.id)
+        wait = None if key is None else self._store.keys.use(key.id)
         if key is None or wait is None:
             self._known.pop(digest, None)
             raise RequestError(Code.KEY_INVALID)
@@ -129,13 +98,13 @@ class Access:
         if self._clock() < until:
             return known
         # Unknown keys are not remembered: there is no end to them.
-        if key := self._store.key_of(digest):
+        if key := self._store.keys.find(digest):
             self._known[digest] = (key, self._clock() + _FRESH)
         return key
 
     def _charge(self, key_id: int, images: int, limit: int | None) -> None:
-        if not self._store.charge_images(key_id, images, limit):
-            to_midnight = _DAY - self._store.now() % _DAY
+        if not self._store.keys.charge_images(key_id, images, limit):
+            to_midnight = _DAY - self._store.hosts.now() % _DAY
             raise RequestError(Code.QUOTA_EXCEEDED, f"{limit} images a day", to_midnight)
 
 

@@ -4,25 +4,16 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from shared.errors import UNPRINTABLE, Code, message_for
 from shared.items import ItemState
 from shared.store.found import FoundRow
-from shared.store.store import RecordedModel
+from shared.store.store import RecordedModel, Store
 
 #: Places in a ``FoundRow``.
 _SHA256, _HOST = 11, 13
 #: What a page may lead to: never a script, nor a file of whoever looks at it.
 _WEB_ADDRESS = re.compile(r"https?://[^\s]+", re.IGNORECASE)
-
-
-class ThumbnailStore(Protocol):
-    """What showing what was seen needs of the store."""
-
-    def thumbnails(self, digests: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """See ``Store``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +35,10 @@ class Tile:
     picture: str | None
 
 
-def thumbnails_of(store: ThumbnailStore, rows: Sequence[FoundRow]) -> Mapping[bytes, bytes]:
+def thumbnails_of(store: Store, rows: Sequence[FoundRow]) -> Mapping[bytes, bytes]:
     """Return the thumbnails that there are of these results, by the SHA-256 of their images."""
     digests = sorted({row[_SHA256] for row in rows if row[_SHA256]})
-    return store.thumbnails(digests) if digests else {}
+    return store.thumbnails.get_many(digests) if digests else {}
 
 
 def tiles_of(rows: Sequence[FoundRow], model: RecordedModel, thumbnails: Mapping[bytes, bytes]) -> list[Tile]:

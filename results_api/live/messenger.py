@@ -11,7 +11,7 @@ from results_api.live.webhooks import Message, message_of, signed_headers
 from shared.errors import Code, ItemError, ResourceError, UsageError
 from shared.hosts import host_of
 from shared.items import now
-from shared.store.store import Job, Tally, Webhook
+from shared.store.store import Store, Webhook
 
 _log = logging.getLogger("smartsight.webhooks")
 
@@ -29,30 +29,6 @@ _JITTER = 0.1
 _FINAL = (Code.HTTP_410, Code.URL_NOT_ALLOWED)
 
 
-class WebhookStore(Protocol):
-    """What telling webhooks needs of the store."""
-
-    def due_webhooks(self, limit: int, lease: float) -> Sequence[Webhook]:
-        """See ``Store``."""
-        ...
-
-    def note_delivered(self, webhook: Webhook) -> None:
-        """See ``Store``."""
-        ...
-
-    def note_failed(self, webhook: Webhook, error: str, next_in: float | None) -> None:
-        """See ``Store``."""
-        ...
-
-    def job(self, job_id: int) -> Job:
-        """See ``Store``."""
-        ...
-
-    def tallies(self, job_id: int) -> Sequence[Tally]:
-        """See ``Store``."""
-        ...
-
-
 class Poster(Protocol):
     """What telling webhooks needs of the web."""
 
@@ -68,7 +44,7 @@ class Poster(Protocol):
 class Messenger:
     """Tells webhooks. Several may do so on one store: each webhook is told by one of them at a time."""
 
-    def __init__(self, store: WebhookStore, poster: Poster, schedule: Sequence[float] = SCHEDULE) -> None:
+    def __init__(self, store: Store, poster: Poster, schedule: Sequence[float] = SCHEDULE) -> None:
         self._store = store
         self._poster = poster
         self._schedule = schedule
@@ -95,7 +71,7 @@ class Messenger:
         if room == 0:
             return []
         try:
-            return await asyncio.to_thread(self._store.due_webhooks, room, _LEASE)
+            return await asyncio.to_thread(self._store.webhooks.due, room, _LEASE)
         except ResourceError as error:
             _log.warning("no webhook is told for now: %s", error)
             return []
@@ -113,8 +89,8 @@ class Messenger:
 
     def _message_for(self, webhook: Webhook) -> Message | None:
         """Return what there is to tell, or None if the job runs again."""
-        job = self._store.job(webhook.job_id)
-        return message_of(job, self._store.tallies(job.id)) if job.state.is_over else None
+        job = self._store.jobs.get(webhook.job_id)
+        return message_of(job, self._store.results.tallies(job.id)) if job.state.is_over else None
 
     async def _send(self, webhook: Webhook, message: Message) -> ItemError | None:
         """Make one attempt, and return how it failed, if it did."""
@@ -132,11 +108,11 @@ class Messenger:
         # Its host alone: paths and queries of such URLs are often secrets.
         job_id, host = webhook.job_id, host_of(webhook.url)
         if failure is None:
-            self._store.note_delivered(webhook)
+            self._store.webhooks.note_delivered(webhook)
             _log.info("job %s: told %s", job_id, host)
             return
         pause = pause_after(webhook.attempts, failure, self._schedule, random.random())
-        self._store.note_failed(webhook, _reason(failure), pause)
+        self._store.webhooks.note_failed(webhook, _reason(failure), pause)
         further = "given up" if pause is None else f"again in {pause:.0f} s"
         _log.warning("job %s: %s was not told, %s: %s", job_id, host, further, _reason(failure))
 

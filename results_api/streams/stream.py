@@ -4,23 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from shared.errors import Code, RequestError
-from shared.store.found import Filter, FoundPage, FoundRow
-from shared.store.store import Job
+from shared.store.found import Filter, FoundRow
+from shared.store.store import Job, Store
 
 #: Rows read, and held in memory, at a time.
 _PAGE = 2500
-
-
-class FoundStore(Protocol):
-    """What a stream needs of the store."""
-
-    def job(self, job_id: int) -> Job:
-        """See ``Store``."""
-        ...
-
-    def found(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundPage:
-        """See ``Store``."""
-        ...
 
 
 class Encoder(Protocol):
@@ -39,7 +27,7 @@ class Encoder(Protocol):
         ...
 
 
-def stream(store: FoundStore, job: Job, wanted: Filter, after: int, encoder: Encoder) -> Iterator[bytes]:
+def stream(store: Store, job: Job, wanted: Filter, after: int, encoder: Encoder) -> Iterator[bytes]:
     """Yield the results that follow an index, page by page: no connection is held while nobody reads on.
 
     A page on which nothing was found yields nothing, empty as it is: whoever reads can leave at each. Raises
@@ -50,15 +38,15 @@ def stream(store: FoundStore, job: Job, wanted: Filter, after: int, encoder: Enc
     yield encoder.begin()
     place: int | None = after
     while place is not None:
-        page = store.found(job.id, wanted, place, _PAGE)
+        page = store.search.page(job.id, wanted, place, _PAGE)
         yield encoder.encode(page.rows) if page.rows else b""
         place = page.after
     _check_unchanged(store, job)
     yield encoder.end()
 
 
-def _check_unchanged(store: FoundStore, job: Job) -> None:
+def _check_unchanged(store: Store, job: Job) -> None:
     """Look at a job again: its state changes before its results do."""
-    found = store.job(job.id)
+    found = store.jobs.get(job.id)
     if job.state.is_over and (found.state, found.finished_at) != (job.state, job.finished_at):
         raise RequestError(Code.JOB_CHANGED, f"job {job.id}")

@@ -24,7 +24,7 @@ class ClassCounting:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def class_counts(self, job_id: int, top: int) -> ClassCounts:
+    def get(self, job_id: int, top: int) -> ClassCounts:
         """Count the images of a job by their best class, and return the ``top`` commonest.
 
         Every label is counted, but no row of a result is read for it: that takes a tenth of a summary.

@@ -24,11 +24,11 @@ class Denied:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def denied_urls(self, urls: Collection[str]) -> set[str]:
+    def urls(self, urls: Collection[str]) -> set[str]:
         """Return those of these URLs that are denied, however they are written."""
         return self._denied({url: url_digest(url) for url in urls})
 
-    def denied_contents(self, sha256s: Collection[str]) -> set[str]:
+    def contents(self, sha256s: Collection[str]) -> set[str]:
         """Return those SHA-256 values (in hex) that are denied."""
         return self._denied({sha256: bytes.fromhex(sha256) for sha256 in sha256s})
 

@@ -27,7 +27,7 @@ class Duplicates:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def settle_duplicates(self, job_id: int) -> None:
+    def backfill(self, job_id: int) -> None:
         """Give the items that share an earlier one's reference its result, where that was missed.
 
         An item recorded in the very moment in which the earlier one's result is stored can miss it; those of

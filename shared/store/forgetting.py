@@ -51,7 +51,7 @@ class Forgetting:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def forget_url(self, url: str) -> Forgotten:
+    def url(self, url: str) -> Forgotten:
         """Deny a URL for good, and forget what it led to where it was the reference of an item.
 
         The content is not denied, as other URLs can lead there, too. Doing it again changes nothing; what
@@ -62,7 +62,7 @@ class Forgetting:
             remove_validators(connection, [url])
         return self._forget(_FOUND.where(is_ref(url)).order_by(items.c.job_id))
 
-    def forget_sha256(self, sha256: str) -> Forgotten:
+    def sha256(self, sha256: str) -> Forgotten:
         """Deny an image by the SHA-256 (in hex) of its bytes, and forget it under whatever reference."""
         digest = bytes.fromhex(sha256)
         with self._database.write() as connection:

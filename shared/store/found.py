@@ -94,7 +94,7 @@ class FoundResults:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def found(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundPage:
+    def page(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundPage:
         """Return the next results that are wanted, by index: at most ``limit``, and fewer if they are rare.
 
         Those that come later for items up to ``after`` are not seen any more.

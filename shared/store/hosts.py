@@ -40,12 +40,12 @@ class Hosts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim_hosts(self, names: Collection[str], holder: str, seconds: float) -> Claims:
+    def claim(self, names: Collection[str], holder: str, seconds: float) -> Claims:
         """Take those of these hosts that nobody holds, for so long, so that nobody else calls them."""
         with self._database.write() as connection:
             return claim(connection, names, holder, seconds)
 
-    def keep_hosts(
+    def renew(
         self, learned: Sequence[HostState], requests: Sequence[int], holder: str, seconds: float
     ) -> Claims:
         """Hold hosts for longer and write down what was learned of them, with so many more requests.
@@ -71,7 +71,7 @@ class Hosts:
             rows = connection.execute(select(hosts).where(hosts.c.host.in_(names))).mappings()
             return Claims(now, {row["host"]: _state(row) for row in rows})
 
-    def block_host(self, host: str, blocked: bool) -> None:
+    def set_blocked(self, host: str, blocked: bool) -> None:
         """Let nobody call a host any more; or again, with all that was held against it forgotten."""
         fresh = {name: getattr(HostState(host), name) for name in _LEARNED}
         change = {"blocked": blocked, "generation": hosts.c.generation + 1, **fresh}
@@ -79,7 +79,7 @@ class Hosts:
             connection.execute(insert_new(connection, hosts, "host"), {"host": host})
             connection.execute(update(hosts).where(hosts.c.host == host).values(change))
 
-    def listed_hosts(self, after: str, limit: int) -> list[ListedHost]:
+    def page(self, after: str, limit: int) -> list[ListedHost]:
         """Return the next hosts that are known, by name."""
         count = select(func.count()).where(waiting.c.host == hosts.c.host).scalar_subquery()
         query = select(hosts, count.label("waiting")).where(hosts.c.host > after)
@@ -87,7 +87,7 @@ class Hosts:
             rows = connection.execute(query.order_by(hosts.c.host).limit(limit)).mappings()
             return [ListedHost(_state(row), row["waiting"]) for row in rows]
 
-    def blocked_hosts(self, names: Collection[str]) -> set[str]:
+    def blocked(self, names: Collection[str]) -> set[str]:
         """Return which of these hosts are not to be called at all."""
         query = select(hosts.c.host).where(hosts.c.host.in_(names), hosts.c.blocked)
         with self._database.read() as connection:
@@ -98,7 +98,7 @@ class Hosts:
         with self._database.read() as connection:
             return time_now(connection)
 
-    def robots_of(self, origin: str, age: float) -> str | None:
+    def robots(self, origin: str, age: float) -> str | None:
         """Return the robots.txt of an origin, if it was stored not longer ago than ``age`` seconds."""
         with self._database.read() as connection:
             young = robots.c.fetched_at > clock(connection) - age

@@ -24,7 +24,7 @@ class Items:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_items(self, new: Sequence[Item], digest: str = "") -> None:
+    def add(self, new: Sequence[Item], digest: str = "") -> None:
         """Record the next items of a job, by index; what is there already stays as it is.
 
         ``digest`` stands for all references of the job up to the last of these. An item with the same

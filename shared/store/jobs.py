@@ -58,7 +58,7 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def open_job(
+    def open(
         self,
         key: str,
         model_id: int,
@@ -81,12 +81,12 @@ class Jobs:
             connection.execute(insert_new(connection, jobs, "key"), values)
             return job_of_key(connection, key)
 
-    def job(self, job_id: int) -> Job:
+    def get(self, job_id: int) -> Job:
         """Return a job as it stands, or raise ``UsageError(job_unknown)``."""
         with self._database.read() as connection:
             return read_job(connection, job_id)
 
-    def newest_jobs(self, before: int | None, limit: int, key_id: int | None = None) -> list[Job]:
+    def newest(self, before: int | None, limit: int, key_id: int | None = None) -> list[Job]:
         """Return the newest jobs first, of those older than the job ``before``; of one key, or of all."""
         query = _JOB.where(jobs.c.state != JobState.DELETING)
         query = query if before is None else query.where(jobs.c.id < before)
@@ -95,14 +95,14 @@ class Jobs:
             rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(limit)).mappings()
             return [_job(row) for row in rows]
 
-    def job_of(self, key: str) -> Job | None:
+    def find(self, key: str) -> Job | None:
         """Return the job that this key names, if there is one that was not deleted."""
         query = _JOB.where(jobs.c.key == key, jobs.c.state != JobState.DELETING)
         with self._database.read() as connection:
             row = connection.execute(query).mappings().one_or_none()
             return None if row is None else _job(row)
 
-    def tended_jobs(self) -> list[Job]:
+    def active(self) -> list[Job]:
         """Return the jobs that have something to publish, to count or to cancel, oldest first."""
         with self._database.read() as connection:
             query = _JOB.where(jobs.c.state.in_(TENDED)).order_by(jobs.c.id)
@@ -131,7 +131,7 @@ class Jobs:
         """Put the watermark back to the beginning: what has no result is published once more."""
         self._change(job_id, jobs.c.published > 0, published=0)
 
-    def seal(self, job_id: int) -> None:
+    def mark_recorded(self, job_id: int) -> None:
         """Say that all items of a job are recorded."""
         state = case((jobs.c.state == JobState.SUBMITTING, JobState.RUNNING), else_=jobs.c.state)
         self._change(job_id, jobs.c.sealed.is_(False), sealed=True, state=state)

@@ -60,32 +60,32 @@ class ApiKeys:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_key(self, digest: bytes, ending: str, grant: Grant) -> ApiKey:
+    def add(self, digest: bytes, ending: str, grant: Grant) -> ApiKey:
         """Store a new key by its SHA-256."""
         values = asdict(grant) | {"digest": digest, "ending": ending, "created_at": now()}
         statement = insert(api_keys).values(values | {"scopes": list(grant.scopes)})
         with self._database.write() as connection:
             return _key(connection.execute(statement.returning(*_KEY)).mappings().one())
 
-    def all_keys(self) -> list[ApiKey]:
+    def all(self) -> list[ApiKey]:
         """Return all keys, those too that are good for nothing any more, oldest first."""
         with self._database.read() as connection:
             rows = connection.execute(select(*_KEY).order_by(api_keys.c.id)).mappings()
             return [_key(row) for row in rows]
 
-    def key_of(self, digest: bytes) -> ApiKey | None:
+    def find(self, digest: bytes) -> ApiKey | None:
         """Return the key with this SHA-256, good or not."""
         with self._database.read() as connection:
             query = select(*_KEY).where(api_keys.c.digest == digest)
             row = connection.execute(query).mappings().one_or_none()
             return None if row is None else _key(row)
 
-    def has_keys(self) -> bool:
+    def exist(self) -> bool:
         """Tell whether a key was ever made: when the last one is revoked, the doors must not open."""
         with self._database.read() as connection:
             return bool(connection.execute(select(exists(select(api_keys.c.id)))).scalar_one())
 
-    def revoke_key(self, key_id: int) -> None:
+    def revoke(self, key_id: int) -> None:
         """Let a key be good for nothing from now on, or raise ``UsageError(key_unknown)``."""
         revoked_at = func.coalesce(api_keys.c.revoked_at, now())
         change = update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=revoked_at)
@@ -93,7 +93,7 @@ class ApiKeys:
             if connection.execute(change).rowcount == 0:
                 raise UsageError(Code.KEY_UNKNOWN, f"key {key_id}")
 
-    def use_key(self, key_id: int) -> float | None:
+    def use(self, key_id: int) -> float | None:
         """Count a request of a key, and return 0 if it may go on, else how many seconds it has to wait.
 
         Returns None if the key is good for nothing (any more). A request that has to wait is not counted.
@@ -117,7 +117,7 @@ class ApiKeys:
         with self._database.write() as connection:
             return charge(connection, key_id, count, limit)
 
-    def open_jobs_of(self, key_id: int) -> int:
+    def open_jobs(self, key_id: int) -> int:
         """Return how many jobs of a key are not over."""
         query = select(func.count()).where(jobs.c.key_id == key_id, jobs.c.state.in_(_OPEN))
         with self._database.read() as connection:

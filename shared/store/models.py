@@ -28,7 +28,7 @@ class Models:
         #: Those read before: what a model is never changes.
         self._models: dict[int, RecordedModel] = {}
 
-    def record_model(self, name: str, version: str, labels: Sequence[tuple[str, str]]) -> RecordedModel:
+    def record(self, name: str, version: str, labels: Sequence[tuple[str, str]]) -> RecordedModel:
         """Return this model as recorded, now or before."""
         values = {"name": name, "version": version, "labels": [list(label) for label in labels]}
         with self._database.write() as connection:
@@ -36,7 +36,7 @@ class Models:
             same = (models.c.name == name) & (models.c.version == version)
             return RecordedModel(*connection.execute(select(models).where(same)).one())
 
-    def model(self, model_id: int) -> RecordedModel:
+    def get(self, model_id: int) -> RecordedModel:
         """Return a recorded model."""
         if model_id not in self._models:
             with self._database.read() as connection:

@@ -85,7 +85,7 @@ class Results:
             rows = connection.execute(query).all()
         return [Tally(ItemState(state), code_from(code), int(count)) for state, code, count in rows]
 
-    def fold(self, job_id: int) -> None:
+    def compact(self, job_id: int) -> None:
         """Put the progress of a job together into one row a kind, so that reading it stays cheap."""
         removal = delete(progress).where(progress.c.job_id == job_id).returning(progress)
         with self._database.write() as connection:
@@ -153,7 +153,7 @@ class Results:
             remove_unused_thumbnails(connection, {row.sha256 for row in rows if row.sha256})
             return counts.total()
 
-    def set_placeholders_aside(self, job_id: int, urls: int) -> int:
+    def skip_placeholders(self, job_id: int, urls: int) -> int:
         """Skip the images whose bytes so many different URLs of one host lead to; return how many.
 
         Such a picture says that the real one is not there. It is known only when many URLs led to it, so

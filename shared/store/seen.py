@@ -20,14 +20,12 @@ class Seen:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def seen_by_url(self, url: str, key_id: int | None, after: Place | None, limit: int) -> list[Outcome]:
+    def by_url(self, url: str, key_id: int | None, after: Place | None, limit: int) -> list[Outcome]:
         """Return what items with this reference came to, of those that follow the place ``after``."""
         places = select(items.c.job_id, items.c.index).join(results, SAME_ITEM)
         return self._seen(places.where(is_ref(url)), key_id, after, limit)
 
-    def seen_by_sha256(
-        self, sha256: str, key_id: int | None, after: Place | None, limit: int
-    ) -> list[Outcome]:
+    def by_sha256(self, sha256: str, key_id: int | None, after: Place | None, limit: int) -> list[Outcome]:
         """Return the same of items that led to these bytes, whose SHA-256 is given in hex."""
         places = select(results.c.job_id, results.c.index)
         return self._seen(places.where(results.c.sha256 == bytes.fromhex(sha256)), key_id, after, limit)

@@ -48,31 +48,29 @@ __all__ = [
 ]
 
 
-class Store(
-    Models,  # first: it has more to begin with than the others
-    Jobs,
-    Items,
-    Uploads,
-    Results,
-    Duplicates,
-    FoundResults,
-    Removal,
-    Summaries,
-    ClassCounting,
-    Suspects,
-    Thumbnails,
-    Hosts,
-    WaitingItems,
-    KnownAnswers,
-    ApiKeys,
-    Webhooks,
-    Denied,
-    Forgetting,
-    Seen,
-):
-    """The statements on one database; safe to use from several threads."""
+class Store:
+    """One attribute a group of tables, with the statements on it; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database)
         #: Where it is, without a password.
         self.name = database.name
+        self.models = Models(database)
+        self.jobs = Jobs(database)
+        self.items = Items(database)
+        self.uploads = Uploads(database)
+        self.results = Results(database)
+        self.duplicates = Duplicates(database)
+        self.search = FoundResults(database)
+        self.removal = Removal(database)
+        self.summaries = Summaries(database)
+        self.class_counts = ClassCounting(database)
+        self.poison = Suspects(database)
+        self.thumbnails = Thumbnails(database)
+        self.hosts = Hosts(database)
+        self.waiting = WaitingItems(database)
+        self.validators = KnownAnswers(database)
+        self.keys = ApiKeys(database)
+        self.webhooks = Webhooks(database)
+        self.deny_list = Denied(database)
+        self.forgetting = Forgetting(database)
+        self.seen = Seen(database)

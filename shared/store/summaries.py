@@ -144,7 +144,7 @@ class Summaries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def summary(self, job_id: int, default_delay: float, top: int) -> Summary:
+    def get(self, job_id: int, default_delay: float, top: int) -> Summary:
         """Sum up a job, with the first ``top`` of every list, or raise ``UsageError(job_unknown)``.
 
         ``default_delay`` is the seconds between two requests to a host of which nothing is known.

@@ -27,7 +27,7 @@ class Thumbnails:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def thumbnail(self, job_id: int, index: int) -> bytes | None:
+    def get(self, job_id: int, index: int) -> bytes | None:
         """Return the JPEG of what was seen of an item's image, if there is one."""
         query = select(thumbnails.c.content).join(results, results.c.sha256 == thumbnails.c.sha256)
         query = query.where(results.c.job_id == job_id, results.c.index == index)
@@ -35,7 +35,7 @@ class Thumbnails:
             content: bytes | None = connection.execute(query).scalar()
             return content
 
-    def thumbnails(self, digests: Sequence[bytes]) -> dict[bytes, bytes]:
+    def get_many(self, digests: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the thumbnails that there are of these contents, by their SHA-256; of a page's, not more."""
         query = select(thumbnails.c.sha256, thumbnails.c.content).where(thumbnails.c.sha256.in_(digests))
         with self._database.read() as connection:

@@ -76,14 +76,14 @@ class Uploads:
                 _store_list(connection, job_id, new, parts)
             return job_of_key(connection, new.key), job_id is not None
 
-    def waiting_uploads(self) -> list[Upload]:
+    def waiting(self) -> list[Upload]:
         """Return the lists that nobody records at the moment, oldest first."""
         with self._database.read() as connection:
             free = or_(uploads.c.holder.is_(None), uploads.c.held_until < clock(connection))
             rows = connection.execute(_UPLOAD.where(free).order_by(uploads.c.job_id)).mappings()
             return [Upload(**row) for row in rows]
 
-    def lease_upload(self, job_id: int, holder: str, seconds: float) -> bool:
+    def lease(self, job_id: int, holder: str, seconds: float) -> bool:
         """Take a list, or hold it longer, so that nobody else records it; tell whether it is ours."""
         with self._database.write() as connection:
             time = time_now(connection)
@@ -91,20 +91,20 @@ class Uploads:
             change = update(uploads).where(uploads.c.job_id == job_id, free)
             return connection.execute(change.values(holder=holder, held_until=time + seconds)).rowcount == 1
 
-    def release_upload(self, job_id: int, holder: str) -> None:
+    def release(self, job_id: int, holder: str) -> None:
         """Leave a list to others."""
         mine = (uploads.c.job_id == job_id) & (uploads.c.holder == holder)
         with self._database.write() as connection:
             connection.execute(update(uploads).where(mine).values(holder=None))
 
-    def upload_content(self, job_id: int) -> Iterator[bytes]:
+    def content(self, job_id: int) -> Iterator[bytes]:
         """Yield a list in the pieces that it was stored in."""
         part = 0
         while (content := self._part(job_id, part)) is not None:
             yield content
             part += 1
 
-    def charge_upload(self, job_id: int, images: int) -> bool:
+    def charge(self, job_id: int, images: int) -> bool:
         """Count the images of a list against its key's quota of the day, once; tell whether they fit."""
         with self._database.write() as connection:
             key_id = read_job(connection, job_id).key_id
@@ -115,7 +115,7 @@ class Uploads:
                 connection.execute(update(uploads).where(uploads.c.job_id == job_id).values(charged=True))
             return fit
 
-    def end_upload(self, job_id: int, first: Sequence[MalformedLine], count: int) -> None:
+    def end(self, job_id: int, first: Sequence[MalformedLine], count: int) -> None:
         """Forget a list, which is recorded now, but for the lines of it that hold no reference."""
         rows = [
             {"job_id": job_id, "place": place, "line": one.line, "lines": one.lines, "reason": one.reason}

@@ -30,7 +30,7 @@ class KnownAnswers:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def known_answers(self, model_id: int, refs: Collection[str]) -> dict[str, KnownAnswer]:
+    def known(self, model_id: int, refs: Collection[str]) -> dict[str, KnownAnswer]:
         """Return, by reference, what can be asked for again and is labelled by this model already."""
         digests = {ref_digest(ref): ref for ref in refs}
         same = (

@@ -64,7 +64,7 @@ class WaitingItems:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_waiting(self, new: Sequence[Waiting]) -> None:
+    def add(self, new: Sequence[Waiting]) -> None:
         """Let items wait; those that have a place already go back to it, changed as they may be."""
         ordered = sorted(new, key=lambda item: (item.message.job_id, item.message.index))
         placed = [_moved(item) for item in ordered if item.id is not None]
@@ -79,7 +79,7 @@ class WaitingItems:
                 back = update(waiting).where(waiting.c.id == bindparam("row"))
                 connection.execute(back.values(change | {"holder": None}), placed)
 
-    def take_waiting(self, demand: Demand, holder: str, ladder: int, seconds: float) -> Taken | None:
+    def take(self, demand: Demand, holder: str, ladder: int, seconds: float) -> Taken | None:
         """Take items of hosts that are free, or held by this holder already, and hold those hosts.
 
         They stay stored until they are removed: whoever holds the host later finds them again. A host that
@@ -99,13 +99,13 @@ class WaitingItems:
                 items += _take(connection, host, holder, limit, demand) if limit else []
         return Taken(items, claims)
 
-    def remove_waiting(self, ids: Collection[int], holder: str) -> None:
+    def remove(self, ids: Collection[int], holder: str) -> None:
         """Remove items that are done with, unless they have come again meanwhile."""
         ours = waiting.c.id.in_(sorted(ids)) & (waiting.c.holder == holder)
         with self._database.write() as connection:
             connection.execute(delete(waiting).where(ours))
 
-    def return_waiting(self, ids: Collection[int], holder: str) -> None:
+    def release(self, ids: Collection[int], holder: str) -> None:
         """Hand items back untouched, for whoever takes their host next."""
         ours = waiting.c.id.in_(sorted(ids)) & (waiting.c.holder == holder)
         with self._database.write() as connection:

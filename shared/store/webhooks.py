@@ -47,23 +47,23 @@ class Webhooks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_webhook(self, job_id: int, url: str, secret: str) -> None:
+    def add(self, job_id: int, url: str, secret: str) -> None:
         """Have a URL told when a job is over; one that the job has already stays as it is."""
         with self._database.write() as connection:
             add_webhook(connection, job_id, url, secret)
 
-    def webhook_of(self, job_id: int) -> Webhook | None:
+    def get(self, job_id: int) -> Webhook | None:
         """Return the webhook of a job, or None if it has none."""
-        return self.webhooks_of([job_id]).get(job_id)
+        return self.get_many([job_id]).get(job_id)
 
-    def webhooks_of(self, job_ids: Collection[int]) -> dict[int, Webhook]:
+    def get_many(self, job_ids: Collection[int]) -> dict[int, Webhook]:
         """Return, by job, the webhooks of those of these jobs that have one."""
         query = select(webhooks).where(webhooks.c.job_id.in_(job_ids))
         with self._database.read() as connection:
             rows = connection.execute(query).mappings()
             return {row["job_id"]: _webhook(row) for row in rows}
 
-    def due_webhooks(self, limit: int, lease: float) -> list[Webhook]:
+    def due(self, limit: int, lease: float) -> list[Webhook]:
         """Claim webhooks that are to be told now, longest due first, for so many seconds.
 
         This counts as an attempt. What is not noted to be delivered or failed within the time is due again.

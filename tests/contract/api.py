@@ -68,7 +68,7 @@ def services_on(store: Store, around: Surroundings | None = None, **settings: An
     """Return what the routes work with; nobody is asked for a key unless there is one."""
     around = around or Surroundings()
     classifier = colour_classifier(around.engine)
-    recorded = store.record_model(MODEL.name, MODEL.version, MODEL.labels)
+    recorded = store.models.record(MODEL.name, MODEL.version, MODEL.labels)
     known = Settings(**settings)
     gate = UrlGate(known.ports, known.own_hosts)
     return Services(

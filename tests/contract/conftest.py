@@ -52,12 +52,12 @@ def store(database: Database) -> Store:
 
 @pytest.fixture
 def model(store: Store) -> RecordedModel:
-    return store.record_model("lite0", "1", LABELS)
+    return store.models.record("lite0", "1", LABELS)
 
 
 @pytest.fixture
 def job(store: Store, model: RecordedModel) -> Job:
-    return store.open_job("key", model.id)
+    return store.jobs.open("key", model.id)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import event, text
 
 from shared.store.database import Database
-from shared.store.found import FoundPage
+from shared.store.found import FoundPage, FoundResults
 from shared.store.store import Filter, Store
 
 PATIENCE = 20.0
@@ -19,10 +19,16 @@ class ChangingStore(Store):
 
     def __init__(self, database: Database, change: Callable[[], object]) -> None:
         super().__init__(database)
+        self.search = _ChangingSearch(database, change)
+
+
+class _ChangingSearch(FoundResults):
+    def __init__(self, database: Database, change: Callable[[], object]) -> None:
+        super().__init__(database)
         self._changes = iter([change])
 
-    def found(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundPage:
-        page = super().found(job_id, wanted, after, limit)
+    def page(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundPage:
+        page = super().page(job_id, wanted, after, limit)
         for change in self._changes:
             change()
         return page

@@ -16,6 +16,7 @@ from results_api.service.services import Administering, Classifying, Here, Readi
 from shared.errors import Code, ResourceError
 from shared.items import now
 from shared.store.database import Database
+from shared.store.keys import ApiKeys
 from shared.store.store import ApiKey, Grant, Store
 from tests.contract.api import services_on
 
@@ -94,7 +95,7 @@ def _shown(key: str) -> dict[str, str]:
 def _add(store: Store, grant: Grant = _GRANT) -> tuple[int, dict[str, str]]:
     """Make a key; return its number, and the headers of who shows it."""
     key = make_key()
-    return store.add_key(digest_of(key), ending_of(key), grant).id, _shown(key)
+    return store.keys.add(digest_of(key), ending_of(key), grant).id, _shown(key)
 
 
 _KEY = make_key()  # another one each time: it must not be part of a test's name
@@ -160,7 +161,7 @@ def test_what_is_refused_for_its_scope_counts_too(guarded: TestClient, store: St
 def test_a_revoked_key_stops_working_at_once(guarded: TestClient, store: Store) -> None:
     key_id, headers = _add(store)
     assert guarded.get("/read", headers=headers).status_code == 200
-    store.revoke_key(key_id)  # nor does the clock move: what is known of the key is as fresh as can be
+    store.keys.revoke(key_id)  # nor does the clock move: what is known of the key is as fresh as can be
     answer = guarded.get("/read", headers=headers)
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "key_invalid")
 
@@ -171,16 +172,17 @@ def test_an_expired_key_is_refused(guarded: TestClient, store: Store) -> None:
 
 
 def test_a_key_is_looked_up_no_more_than_once_a_second(database: Database, clock: _Clock) -> None:
-    class Counting(Store):
+    class Counting(ApiKeys):
         lookups = 0
 
-        def key_of(self, digest: bytes) -> ApiKey | None:
+        def find(self, digest: bytes) -> ApiKey | None:
             self.lookups += 1
-            return super().key_of(digest)
+            return super().find(digest)
 
-    counting = Counting(database)
-    _, headers = _add(counting)
-    with _client(counting, Access(counting, KeysWanted.ALWAYS, clock)) as client:
+    store = Store(database)
+    store.keys = counting = Counting(database)
+    _, headers = _add(store)
+    with _client(store, Access(store, KeysWanted.ALWAYS, clock)) as client:
         for _ in range(3):
             assert client.get("/read", headers=headers).status_code == 200
         assert counting.lookups == 1
@@ -242,11 +244,12 @@ def test_who_wants_no_keys_lets_everybody_in(store: Store) -> None:
 
 
 def test_nobody_is_let_in_while_the_store_is_away(database: Database) -> None:
-    class Away(Store):
-        def has_keys(self) -> bool:
+    class Away(ApiKeys):
+        def exist(self) -> bool:
             raise ResourceError(Code.DATABASE_UNAVAILABLE, "host=db.internal")
 
-    store = Away(database)
+    store = Store(database)
+    store.keys = Away(database)
     with _client(store, Access(store, KeysWanted.IF_ANY)) as client:
         answer = client.get("/read")
     assert answer.status_code == 503

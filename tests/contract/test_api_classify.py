@@ -119,7 +119,7 @@ def test_an_image_on_the_web(api: TestClient, around: Surroundings, jpeg: bytes)
 
 
 def test_a_blocked_host_is_not_called(api: TestClient, around: Surroundings, store: Store) -> None:
-    store.block_host("example.com", True)
+    store.hosts.set_blocked("example.com", True)
     assert _type(api.post(_URL, json={"url": "https://example.com/a.jpg"})) == (422, "host_blocked")
     assert around.web.asked == []
 
@@ -149,11 +149,11 @@ def test_the_same_bytes_are_answered_from_the_store(
 def _store_labels(store: Store, model_id: int, content: bytes, class_ids: tuple[int, ...]) -> None:
     import hashlib
 
-    job = store.open_job("earlier", model_id)
-    store.add_items([Item(job.id, 0, "http://a/a.jpg")])
+    job = store.jobs.open("earlier", model_id)
+    store.items.add([Item(job.id, 0, "http://a/a.jpg")])
     evidence = Evidence(64, 48, "JPEG", len(content), hashlib.sha256(content).hexdigest())
     result = Result(job.id, 0, ItemState.SUCCEEDED, datetime.now(UTC), 1, model_id, class_ids, (0.7, 0.2))
-    store.save([replace(result, evidence=evidence)])
+    store.results.save([replace(result, evidence=evidence)])
 
 
 def test_who_comes_when_there_is_no_room_is_told_to_come_again(
@@ -196,7 +196,7 @@ def test_a_store_that_is_away_costs_no_answer(
         asked.set()
         raise ResourceError(Code.DATABASE_UNAVAILABLE, "gone")
 
-    monkeypatch.setattr(services.store, "labelled", away)
+    monkeypatch.setattr(services.store.results, "labelled", away)
     with client_on(services) as client:
         assert client.post(_URL, content=jpeg).status_code == 200
     assert asked.is_set()

@@ -28,11 +28,11 @@ _LABELS = [
 
 def _submit(store: Store, model: RecordedModel, name: str, *refs: str) -> Job:
     """Return a job of which all images were labelled, all with the same bytes."""
-    job = store.open_job(name, model.id)
-    store.add_items([Item(job.id, index, ref) for index, ref in enumerate(refs)])
+    job = store.jobs.open(name, model.id)
+    store.items.add([Item(job.id, index, ref) for index, ref in enumerate(refs)])
     evidence = Evidence(640, 480, "JPEG", 10, _SHA256, "h", "http://h/final", 200)
     done = Result(job.id, 0, ItemState.SUCCEEDED, datetime.now(UTC), 1, model.id, (1, 0), (0.5, 0.25))
-    store.save([replace(done, index=index, evidence=evidence) for index in range(len(refs))])
+    store.results.save([replace(done, index=index, evidence=evidence) for index in range(len(refs))])
     return job
 
 
@@ -45,7 +45,7 @@ def test_a_picture_is_known_by_its_url_and_by_its_bytes(
     api: TestClient, store: Store, model: RecordedModel
 ) -> None:
     first = _submit(store, model, "first", _URL, _OTHER)
-    newer = store.record_model("lite0", "2", [("n1", "kitten"), ("n2", "puppy")])
+    newer = store.models.record("lite0", "2", [("n1", "kitten"), ("n2", "puppy")])
     second = _submit(store, newer, "second", _URL)
     by_url = api.get("/v1/images", params={"url": _URL}).json()
     assert by_url["meta"] == {"type": "success", "code": 200, "next_cursor": None}
@@ -119,7 +119,7 @@ def test_a_url_is_forgotten_with_a_receipt(api: TestClient, store: Store, model:
     assert [(row["state"], row["code"], row["predictions"], row["sha256"]) for row in rows] == [
         ("skipped", "forgotten", [], None)
     ] * 2
-    assert store.denied_urls([_URL, _OTHER]) == {_URL}
+    assert store.deny_list.urls([_URL, _OTHER]) == {_URL}
     again = api.delete("/v1/images", params={"url": _URL}).json()["data"]
     assert again == receipt | {"results": 0, "contents": []}
 
@@ -130,13 +130,13 @@ def test_bytes_are_forgotten_with_a_receipt(api: TestClient, store: Store, model
     receipt = {"sha256": _SHA256, "results": 2, "denied": True, "contents": [_SHA256]}
     assert (answer.status_code, answer.json()["data"]) == (200, receipt)
     assert _error(api, sha256=_SHA256) == (404, "image_unknown")
-    assert store.denied_contents([_SHA256]) == {_SHA256}
+    assert store.deny_list.contents([_SHA256]) == {_SHA256}
 
 
 def test_what_was_never_seen_can_be_denied(api: TestClient, store: Store) -> None:
     receipt = api.delete("/v1/images", params={"url": _URL}).json()["data"]
     assert receipt == {"url": _URL, "results": 0, "denied": True, "contents": []}
-    assert store.denied_urls([_URL]) == {_URL}
+    assert store.deny_list.urls([_URL]) == {_URL}
 
 
 class _Keys(Access):
@@ -162,7 +162,7 @@ def test_a_key_sees_pictures_of_its_own_jobs_only(
     guarded: TestClient, store: Store, model: RecordedModel
 ) -> None:
     jobs_of = {key_id: _submit(store, model, str(key_id), _URL) for key_id in (2, 3)}
-    with store._database.write() as connection:
+    with store.jobs._database.write() as connection:
         for key_id, job in jobs_of.items():
             connection.execute(update(jobs).where(jobs.c.id == job.id).values(key_id=key_id))
 
@@ -181,7 +181,7 @@ def test_only_an_admin_may_forget(guarded: TestClient, store: Store) -> None:
     assert _error(guarded, "DELETE", url=_URL) == (401, "key_missing")
     answer = guarded.delete("/v1/images", params={"url": _URL}, headers={"Authorization": "2"})
     assert (answer.status_code, answer.json()["error"]["type"]) == (403, "scope_missing")
-    assert store.denied_urls([_URL]) == set()
+    assert store.deny_list.urls([_URL]) == set()
     allowed = guarded.delete("/v1/images", params={"url": _URL}, headers={"Authorization": "1"})
     assert allowed.status_code == 200
 

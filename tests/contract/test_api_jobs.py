@@ -40,19 +40,19 @@ def _submit(api: TestClient, urls: list[Any] = _URLS, key: str | None = None, **
 
 
 def _refs(store: Store, job_id: int) -> list[tuple[str, str | None]]:
-    return [(item.ref, item.custom_id) for item in store.pending(job_id, 0, 100)]
+    return [(item.ref, item.custom_id) for item in store.items.pending(job_id, 0, 100)]
 
 
 def _end(store: Store, job_id: int, code: Code | None = None) -> None:
     """Give every item of a job a result, and complete it."""
-    job = store.job(job_id)
+    job = store.jobs.get(job_id)
     state = ItemState.FAILED if code else ItemState.SUCCEEDED
     labels: dict[str, Any] = {} if code else {"class_ids": (0,), "scores": (0.9,)}
-    store.save(
+    store.results.save(
         Result(job_id, item.index, state, datetime.now(UTC), 1, job.model_id, code=code, **labels)
-        for item in store.pending(job_id, 0, 100)
+        for item in store.items.pending(job_id, 0, 100)
     )
-    assert store.complete(job_id)
+    assert store.jobs.complete(job_id)
 
 
 def test_a_job_is_taken_in_and_then_recorded(api: TestClient, store: Store) -> None:
@@ -167,7 +167,7 @@ def test_bytes_of_a_list_are_counted(store: Store) -> None:
         assert _type(client.post(_JOBS, content=b"x" * 1001, headers=text)) == (413, "body_too_large")
         form = {"file": ("a.txt", b"x" * 100_000)}
         assert _type(client.post(_JOBS, files=form)) == (413, "body_too_large")
-    assert store.newest_jobs(None, 10) == []
+    assert store.jobs.newest(None, 10) == []
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_a_list_for_which_there_is_no_room_is_to_come_again(api: TestClient, sto
         answer = api.post(_JOBS, **sent)
         assert _type(answer) == (503, "disk_full")
         assert int(answer.headers["Retry-After"]) > 0
-    assert store.newest_jobs(None, 10) == []
+    assert store.jobs.newest(None, 10) == []
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_what_is_not_as_it_should_be_is_refused(
     api: TestClient, store: Store, request_: dict[str, Any], expected: tuple[int, str]
 ) -> None:
     assert _type(api.post(_JOBS, **request_)) == expected
-    assert store.newest_jobs(None, 10) == []
+    assert store.jobs.newest(None, 10) == []
 
 
 def test_the_same_key_finds_the_same_job(api: TestClient) -> None:
@@ -261,7 +261,7 @@ def test_many_requests_with_one_key_make_one_job(api: TestClient) -> None:
 def test_a_dry_run_records_nothing(api: TestClient, store: Store) -> None:
     answer = api.post(_JOBS, json={"urls": _URLS}, params={"dry_run": "true", "sample": 2})
     assert (answer.status_code, answer.json()["data"]) == (200, {"references": 3, "sampled": 2})
-    assert store.newest_jobs(None, 10) == []
+    assert store.jobs.newest(None, 10) == []
 
 
 def test_a_webhook_shows_its_secret_to_whoever_hands_in_the_job_only(api: TestClient) -> None:
@@ -308,7 +308,7 @@ def test_a_poller_is_told_only_what_is_new(api: TestClient, store: Store) -> Non
 def test_how_fast_it_goes_is_told(api: TestClient, store: Store) -> None:
     job_id = _submit(api).json()["data"]["id"]
     record_lists(store)
-    store.note_rate(job_id, 0.5)
+    store.jobs.note_rate(job_id, 0.5)
     job = api.get(f"{_JOBS}/{job_id}").json()["data"]
     assert (job["rate"], job["seconds_left"]) == (0.5, 6.0)
 
@@ -347,7 +347,7 @@ def test_a_paused_job_goes_on(api: TestClient, store: Store) -> None:
     job_id = _submit(api, max_failure_rate=0.1).json()["data"]["id"]
     record_lists(store)
     assert _type(api.post(f"{_JOBS}/{job_id}/resume")) == (409, "job_not_ready")
-    store.pause(job_id, "too many fail")
+    store.jobs.pause(job_id, "too many fail")
     assert api.get(f"{_JOBS}/{job_id}").json()["data"]["reason"] == "too many fail"
     answer = api.post(f"{_JOBS}/{job_id}/resume", json={"max_failure_rate": 0.5})
     job = answer.json()["data"]
@@ -377,8 +377,8 @@ def test_a_job_that_is_over_can_be_removed_for_good(api: TestClient, store: Stor
     answer = api.delete(f"{_JOBS}/{job_id}")
     assert (answer.status_code, answer.content) == (204, b"")
     assert _type(api.get(f"{_JOBS}/{job_id}")) == (404, "job_unknown")
-    assert store.outcomes(job_id, -1, 10) == []
-    assert store.tended_jobs() == []
+    assert store.results.outcomes(job_id, -1, 10) == []
+    assert store.jobs.active() == []
     assert _submit(api, key="k").json()["data"]["id"] != job_id
 
 
@@ -388,7 +388,7 @@ def two_keys(store: Store) -> Iterator[tuple[TestClient, dict[str, str], dict[st
     headers = []
     for scopes in (("submit", "read"), ("submit", "read"), ("admin",)):
         key = make_key()
-        store.add_key(
+        store.keys.add(
             digest_of(key), ending_of(key), Grant("x", scopes, rate=1000, burst=1000, images_per_day=5)
         )
         headers.append({"Authorization": f"Bearer {key}"})
@@ -432,7 +432,9 @@ def test_a_list_beyond_the_quota_is_not_recorded(two_keys: Any, store: Store) ->
 
 def test_who_has_all_jobs_open_finds_those_again_but_opens_no_more(store: Store) -> None:
     key = make_key()
-    store.add_key(digest_of(key), ending_of(key), Grant("x", ("submit",), rate=1000, burst=1000, open_jobs=1))
+    store.keys.add(
+        digest_of(key), ending_of(key), Grant("x", ("submit",), rate=1000, burst=1000, open_jobs=1)
+    )
     shown = {"Authorization": f"Bearer {key}", "Idempotency-Key": "k"}
     with client_on(services_on(store, Surroundings(wanted=KeysWanted.ALWAYS))) as client:
         first, again = (client.post(_JOBS, json={"urls": _URLS}, headers=shown) for _ in range(2))
@@ -476,4 +478,4 @@ def test_many_pollers_at_the_same_time(api: TestClient, store: Store) -> None:
 
 def _tend(store: Store) -> None:
     """Do once what workers do for all jobs."""
-    Tender(store, InProcessBroker(), 1000, 5).look_after(store.tended_jobs())
+    Tender(store, InProcessBroker(), 1000, 5).look_after(store.jobs.active())

@@ -25,7 +25,7 @@ def services(store: Store, around: Surroundings) -> Services:
 @pytest.fixture
 def key(store: Store) -> str:
     key = make_key()
-    store.add_key(digest_of(key), ending_of(key), _GRANT)
+    store.keys.add(digest_of(key), ending_of(key), _GRANT)
     return key
 
 

@@ -39,7 +39,9 @@ def _away() -> None:
     raise ResourceError(Code.DATABASE_UNAVAILABLE, "db.internal refuses")
 
 
-@pytest.mark.parametrize(("check", "status"), [(Store.now, 200), (lambda _: _away(), 503)])
+@pytest.mark.parametrize(
+    ("check", "status"), [(lambda store: store.hosts.now(), 200), (lambda _: _away(), 503)]
+)
 def test_it_is_ready_if_all_that_it_needs_is_there(
     services: Services, check: Callable[[Store], object], status: int
 ) -> None:

@@ -30,7 +30,7 @@ _PAGES = ("", "?state=failed", "/standing", "/classes", "/report")
 
 @pytest.fixture
 def model(store: Store) -> RecordedModel:
-    return store.record_model("lite0", "1", [("n1", "cat"), ("n2", f"dog {_HOSTILE}"), ("n3", "crane")])
+    return store.models.record("lite0", "1", [("n1", "cat"), ("n2", f"dog {_HOSTILE}"), ("n3", "crane")])
 
 
 def _labelled(job: Job, index: int, class_id: int = 0, score: float = 0.75, **more: Any) -> Result:
@@ -45,31 +45,33 @@ def _failed(job: Job, index: int, code: Code = Code.HTTP_404, detail: str = "") 
 
 
 def _record(store: Store, job: Job, *refs: str) -> None:
-    store.add_items([Item(job.id, index, ref) for index, ref in enumerate(refs)])
-    store.seal(job.id)
+    store.items.add([Item(job.id, index, ref) for index, ref in enumerate(refs)])
+    store.jobs.mark_recorded(job.id)
 
 
 @pytest.fixture
 def full(store: Store, model: RecordedModel) -> Job:
     """A job that is over: three labelled, two that failed, of which one may be tried again."""
-    job = store.open_job("full", model.id, "Spring crawl")
+    job = store.jobs.open("full", model.id, "Spring crawl")
     _record(store, job, *(f"http://a.example/{index}.jpg" for index in range(5)))
-    store.save([_labelled(job, 0, thumbnail=_CONTENT), _labelled(job, 1), _labelled(job, 2, 2, 0.25)])
-    store.save([_failed(job, 3), _failed(job, 4, Code.CONNECT_TIMEOUT)])
-    assert store.complete(job.id)
-    return store.job(job.id)
+    store.results.save([_labelled(job, 0, thumbnail=_CONTENT), _labelled(job, 1), _labelled(job, 2, 2, 0.25)])
+    store.results.save([_failed(job, 3), _failed(job, 4, Code.CONNECT_TIMEOUT)])
+    assert store.jobs.complete(job.id)
+    return store.jobs.get(job.id)
 
 
 @pytest.fixture
 def hostile(store: Store, model: RecordedModel) -> Job:
     """A job of which every word is a stranger's."""
-    job = store.open_job("hostile", model.id, _HOSTILE)
-    store.add_items([Item(job.id, index, f"http://x/{_HOSTILE}", _HOSTILE) for index in range(2)])
-    store.add_items([Item(job.id, 2, "javascript:alert(1)")])
-    store.seal(job.id)
-    store.save([_labelled(job, 0, 1), _failed(job, 1, Code.NOT_AN_IMAGE, _HOSTILE), _labelled(job, 2)])
-    assert store.complete(job.id)
-    return store.job(job.id)
+    job = store.jobs.open("hostile", model.id, _HOSTILE)
+    store.items.add([Item(job.id, index, f"http://x/{_HOSTILE}", _HOSTILE) for index in range(2)])
+    store.items.add([Item(job.id, 2, "javascript:alert(1)")])
+    store.jobs.mark_recorded(job.id)
+    store.results.save(
+        [_labelled(job, 0, 1), _failed(job, 1, Code.NOT_AN_IMAGE, _HOSTILE), _labelled(job, 2)]
+    )
+    assert store.jobs.complete(job.id)
+    return store.jobs.get(job.id)
 
 
 def _text(page: str) -> str:
@@ -158,7 +160,7 @@ def test_a_filter_that_means_nothing_is_told_beside_the_form(
 def test_pages_of_results_follow_one_another(api: TestClient, store: Store, job: Job) -> None:
     count = 100
     _record(store, job, *(f"http://a.example/{index}.jpg" for index in range(count)))
-    store.save([_labelled(job, index) for index in range(count)])
+    store.results.save([_labelled(job, index) for index in range(count)])
     seen: list[int] = []
     query: str | None = "?state=succeeded"
     while query is not None:
@@ -175,8 +177,8 @@ def test_a_page_without_results_may_have_a_next_one_and_says_so(
 ) -> None:
     count = 6000
     _record(store, job, *(f"{index}.jpg" for index in range(count)))
-    store.save([_labelled(job, index) for index in range(count - 1)])
-    store.save([_labelled(job, count - 1, score=0.99)])
+    store.results.save([_labelled(job, index) for index in range(count - 1)])
+    store.results.save([_labelled(job, count - 1, score=0.99)])
     page = _shown(api, job, "?min_score=0.9")
     assert (_indexes(page), 'id="next"' in page) == ([], True)
     assert "The next page looks through more" in page
@@ -193,10 +195,10 @@ def test_classes_are_counted_apart_and_lead_to_their_results(
 
 
 def test_two_classes_of_one_name_are_told_apart(api: TestClient, store: Store) -> None:
-    model = store.record_model("cranes", "1", [("n1", "crane"), ("n2", "crane")])
-    job = store.open_job("cranes", model.id)
+    model = store.models.record("cranes", "1", [("n1", "crane"), ("n2", "crane")])
+    job = store.jobs.open("cranes", model.id)
     _record(store, job, "a", "b", "c")
-    store.save([_labelled(job, 0, 0), _labelled(job, 1, 0), _labelled(job, 2, 1)])
+    store.results.save([_labelled(job, 0, 0), _labelled(job, 1, 0), _labelled(job, 2, 1)])
     part = api.get(f"/jobs/{job.id}/classes").text
     links = re.findall(r'href="\.\./jobs/\d+(\?[^"#]*)#results"', part)
     assert [_indexes(_shown(api, job, unescape(link))) for link in links] == [[0, 1], [2]]
@@ -282,7 +284,7 @@ def test_lines_without_a_url_are_told_by_number(api: TestClient, store: Store) -
 
 
 def test_jobs_are_listed_newest_first_over_pages(api: TestClient, store: Store, model: RecordedModel) -> None:
-    made = [store.open_job(f"key {number}", model.id).id for number in range(45)]
+    made = [store.jobs.open(f"key {number}", model.id).id for number in range(45)]
     seen: list[int] = []
     path: str | None = "/jobs"
     while path is not None:
@@ -309,14 +311,14 @@ def test_buttons_are_those_that_the_state_allows(
     api: TestClient, store: Store, full: Job, model: RecordedModel
 ) -> None:
     assert _buttons(_shown(api, full)) == {"retry", "retry-http_404", "retry-connect_timeout", "delete"}
-    job = store.open_job("running", model.id)
+    job = store.jobs.open("running", model.id)
     _record(store, job, "http://a.example/1.jpg")
     assert _buttons(_shown(api, job)) == {"cancel"}
-    store.pause(job.id, "too many fail")
+    store.jobs.pause(job.id, "too many fail")
     page = _shown(api, job)
     assert _buttons(page) == {"cancel", "resume"}
     assert "Paused: too many fail" in _text(page)
-    store.cancel(job.id)
+    store.jobs.cancel(job.id)
     assert _buttons(_shown(api, job)) == set()
 
 
@@ -331,7 +333,7 @@ def keyed(store: Store, around: Surroundings) -> Iterator[TestClient]:
 def _key(store: Store, *scopes: str) -> dict[str, str]:
     """Make a key, and return the header that brings it."""
     key = make_key()
-    store.add_key(digest_of(key), ending_of(key), Grant("desk", scopes, rate=1000, burst=1000))
+    store.keys.add(digest_of(key), ending_of(key), Grant("desk", scopes, rate=1000, burst=1000))
     return {"Authorization": f"Bearer {key}"}
 
 

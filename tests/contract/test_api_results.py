@@ -27,7 +27,7 @@ from shared import steering
 from shared.errors import Code, SmartSightError
 from shared.items import Evidence, Item, ItemState, Result, now
 from shared.store.database import Database
-from shared.store.found import BEGINNING, FoundPage
+from shared.store.found import BEGINNING, FoundPage, FoundResults
 from shared.store.store import Filter, Job, RecordedModel, Store
 from tests.contract.api import client_on, services_on
 from tests.contract.races import ChangingStore
@@ -63,19 +63,19 @@ def _result(job: Job, index: int, text: str) -> Result:
 
 @pytest.fixture
 def model(store: Store) -> RecordedModel:
-    return store.record_model("lite0", "1", [("n1", 'cat "big", wild'), ("n2", "dog, chien 🐶")])
+    return store.models.record("lite0", "1", [("n1", 'cat "big", wild'), ("n2", "dog, chien 🐶")])
 
 
 @pytest.fixture
 def full(store: Store, job: Job) -> Job:
     """A job that is over."""
-    store.add_items(
+    store.items.add(
         [Item(job.id, index, text, text if index % 2 else None) for index, text in enumerate(_HOSTILE)]
     )
-    store.save([_result(job, index, text) for index, text in enumerate(_HOSTILE)])
-    store.seal(job.id)
-    store.complete(job.id)
-    return store.job(job.id)
+    store.results.save([_result(job, index, text) for index, text in enumerate(_HOSTILE)])
+    store.jobs.mark_recorded(job.id)
+    store.jobs.complete(job.id)
+    return store.jobs.get(job.id)
 
 
 def _rows_of_csv(content: bytes) -> list[dict[str, Any]]:
@@ -215,9 +215,9 @@ def test_a_stream_goes_on_behind_the_row_whose_cursor_it_is_given(
 def test_a_job_that_runs_gives_what_is_there_and_says_that_more_will_come(
     api: TestClient, store: Store, job: Job, format: str
 ) -> None:
-    store.add_items([Item(job.id, index, text) for index, text in enumerate(_HOSTILE)])
+    store.items.add([Item(job.id, index, text) for index, text in enumerate(_HOSTILE)])
     assert _get(api, job, format=format) == []
-    store.save([_result(job, 1, "late.jpg")])
+    store.results.save([_result(job, 1, "late.jpg")])
     assert [row["index"] for row in _get(api, job, format=format)] == [1]
     answer = api.get(f"/v1/jobs/{job.id}/results?format={format}")
     if format == "json":
@@ -339,7 +339,7 @@ def test_a_stream_that_was_to_be_whole_has_no_end_if_its_job_changes(
 ) -> None:
     multiply(database, full.id, 500)
     change, code = _CHANGES[name]
-    changing = ChangingStore(database, lambda: change(store, store.job(full.id)))
+    changing = ChangingStore(database, lambda: change(store, store.jobs.get(full.id)))
     pieces: list[bytes] = []
     with pytest.raises(SmartSightError) as caught:
         pieces += stream(changing, full, Filter(), BEGINNING, _ENCODERS[format](model))
@@ -351,15 +351,15 @@ def test_a_stream_that_was_to_be_whole_has_no_end_if_its_job_changes(
 @pytest.fixture
 def running(store: Store, job: Job) -> Job:
     """A job of which every item has its result, but one."""
-    store.add_items([Item(job.id, index, text) for index, text in enumerate(_HOSTILE)])
-    store.seal(job.id)
-    store.save([_result(job, index, text) for index, text in enumerate(_HOSTILE[:-1])])
-    return store.job(job.id)
+    store.items.add([Item(job.id, index, text) for index, text in enumerate(_HOSTILE)])
+    store.jobs.mark_recorded(job.id)
+    store.results.save([_result(job, index, text) for index, text in enumerate(_HOSTILE[:-1])])
+    return store.jobs.get(job.id)
 
 
 def _complete(store: Store, job: Job) -> None:
-    store.save([_result(job, _COUNT - 1, "last.jpg")])
-    assert store.complete(job.id)
+    store.results.save([_result(job, _COUNT - 1, "last.jpg")])
+    assert store.jobs.complete(job.id)
 
 
 def test_a_stream_of_a_job_that_runs_ends_well_when_the_job_does(
@@ -368,7 +368,7 @@ def test_a_stream_of_a_job_that_runs_ends_well_when_the_job_does(
     changing = ChangingStore(database, lambda: _complete(store, running))
     whole = b"".join(stream(changing, running, Filter(), BEGINNING, Lines(JSON, model)))
     assert whole.count(b"\n") == _COUNT - 1
-    assert store.job(running.id).state.is_over
+    assert store.jobs.get(running.id).state.is_over
 
 
 def test_a_stream_of_a_job_that_ran_has_no_end_if_it_is_deleted(
@@ -383,14 +383,14 @@ def test_a_stream_of_a_job_that_ran_has_no_end_if_it_is_deleted(
     assert caught.value.code is Code.JOB_UNKNOWN
 
 
-class _CountedStore(Store):
+class _CountedSearch(FoundResults):
     """Counts the pages that are read."""
 
     pages = 0
 
-    def found(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundPage:
+    def page(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundPage:
         self.pages += 1
-        return super().found(job_id, wanted, after, limit)
+        return super().page(job_id, wanted, after, limit)
 
 
 class _Leaver:
@@ -419,7 +419,8 @@ def test_nothing_more_is_read_for_a_client_that_went_away(
     services: Services, full: Job, database: Database, format: str
 ) -> None:
     multiply(database, full.id, 5000)
-    store = _CountedStore(database)
+    store = Store(database)
+    store.search = search = _CountedSearch(database)
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -433,11 +434,12 @@ def test_nothing_more_is_read_for_a_client_that_went_away(
     client = _Leaver()
     app = make_app(replace(services_on(store), access=services.access))
     asyncio.run(app(scope, client.receive, client.send))
-    assert 1 <= store.pages <= 4
-    whole = _CountedStore(database)
-    for _ in stream(whole, full, Filter(), BEGINNING, Lines(JSON, store.model(full.model_id))):
+    assert 1 <= search.pages <= 4
+    whole = Store(database)
+    whole.search = counted = _CountedSearch(database)
+    for _ in stream(whole, full, Filter(), BEGINNING, Lines(JSON, store.models.get(full.model_id))):
         pass
-    assert whole.pages == 20
+    assert counted.pages == 20
 
 
 def test_no_connection_is_held_while_a_client_thinks(

@@ -33,9 +33,9 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with client_on(services) as client:
         _hand_in(client)
     record_lists(store)
-    store.cancel(1)
-    store.cancel_pending(1, 0, 10)
-    assert store.complete(1)
+    store.jobs.cancel(1)
+    store.results.cancel_pending(1, 0, 10)
+    assert store.jobs.complete(1)
     yield schemathesis.openapi.from_asgi("/openapi.json", make_app(services))
     database.close()
 

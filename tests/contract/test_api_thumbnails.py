@@ -17,10 +17,10 @@ _CAT = "ca" * 32
 
 def _label(store: Store, job: Job) -> Job:
     """Give the first of two items a label and a thumbnail."""
-    store.add_items([Item(job.id, index, f"http://h/{index}") for index in (0, 1)])
+    store.items.add([Item(job.id, index, f"http://h/{index}") for index in (0, 1)])
     evidence = Evidence(640, 480, "JPEG", 10, _CAT)
     done = (job.id, 0, ItemState.SUCCEEDED, now(), 1, job.model_id, (1,), (0.5,))
-    store.save([Result(*done, evidence=evidence, thumbnail=_SEEN)])
+    store.results.save([Result(*done, evidence=evidence, thumbnail=_SEEN)])
     return job
 
 
@@ -70,7 +70,7 @@ def test_an_index_has_to_be_one(api: TestClient, store: Store, job: Job, index: 
 def _add_key(store: Store, scope: str) -> tuple[int, dict[str, str]]:
     """Return the number of a new key, and the headers of who has it."""
     key = make_key()
-    added = store.add_key(digest_of(key), ending_of(key), Grant(scope, (scope,), rate=1000, burst=1000))
+    added = store.keys.add(digest_of(key), ending_of(key), Grant(scope, (scope,), rate=1000, burst=1000))
     return added.id, {"Authorization": f"Bearer {key}"}
 
 
@@ -78,7 +78,7 @@ def test_a_thumbnail_is_seen_by_the_key_of_its_job_alone(store: Store, model: Re
     (my_id, mine), (_, theirs), (_, phone) = (
         _add_key(store, scope) for scope in ("read", "read", "classify")
     )
-    job, _ = store.accept(NewJob("mine", "", model.id, "list.txt", key_id=my_id), [b""])
+    job, _ = store.uploads.accept(NewJob("mine", "", model.id, "list.txt", key_id=my_id), [b""])
     path = _path(_label(store, job).id)
     with client_on(services_on(store, Surroundings(wanted=KeysWanted.ALWAYS))) as client:
         assert client.get(path, headers=mine).content == _SEEN

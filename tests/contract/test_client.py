@@ -52,12 +52,12 @@ def client(services: Services) -> Iterator[Client]:
 
 def _end(store: Store, job_id: int, code: Code | None = None) -> None:
     """Give every item of a job a result, and complete it."""
-    job, state = store.job(job_id), ItemState.FAILED if code else ItemState.SUCCEEDED
-    store.save(
+    job, state = store.jobs.get(job_id), ItemState.FAILED if code else ItemState.SUCCEEDED
+    store.results.save(
         Result(job_id, item.index, state, datetime.now(UTC), 1, job.model_id, code=code)
-        for item in store.pending(job_id, 0, 100)
+        for item in store.items.pending(job_id, 0, 100)
     )
-    assert store.complete(job_id)
+    assert store.jobs.complete(job_id)
 
 
 def test_an_image_is_classified_however_it_comes(
@@ -98,7 +98,7 @@ def test_a_list_file_is_taken_in_once(client: Client, store: Store) -> None:
     first, again = (client.submit(Path("list.csv"), **options) for _ in range(2))  # type: ignore[arg-type]
     assert first.id == again.id
     record_lists(store)
-    assert [(item.ref, item.custom_id) for item in store.pending(first.id, 0, 9)] == [
+    assert [(item.ref, item.custom_id) for item in store.items.pending(first.id, 0, 9)] == [
         ("https://a.example/1.jpg", "first")
     ]
     Path("list.csv").write_text("image,sku\nhttps://a.example/other.jpg,first\n")
@@ -119,11 +119,11 @@ def test_jobs_are_steered_and_removed(client: Client, store: Store) -> None:
     _end(store, job_id, Code.HTTP_404)
     assert client.retry(job_id).retried == 0
     assert client.retry(job_id, [Code.HTTP_404]).retried == 3
-    assert store.pause(job_id, "too much fails")
+    assert store.jobs.pause(job_id, "too much fails")
     assert client.wait(job_id).reason == "too much fails"
     assert client.resume(job_id, 0.9).max_failure_rate == 0.9
     assert client.cancel(job_id).state in (JobState.CANCELLING, JobState.CANCELLED)
-    cancel_rest(store, store.job(job_id))  # as the service does, too, behind its answer
+    cancel_rest(store, store.jobs.get(job_id))  # as the service does, too, behind its answer
     assert client.wait(job_id).counts[ItemState.CANCELLED] == 3
     with pytest.raises(RequestError) as caught:
         client.resume(job_id)
@@ -161,12 +161,12 @@ _ITEMS, _TIMES = 5, 1000
 @pytest.fixture
 def long(store: Store, database: Database, services: Services) -> Job:
     """A job that is over, of more results than are read at a time, all of which failed."""
-    job = store.open_job("long", services.photos.model_id)
-    store.add_items([Item(job.id, index, f"https://a.example/{index}.jpg") for index in range(_ITEMS)])
-    store.seal(job.id)
+    job = store.jobs.open("long", services.photos.model_id)
+    store.items.add([Item(job.id, index, f"https://a.example/{index}.jpg") for index in range(_ITEMS)])
+    store.jobs.mark_recorded(job.id)
     _end(store, job.id, Code.HTTP_404)
     multiply(database, job.id, _TIMES)
-    return store.job(job.id)
+    return store.jobs.get(job.id)
 
 
 def _delete(store: Store, job: Job) -> None:

@@ -26,8 +26,8 @@ def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def _add(store: Store, job: Job, refs: str) -> None:
     """Record items, each with a letter for its reference, each in a transaction of its own."""
     for index, ref in enumerate(refs):
-        store.add_items([Item(job.id, index, ref)])
-    store.seal(job.id)
+        store.items.add([Item(job.id, index, ref)])
+    store.jobs.mark_recorded(job.id)
 
 
 def _labelled(job: Job, index: int) -> Result:
@@ -39,11 +39,14 @@ def _failed(job: Job, index: int) -> Result:
 
 
 def _states(store: Store, job: Job) -> dict[int, str]:
-    return {outcome.item.index: outcome.result.state.value[0] for outcome in store.outcomes(job.id, -1, 1000)}
+    return {
+        outcome.item.index: outcome.result.state.value[0]
+        for outcome in store.results.outcomes(job.id, -1, 1000)
+    }
 
 
 def _count(store: Store, job: Job) -> dict[str, int]:
-    return {tally.state.value[0]: tally.count for tally in store.tallies(job.id)}
+    return {tally.state.value[0]: tally.count for tally in store.results.tallies(job.id)}
 
 
 @contextmanager
@@ -65,23 +68,23 @@ def _stored_at_once(database: Database) -> Iterator[list[int]]:
 
 def test_a_result_is_saved_however_many_items_have_its_reference(store: Store, job: Job) -> None:
     _add(store, job, "abaaacaaaabaaabc")
-    store.save([_labelled(job, 0), _failed(job, 1), _labelled(job, 5)])
+    store.results.save([_labelled(job, 0), _failed(job, 1), _labelled(job, 5)])
     assert _states(store, job) == {0: "s", 1: "f", 5: "s", 10: "f", 14: "f", 15: "s"}
     assert _count(store, job) == {"s": 3, "f": 3}
-    assert store.pending(job.id, 0, 100) == [], "a duplicate is to be labelled itself"
-    assert not store.complete(job.id), "completed before all duplicates have their results"
+    assert store.items.pending(job.id, 0, 100) == [], "a duplicate is to be labelled itself"
+    assert not store.jobs.complete(job.id), "completed before all duplicates have their results"
 
 
 def test_what_was_left_is_settled_and_counted_once(store: Store, job: Job) -> None:
     refs = "abaaacaaaabaaabc"
     _add(store, job, refs)
-    store.save([_labelled(job, 0), _failed(job, 1), _labelled(job, 5)])
+    store.results.save([_labelled(job, 0), _failed(job, 1), _labelled(job, 5)])
     for _ in range(2):
-        store.settle_duplicates(job.id)
+        store.duplicates.backfill(job.id)
         assert _states(store, job) == {index: "f" if ref == "b" else "s" for index, ref in enumerate(refs)}
         assert _count(store, job) == {"s": 13, "f": 3}
-    assert store.complete(job.id)
-    assert store.job(job.id).state is JobState.COMPLETED
+    assert store.jobs.complete(job.id)
+    assert store.jobs.get(job.id).state is JobState.COMPLETED
 
 
 @pytest.mark.parametrize(
@@ -97,8 +100,8 @@ def test_all_duplicates_are_settled_some_at_a_time(
 ) -> None:
     _add(store, job, refs)
     with _stored_at_once(database) as added:
-        store.save([_labelled(job, item.index) for item in store.pending(job.id, 0, 100)])
-        store.settle_duplicates(job.id)
+        store.results.save([_labelled(job, item.index) for item in store.items.pending(job.id, 0, 100)])
+        store.duplicates.backfill(job.id)
     assert _states(store, job) == dict.fromkeys(range(len(refs)), "s")
     assert _count(store, job) == {"s": len(refs)}
     assert added[0] <= len(set(refs)) + _AT_ONCE
@@ -107,35 +110,35 @@ def test_all_duplicates_are_settled_some_at_a_time(
 
 def test_only_those_are_settled_whose_original_has_a_result(store: Store, job: Job) -> None:
     _add(store, job, "abaaaaaabbbbbbbb")
-    store.save([_labelled(job, 1)])
-    store.settle_duplicates(job.id)
+    store.results.save([_labelled(job, 1)])
+    store.duplicates.backfill(job.id)
     assert _states(store, job) == dict.fromkeys((1, *range(8, 16)), "s")
 
 
 def test_what_was_missed_in_between_is_settled(store: Store, job: Job) -> None:
     _add(store, job, "abaaaaaabbbbbbbb")
-    store.save([_labelled(job, 0), _labelled(job, 1)])
-    store.settle_duplicates(job.id)
-    with store._database.write() as connection:
+    store.results.save([_labelled(job, 0), _labelled(job, 1)])
+    store.duplicates.backfill(job.id)
+    with store.jobs._database.write() as connection:
         connection.execute(delete(results).where(results.c.index.in_([2, 6, 9, 15])))
-    store.settle_duplicates(job.id)
+    store.duplicates.backfill(job.id)
     assert _states(store, job) == dict.fromkeys(range(16), "s")
 
 
 def test_what_is_left_when_a_job_is_cancelled_is_cancelled(store: Store, job: Job) -> None:
     _add(store, job, "aaaaaaa")
-    store.save([_labelled(job, 0)])
-    store.cancel(job.id)
-    store.cancel_pending(job.id, 0, 10)
-    store.settle_duplicates(job.id)
+    store.results.save([_labelled(job, 0)])
+    store.jobs.cancel(job.id)
+    store.results.cancel_pending(job.id, 0, 10)
+    store.duplicates.backfill(job.id)
     assert _count(store, job) == {"s": 1, "c": 6}
-    assert store.complete(job.id)
+    assert store.jobs.complete(job.id)
 
 
 def test_other_jobs_duplicates_are_left_alone(store: Store, job: Job) -> None:
-    other = store.open_job("other", job.model_id)
+    other = store.jobs.open("other", job.model_id)
     for one in (job, other):
         _add(store, one, "aaaaaaa")
-        store.save([_labelled(one, 0)])
-    store.settle_duplicates(job.id)
+        store.results.save([_labelled(one, 0)])
+    store.duplicates.backfill(job.id)
     assert (_count(store, job), _count(store, other)) == ({"s": 7}, {"s": 1})

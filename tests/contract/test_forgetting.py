@@ -23,11 +23,11 @@ _CAT, _DOG = "ca" * 32, "d0" * 32
 
 @pytest.fixture
 def other_job(store: Store, model: RecordedModel) -> Job:
-    return store.open_job("other", model.id)
+    return store.jobs.open("other", model.id)
 
 
 def _record(store: Store, job: Job, *refs: str, start: int = 0) -> None:
-    store.add_items([Item(job.id, index, ref, f"id-{index}") for index, ref in enumerate(refs, start)])
+    store.items.add([Item(job.id, index, ref, f"id-{index}") for index, ref in enumerate(refs, start)])
 
 
 def _labelled(job: Job, index: int, sha256: str = _CAT, **options: Any) -> Result:
@@ -52,11 +52,11 @@ def _failed(job: Job, index: int, sha256: str | None = None) -> Result:
 
 
 def _counts(store: Store, job: Job) -> dict[str, int]:
-    return {str(tally.code or tally.state): tally.count for tally in store.tallies(job.id)}
+    return {str(tally.code or tally.state): tally.count for tally in store.results.tallies(job.id)}
 
 
 def _codes(store: Store, job: Job) -> list[str]:
-    outcomes = store.outcomes(job.id, -1, 100)
+    outcomes = store.results.outcomes(job.id, -1, 100)
     codes = [str(outcome.result.code or outcome.result.state) for outcome in outcomes]
     counts = _counts(store, job)
     assert {code: codes.count(code) for code in codes} == counts, "the numbers are not those of the rows"
@@ -77,12 +77,12 @@ def test_a_url_is_forgotten_in_all_jobs_with_all_that_it_led_to(
 ) -> None:
     _record(store, job, _URL, _OTHER, _URL)
     _record(store, other_job, _OTHER, _URL)
-    store.save([_labelled(job, 0), _labelled(job, 1), _labelled(other_job, 0, reused=True)])
-    store.save([_labelled(other_job, 1, _DOG)])
-    assert store.forget_url(_URL) == Forgotten(3, tuple(sorted([_CAT, _DOG])))
+    store.results.save([_labelled(job, 0), _labelled(job, 1), _labelled(other_job, 0, reused=True)])
+    store.results.save([_labelled(other_job, 1, _DOG)])
+    assert store.forgetting.url(_URL) == Forgotten(3, tuple(sorted([_CAT, _DOG])))
     assert _codes(store, job) == ["forgotten", "succeeded", "forgotten"]
     assert _codes(store, other_job) == ["succeeded", "forgotten"]
-    outcomes = store.outcomes(job.id, -1, 10)
+    outcomes = store.results.outcomes(job.id, -1, 10)
     for forgotten in (outcomes[0].result, outcomes[2].result):
         assert (forgotten.state, forgotten.code) == (ItemState.SKIPPED, Code.FORGOTTEN)
         assert _is_bare(forgotten)
@@ -93,30 +93,30 @@ def test_a_url_is_forgotten_in_all_jobs_with_all_that_it_led_to(
 def test_bytes_are_forgotten_under_all_their_urls(store: Store, job: Job, other_job: Job) -> None:
     _record(store, job, _URL, _OTHER, "http://h/c.jpg", _URL)
     _record(store, other_job, "somewhere.jpg")
-    store.save([_labelled(job, 0), _labelled(job, 1, reused=True), _labelled(job, 2, _DOG)])
-    store.save([_labelled(other_job, 0)])
-    assert store.forget_sha256(_CAT) == Forgotten(4, (_CAT,))
+    store.results.save([_labelled(job, 0), _labelled(job, 1, reused=True), _labelled(job, 2, _DOG)])
+    store.results.save([_labelled(other_job, 0)])
+    assert store.forgetting.sha256(_CAT) == Forgotten(4, (_CAT,))
     assert _codes(store, job) == ["forgotten", "forgotten", "succeeded", "forgotten"]
     assert _codes(store, other_job) == ["forgotten"]
-    assert store.labelled(job.model_id, [_CAT]) == {}
+    assert store.results.labelled(job.model_id, [_CAT]) == {}
 
 
 def test_what_had_failed_is_forgotten_too(store: Store, job: Job) -> None:
     _record(store, job, _URL, _OTHER)
-    store.save([_failed(job, 0), _failed(job, 1, _CAT)])
-    assert (store.forget_url(_URL).results, store.forget_sha256(_CAT).results) == (1, 1)
+    store.results.save([_failed(job, 0), _failed(job, 1, _CAT)])
+    assert (store.forgetting.url(_URL).results, store.forgetting.sha256(_CAT).results) == (1, 1)
     assert _codes(store, job) == ["forgotten"] * 2
-    assert all(_is_bare(outcome.result) for outcome in store.outcomes(job.id, -1, 10))
+    assert all(_is_bare(outcome.result) for outcome in store.results.outcomes(job.id, -1, 10))
 
 
 def test_forgetting_again_changes_nothing(store: Store, job: Job) -> None:
     _record(store, job, _URL, _OTHER)
-    store.save([_labelled(job, 0), _labelled(job, 1)])
-    store.forget_url(_URL)
-    store.forget_sha256(_CAT)
-    before = store.outcomes(job.id, -1, 10)
-    assert store.forget_url(_URL) == store.forget_sha256(_CAT) == Forgotten(0, ())
-    assert store.outcomes(job.id, -1, 10) == before
+    store.results.save([_labelled(job, 0), _labelled(job, 1)])
+    store.forgetting.url(_URL)
+    store.forgetting.sha256(_CAT)
+    before = store.results.outcomes(job.id, -1, 10)
+    assert store.forgetting.url(_URL) == store.forgetting.sha256(_CAT) == Forgotten(0, ())
+    assert store.results.outcomes(job.id, -1, 10) == before
     assert _codes(store, job) == ["forgotten"] * 2
 
 
@@ -125,29 +125,29 @@ def test_many_results_are_forgotten_bit_by_bit(
 ) -> None:
     monkeypatch.setattr(forgetting, "_AT_ONCE", 3)
     _record(store, job, *(f"http://h/{index}" for index in range(8)))
-    store.save([_labelled(job, index) for index in range(8)])
-    assert store.forget_sha256(_CAT).results == 8
+    store.results.save([_labelled(job, index) for index in range(8)])
+    assert store.forgetting.sha256(_CAT).results == 8
     assert _codes(store, job) == ["forgotten"] * 8
 
 
 def test_a_forgotten_url_is_not_asked_for_as_one_that_is_known(store: Store, job: Job) -> None:
     known = Validators(_URL, '"tag"', None)
     _record(store, job, _URL, _OTHER)
-    store.save([_labelled(job, 0, revisit=(_URL, known)), _labelled(job, 1, revisit=(_OTHER, known))])
-    store.forget_url(_URL)
-    store.save([_labelled(job, 2)])  # the same bytes have labels still
-    assert list(store.known_answers(job.model_id, [_URL, _OTHER])) == [_OTHER]
-    store.forget_sha256(_CAT)
-    with store._database.read() as connection:
+    store.results.save([_labelled(job, 0, revisit=(_URL, known)), _labelled(job, 1, revisit=(_OTHER, known))])
+    store.forgetting.url(_URL)
+    store.results.save([_labelled(job, 2)])  # the same bytes have labels still
+    assert list(store.validators.known(job.model_id, [_URL, _OTHER])) == [_OTHER]
+    store.forgetting.sha256(_CAT)
+    with store.jobs._database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM validators")).scalar() == 0
 
 
 def test_what_is_denied_is_known_to_be(store: Store) -> None:
-    store.forget_url(_URL)
-    store.forget_sha256(_CAT)
-    assert store.denied_urls([_URL, _OTHER]) == {_URL}
-    assert store.denied_contents([_CAT, _DOG]) == {_CAT}
-    assert store.denied_urls([]) == store.denied_contents([]) == set()
+    store.forgetting.url(_URL)
+    store.forgetting.sha256(_CAT)
+    assert store.deny_list.urls([_URL, _OTHER]) == {_URL}
+    assert store.deny_list.contents([_CAT, _DOG]) == {_CAT}
+    assert store.deny_list.urls([]) == store.deny_list.contents([]) == set()
 
 
 @pytest.mark.parametrize(
@@ -162,39 +162,41 @@ def test_what_is_denied_is_known_to_be(store: Store) -> None:
     ],
 )
 def test_a_url_is_denied_however_it_is_written(store: Store, job: Job, written: str, is_same: bool) -> None:
-    store.forget_url("http://h.example/a~b.jpg?x=1")
-    assert store.denied_urls([written]) == ({written} if is_same else set())
+    store.forgetting.url("http://h.example/a~b.jpg?x=1")
+    assert store.deny_list.urls([written]) == ({written} if is_same else set())
     _record(store, job, written)
-    store.save([_labelled(job, 0)])
+    store.results.save([_labelled(job, 0)])
     assert _codes(store, job) == ["forgotten" if is_same else "succeeded"]
 
 
 def test_nothing_that_is_denied_is_stored_with_labels(store: Store, job: Job) -> None:
-    store.forget_url(_URL)
-    store.forget_sha256(_DOG)
+    store.forgetting.url(_URL)
+    store.forgetting.sha256(_DOG)
     refs = (_URL, _OTHER, "http://h/c.jpg", "http://h/d.jpg", _URL, _OTHER)
     _record(store, job, *refs)
     revisit = (_URL, Validators(_URL, '"tag"', None))
-    store.save([_labelled(job, 0, revisit=revisit), _labelled(job, 1, _DOG, reused=True), _labelled(job, 2)])
-    store.save([_failed(job, 3)])
+    store.results.save(
+        [_labelled(job, 0, revisit=revisit), _labelled(job, 1, _DOG, reused=True), _labelled(job, 2)]
+    )
+    store.results.save([_failed(job, 3)])
     assert _codes(store, job) == [
         *("forgotten", "forgotten", "succeeded"),
         *("http_404", "forgotten", "forgotten"),
     ]
-    outcomes = store.outcomes(job.id, -1, 10)
+    outcomes = store.results.outcomes(job.id, -1, 10)
     assert all(_is_bare(outcomes[index].result) for index in (0, 1, 4, 5))
-    assert store.known_answers(job.model_id, [_URL]) == {}
+    assert store.validators.known(job.model_id, [_URL]) == {}
 
 
 def test_what_a_worker_left_out_is_stored_without_what_it_saw(store: Store, job: Job) -> None:
     _record(store, job, _URL)
     code = {"state": ItemState.SKIPPED, "code": Code.FORGOTTEN, "class_ids": (), "scores": ()}
-    store.save([_labelled(job, 0, **code)])
-    assert _is_bare(store.outcomes(job.id, -1, 1)[0].result)
+    store.results.save([_labelled(job, 0, **code)])
+    assert _is_bare(store.results.outcomes(job.id, -1, 1)[0].result)
 
 
 def _save_one(store: Store, _job: Job, other: Job) -> None:
-    store.save([_labelled(other, 0, thumbnail=b"seen")])
+    store.results.save([_labelled(other, 0, thumbnail=b"seen")])
 
 
 def _record_a_duplicate(store: Store, job: Job, _other: Job) -> None:
@@ -202,7 +204,7 @@ def _record_a_duplicate(store: Store, job: Job, _other: Job) -> None:
 
 
 @pytest.mark.parametrize("write", [_save_one, _record_a_duplicate])
-@pytest.mark.parametrize("forget", [lambda s: s.forget_url(_URL), lambda s: s.forget_sha256(_CAT)])
+@pytest.mark.parametrize("forget", [lambda s: s.forgetting.url(_URL), lambda s: s.forgetting.sha256(_CAT)])
 def test_what_is_being_stored_meanwhile_is_forgotten_too(
     store: Store,
     job: Job,
@@ -213,40 +215,42 @@ def test_what_is_being_stored_meanwhile_is_forgotten_too(
     """A transaction that looked at the deny list too early must not bring in what nobody finds any more."""
     _record(store, job, _URL)
     _record(store, other_job, _URL)
-    store.save([_labelled(job, 0)])
+    store.results.save([_labelled(job, 0)])
     with ThreadPoolExecutor(1) as threads:
-        with stopped_after(store._database, "INSERT INTO progress") as writer:
+        with stopped_after(store.jobs._database, "INSERT INTO progress") as writer:
             writer(lambda: write(store, job, other_job))
             under_way = threads.submit(forget, store)
-            wait_until(lambda: under_way.done() or somebody_waits(store._database), PATIENCE, "waiting")
+            wait_until(lambda: under_way.done() or somebody_waits(store.jobs._database), PATIENCE, "waiting")
         assert under_way.result(PATIENCE).results == 2
     assert set(_codes(store, job) + _codes(store, other_job)) == {"forgotten"}
-    with store._database.read() as connection:
+    with store.jobs._database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM thumbnails")).scalar() == 0
 
 
 def test_a_picture_is_known_across_jobs_the_newest_first(store: Store, job: Job, other_job: Job) -> None:
     _record(store, job, _URL, _OTHER, _URL)
     _record(store, other_job, _OTHER, _URL)
-    store.save([_labelled(job, 0), _labelled(job, 1, _DOG), _labelled(other_job, 0), _failed(other_job, 1)])
-    by_url = store.seen_by_url(_URL, None, None, 10)
+    store.results.save(
+        [_labelled(job, 0), _labelled(job, 1, _DOG), _labelled(other_job, 0), _failed(other_job, 1)]
+    )
+    by_url = store.seen.by_url(_URL, None, None, 10)
     assert _places(by_url) == [(other_job.id, 1), (job.id, 2), (job.id, 0)]
     assert [outcome.item.ref for outcome in by_url] == [_URL] * 3
     assert [outcome.result.code for outcome in by_url] == [Code.HTTP_404, None, None]
     assert by_url[2].item.custom_id == "id-0"
-    by_content = store.seen_by_sha256(_CAT, None, None, 10)
+    by_content = store.seen.by_sha256(_CAT, None, None, 10)
     assert _places(by_content) == [(other_job.id, 0), (job.id, 2), (job.id, 0)]
-    assert store.seen_by_url("http://h/never", None, None, 10) == []
+    assert store.seen.by_url("http://h/never", None, None, 10) == []
 
 
 def test_what_is_known_comes_in_pages(store: Store, job: Job, other_job: Job) -> None:
     for one in (job, other_job):
         _record(store, one, *[_URL] * 4)
-        store.save([_labelled(one, 0)])
+        store.results.save([_labelled(one, 0)])
     expected = [(one.id, index) for one in (other_job, job) for index in (3, 2, 1, 0)]
     for look in (
-        lambda after: store.seen_by_url(_URL, None, after, 3),
-        lambda after: store.seen_by_sha256(_CAT, None, after, 3),
+        lambda after: store.seen.by_url(_URL, None, after, 3),
+        lambda after: store.seen.by_sha256(_CAT, None, after, 3),
     ):
         places: list[tuple[int, int]] = []
         while page := _places(look(places[-1] if places else None)):
@@ -258,21 +262,21 @@ def test_what_is_known_comes_in_pages(store: Store, job: Job, other_job: Job) ->
 def test_only_the_jobs_of_a_key_are_seen_with_it(store: Store, job: Job, other_job: Job) -> None:
     for key_id, one in enumerate((job, other_job), 1):
         _record(store, one, _URL)
-        store.save([_labelled(one, 0)])
+        store.results.save([_labelled(one, 0)])
         _change(store, one, key_id=key_id)
     for key_id, one in enumerate((job, other_job), 1):
-        assert _places(store.seen_by_url(_URL, key_id, None, 10)) == [(one.id, 0)]
-        assert _places(store.seen_by_sha256(_CAT, key_id, None, 10)) == [(one.id, 0)]
-    assert store.seen_by_url(_URL, 3, None, 10) == []
+        assert _places(store.seen.by_url(_URL, key_id, None, 10)) == [(one.id, 0)]
+        assert _places(store.seen.by_sha256(_CAT, key_id, None, 10)) == [(one.id, 0)]
+    assert store.seen.by_url(_URL, 3, None, 10) == []
 
 
 def test_jobs_that_are_being_removed_are_not_seen(store: Store, job: Job) -> None:
     _record(store, job, _URL)
-    store.save([_labelled(job, 0)])
+    store.results.save([_labelled(job, 0)])
     _change(store, job, state=JobState.DELETING)
-    assert store.seen_by_url(_URL, None, None, 10) == store.seen_by_sha256(_CAT, None, None, 10) == []
+    assert store.seen.by_url(_URL, None, None, 10) == store.seen.by_sha256(_CAT, None, None, 10) == []
 
 
 def _change(store: Store, job: Job, **values: object) -> None:
-    with store._database.write() as connection:
+    with store.jobs._database.write() as connection:
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(**values))

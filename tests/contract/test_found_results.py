@@ -42,12 +42,12 @@ def _result(job: Job, index: int) -> Result:
 @pytest.fixture
 def full(store: Store, job: Job) -> Job:
     """A job whose items all have results, but the last two: one has none, and one is cancelled."""
-    store.add_items([Item(job.id, index, f"{index}.jpg", f"id {index}") for index in range(_COUNT)])
-    store.save([_result(job, index) for index in range(_COUNT - 2)])
-    store.cancel_pending(job.id, _COUNT - 1, _COUNT)
-    other = store.open_job("other", job.model_id)
-    store.add_items([Item(other.id, index, f"{index}.jpg") for index in range(_COUNT)])
-    store.save([_result(other, index) for index in range(_COUNT)])
+    store.items.add([Item(job.id, index, f"{index}.jpg", f"id {index}") for index in range(_COUNT)])
+    store.results.save([_result(job, index) for index in range(_COUNT - 2)])
+    store.results.cancel_pending(job.id, _COUNT - 1, _COUNT)
+    other = store.jobs.open("other", job.model_id)
+    store.items.add([Item(other.id, index, f"{index}.jpg") for index in range(_COUNT)])
+    store.results.save([_result(other, index) for index in range(_COUNT)])
     return job
 
 
@@ -59,7 +59,7 @@ def _all(store: Store, job: Job, wanted: Filter, limit: int = 7) -> list[int]:
     indexes: list[int] = []
     after: int | None = BEGINNING
     while after is not None:
-        page = store.found(job.id, wanted, after, limit)
+        page = store.search.page(job.id, wanted, after, limit)
         assert len(page.rows) <= limit
         indexes += _indexes(page)
         assert page.after is None or page.after > after
@@ -111,13 +111,13 @@ def test_however_little_is_looked_through_for_a_page_nothing_is_missed(
 
 
 def test_a_page_without_conditions_tells_exactly_whether_more_follow(store: Store, full: Job) -> None:
-    assert store.found(full.id, Filter(), BEGINNING, _COUNT - 1).after is None
-    assert store.found(full.id, Filter(), BEGINNING, _COUNT - 2).after == _COUNT - 3
-    assert store.found(full.id, Filter(), _COUNT, 10) == FoundPage([], None)
+    assert store.search.page(full.id, Filter(), BEGINNING, _COUNT - 1).after is None
+    assert store.search.page(full.id, Filter(), BEGINNING, _COUNT - 2).after == _COUNT - 3
+    assert store.search.page(full.id, Filter(), _COUNT, 10) == FoundPage([], None)
 
 
 def test_a_row_holds_what_was_stored(store: Store, full: Job) -> None:
-    cat, _, missing = (list(row) for row in store.found(full.id, Filter(), BEGINNING, 3).rows)
+    cat, _, missing = (list(row) for row in store.search.page(full.id, Filter(), BEGINNING, 3).rows)
     assert cat[:6] == [0, "0.jpg", "id 0", "succeeded", None, ""]
     assert [text[1:-1].replace(" ", "") for text in cat[6:8]] == ["0,1", "0.7,0.01"]
     assert cat[8:13] == [640, 480, 10, bytes.fromhex("ab" * 32), False]
@@ -128,7 +128,7 @@ def test_a_row_holds_what_was_stored(store: Store, full: Job) -> None:
 
 
 def test_what_failed_and_was_taken_back_is_not_found(store: Store, full: Job) -> None:
-    store.forget_failed(full.id, [Code.HTTP_404], 0, _COUNT)
+    store.results.forget_failed(full.id, [Code.HTTP_404], 0, _COUNT)
     assert _all(store, full, Filter(state=ItemState.FAILED)) == [
         index for index in range(_COUNT - 2) if index % 8 == 6
     ]
@@ -174,7 +174,7 @@ def test_a_filter_is_met_by_its_index(
     multiply(database, full.id, 500)
     _analyze(database)
     statements = _Statements(database)
-    page = store.found(full.id, wanted, BEGINNING, 100)
+    page = store.search.page(full.id, wanted, BEGINNING, 100)
     plans = statements.plans()
     assert len(page.rows) == 100
     assert index in plans
@@ -192,8 +192,8 @@ def test_a_late_page_does_not_begin_with_the_first_item(store: Store, full: Job,
     multiply(database, full.id, 500)
     _analyze(database)
     statements = _Statements(database)
-    store.outcomes(full.id, 10_000, 100)
-    store.found(full.id, Filter(), 10_000, 100)
+    store.results.outcomes(full.id, 10_000, 100)
+    store.search.page(full.id, Filter(), 10_000, 100)
     for line in statements.plans().splitlines():
         if "items_pkey" in line or "Index Cond" in line or "SEARCH items" in line:
             assert "Cond" not in line or "index" in line, line
@@ -208,11 +208,11 @@ def test_more_codes_than_are_merged_are_found_too(
 ) -> None:
     monkeypatch.setattr(found, "_MERGED", 2)
     codes = (Code.HTTP_404, Code.HTTP_403, Code.EMPTY_FILE)
-    store.add_items([Item(job.id, index, f"{index}.jpg") for index in range(3)])
-    store.save([_failed(job, index, code, "a.example") for index, code in enumerate(codes)])
-    page = store.found(job.id, Filter(state=ItemState.FAILED), BEGINNING, 10)
+    store.items.add([Item(job.id, index, f"{index}.jpg") for index in range(3)])
+    store.results.save([_failed(job, index, code, "a.example") for index, code in enumerate(codes)])
+    page = store.search.page(job.id, Filter(state=ItemState.FAILED), BEGINNING, 10)
     assert _codes(page.rows) == set(codes)
 
 
 def test_behind_the_last_index_that_there_can_be_nothing_is_found(store: Store, job: Job) -> None:
-    assert store.found(job.id, Filter(min_score=0.5), 2**63 - 1, 10) == FoundPage([], None)
+    assert store.search.page(job.id, Filter(min_score=0.5), 2**63 - 1, 10) == FoundPage([], None)

@@ -5,6 +5,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import pytest
 
@@ -13,6 +14,7 @@ from shared.errors import Code
 from shared.items import JobState
 from shared.store.database import Database
 from shared.store.store import Job, NewJob, RecordedModel, Store
+from shared.store.uploads import Uploads
 
 _URL = b"https://a.example/1.jpg\n"
 _MAX_BYTES = 1 << 20
@@ -20,7 +22,7 @@ _MAX_BYTES = 1 << 20
 _PIECE, _LATER = 3.0, 1000.0
 
 
-class _Store(Store):
+class _Uploads(Uploads):
     """Leases by a clock of the test's, and lets lists do what they like when they are read."""
 
     def __init__(self, database: Database) -> None:
@@ -29,31 +31,38 @@ class _Store(Store):
         self.contents: dict[int, Callable[[], Iterator[bytes]]] = {}
         self._held: dict[int, tuple[str, float]] = {}
 
-    def lease_upload(self, job_id: int, holder: str, seconds: float) -> bool:
+    def lease(self, job_id: int, holder: str, seconds: float) -> bool:
         owner, until = self._held.get(job_id, (holder, 0.0))
         ours = owner == holder or until < self.time
         if ours:
             self._held[job_id] = holder, self.time + seconds
         return ours
 
-    def release_upload(self, job_id: int, holder: str) -> None:
+    def release(self, job_id: int, holder: str) -> None:
         if self._held[job_id][0] == holder:
             del self._held[job_id]
 
-    def upload_content(self, job_id: int) -> Iterator[bytes]:
+    def content(self, job_id: int) -> Iterator[bytes]:
         content = self.contents.get(job_id)
-        return content() if content else super().upload_content(job_id)
+        return content() if content else super().content(job_id)
 
 
 @pytest.fixture
-def store(database: Database) -> _Store:
-    return _Store(database)
+def store(database: Database) -> Store:
+    store = Store(database)
+    store.uploads = _Uploads(database)
+    return store
 
 
 @pytest.fixture
-def accept(store: _Store, model: RecordedModel) -> Callable[[str], Job]:
+def uploads(store: Store) -> _Uploads:
+    return cast(_Uploads, store.uploads)
+
+
+@pytest.fixture
+def accept(store: Store, model: RecordedModel) -> Callable[[str], Job]:
     def accept(key: str) -> Job:
-        return store.accept(NewJob(key, "asked", model.id, "list.txt"), [_URL] * 9)[0]
+        return store.uploads.accept(NewJob(key, "asked", model.id, "list.txt"), [_URL] * 9)[0]
 
     return accept
 
@@ -61,42 +70,46 @@ def accept(store: _Store, model: RecordedModel) -> Callable[[str], Job]:
 Accept = Callable[[str], Job]
 
 
-def _record(store: _Store, stop: threading.Event | None = None) -> None:
-    Recorder(store, _MAX_BYTES, lambda: store.time).record_waiting(stop or threading.Event())
+def _record(store: Store, stop: threading.Event | None = None) -> None:
+    Recorder(store, _MAX_BYTES, lambda: cast(_Uploads, store.uploads).time).record_waiting(
+        stop or threading.Event()
+    )
 
 
-def test_a_list_that_takes_long_to_unpack_is_held_meanwhile(store: _Store, accept: Accept) -> None:
+def test_a_list_that_takes_long_to_unpack_is_held_meanwhile(
+    store: Store, uploads: _Uploads, accept: Accept
+) -> None:
     job = accept("slow")
     taken = []
 
     def slowly() -> Iterator[bytes]:
         for piece in [_URL] * 9:
-            store.time += _PIECE
+            uploads.time += _PIECE
             yield piece
-            taken.append(store.lease_upload(job.id, "another", 1))
+            taken.append(store.uploads.lease(job.id, "another", 1))
 
-    store.contents[job.id] = slowly
+    uploads.contents[job.id] = slowly
     _record(store)
     assert taken == [False] * 9
-    assert (store.job(job.id).sealed, store.job(job.id).submitted) == (True, 9)
+    assert (store.jobs.get(job.id).sealed, store.jobs.get(job.id).submitted) == (True, 9)
 
 
-def test_a_list_that_was_taken_over_is_left_alone(store: _Store, accept: Accept) -> None:
+def test_a_list_that_was_taken_over_is_left_alone(store: Store, uploads: _Uploads, accept: Accept) -> None:
     job = accept("lost")
 
     def lost() -> Iterator[bytes]:
         yield _URL
-        store.time += _LATER
-        assert store.lease_upload(job.id, "another", _LATER)
+        uploads.time += _LATER
+        assert store.uploads.lease(job.id, "another", _LATER)
         yield from itertools.repeat(_URL)
 
-    store.contents[job.id] = lost
+    uploads.contents[job.id] = lost
     _record(store)
-    assert store.job(job.id).submitted == 0
-    assert [upload.job_id for upload in store.waiting_uploads()] == [job.id]
+    assert store.jobs.get(job.id).submitted == 0
+    assert [upload.job_id for upload in store.uploads.waiting()] == [job.id]
 
 
-def test_stopping_does_not_wait_for_what_is_unpacked(store: _Store, accept: Accept) -> None:
+def test_stopping_does_not_wait_for_what_is_unpacked(store: Store, uploads: _Uploads, accept: Accept) -> None:
     job = accept("endless")
     stop = threading.Event()
 
@@ -105,10 +118,10 @@ def test_stopping_does_not_wait_for_what_is_unpacked(store: _Store, accept: Acce
         stop.set()
         yield from itertools.repeat(_URL)
 
-    store.contents[job.id] = endless
+    uploads.contents[job.id] = endless
     _record(store, stop)
-    assert (store.job(job.id).state, store.job(job.id).submitted) == (JobState.SUBMITTING, 0)
-    assert [upload.job_id for upload in store.waiting_uploads()] == [job.id]
+    assert (store.jobs.get(job.id).state, store.jobs.get(job.id).submitted) == (JobState.SUBMITTING, 0)
+    assert [upload.job_id for upload in store.uploads.waiting()] == [job.id]
 
 
 def _raising(error: Exception) -> Callable[[], Iterator[bytes]]:
@@ -120,31 +133,35 @@ def _raising(error: Exception) -> Callable[[], Iterator[bytes]]:
 
 
 def test_a_list_that_nobody_reckoned_with_fails_its_job_and_no_other(
-    store: _Store, accept: Accept, caplog: pytest.LogCaptureFixture
+    store: Store, uploads: _Uploads, accept: Accept, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad, good = accept("bad"), accept("good")
-    store.contents[bad.id] = _raising(KeyError("what is this"))
+    uploads.contents[bad.id] = _raising(KeyError("what is this"))
     with caplog.at_level(logging.ERROR, "smartsight.recorder"):
         _record(store)
-    assert store.job(bad.id).reason == Code.INTERNAL_ERROR.sentence
-    assert (store.job(good.id).sealed, store.job(good.id).submitted) == (True, 9)
-    assert store.waiting_uploads() == []
+    assert store.jobs.get(bad.id).reason == Code.INTERNAL_ERROR.sentence
+    assert (store.jobs.get(good.id).sealed, store.jobs.get(good.id).submitted) == (True, 9)
+    assert store.uploads.waiting() == []
     assert f"job {bad.id}" in caplog.text
     assert "what is this" in caplog.text
 
 
-def test_a_list_that_our_disk_has_no_room_for_waits_alone(store: _Store, accept: Accept) -> None:
+def test_a_list_that_our_disk_has_no_room_for_waits_alone(
+    store: Store, uploads: _Uploads, accept: Accept
+) -> None:
     large, small = accept("large"), accept("small")
-    store.contents[large.id] = _raising(OSError("no space left on device"))
+    uploads.contents[large.id] = _raising(OSError("no space left on device"))
     _record(store)
-    assert store.job(small.id).submitted == 9
-    assert [upload.job_id for upload in store.waiting_uploads()] == [large.id]
-    del store.contents[large.id]
+    assert store.jobs.get(small.id).submitted == 9
+    assert [upload.job_id for upload in store.uploads.waiting()] == [large.id]
+    del uploads.contents[large.id]
     _record(store)
-    assert (store.job(large.id).sealed, store.job(large.id).submitted) == (True, 9)
+    assert (store.jobs.get(large.id).sealed, store.jobs.get(large.id).submitted) == (True, 9)
 
 
-def test_a_list_for_which_there_is_never_room_is_given_up(store: _Store, accept: Accept) -> None:
+def test_a_list_for_which_there_is_never_room_is_given_up(
+    store: Store, uploads: _Uploads, accept: Accept
+) -> None:
     large, tries = accept("large"), 0
 
     def full() -> Iterator[bytes]:
@@ -153,12 +170,12 @@ def test_a_list_for_which_there_is_never_room_is_given_up(store: _Store, accept:
         raise OSError(errno.ENOSPC, "no space left on device")
         yield b""
 
-    store.contents[large.id] = full
-    recorder = Recorder(store, _MAX_BYTES, lambda: store.time)
+    uploads.contents[large.id] = full
+    recorder = Recorder(store, _MAX_BYTES, lambda: cast(_Uploads, store.uploads).time)
     for second in range(3600):
-        store.time = second
+        uploads.time = second
         recorder.record_waiting(threading.Event())
     assert 5 < tries < 20
-    job = store.job(large.id)
+    job = store.jobs.get(large.id)
     assert (job.is_running, "no space left" in job.reason) == (False, True)
-    assert store.waiting_uploads() == []
+    assert store.uploads.waiting() == []

@@ -22,8 +22,8 @@ _DEFAULT_DELAY = 2.0
 
 @pytest.fixture
 def job(store: Store) -> Job:
-    job = store.open_job("key", store.record_model("lite0", "1", [("n1", "cat"), ("n2", "dog")]).id)
-    store.add_items([Item(job.id, index, f"{index}.jpg") for index in range(100)])
+    job = store.jobs.open("key", store.models.record("lite0", "1", [("n1", "cat"), ("n2", "dog")]).id)
+    store.items.add([Item(job.id, index, f"{index}.jpg") for index in range(100)])
     return job
 
 
@@ -60,7 +60,7 @@ def _add_hosts(database: Database, job: Job, counts: dict[str, int], **known: di
 
 
 def _summary(store: Store, job: Job, top: int = 10) -> Summary:
-    return store.summary(job.id, _DEFAULT_DELAY, top)
+    return store.summaries.get(job.id, _DEFAULT_DELAY, top)
 
 
 def test_a_job_without_results_is_summed_up(store: Store, job: Job) -> None:
@@ -71,14 +71,14 @@ def test_a_job_without_results_is_summed_up(store: Store, job: Job) -> None:
 
 def test_an_unknown_job_is_refused(store: Store) -> None:
     with pytest.raises(UsageError) as caught:
-        store.summary(404, _DEFAULT_DELAY, 10)
+        store.summaries.get(404, _DEFAULT_DELAY, 10)
     assert caught.value.code is Code.JOB_UNKNOWN
 
 
 def test_endings_count_hosts_bytes_and_times(store: Store, job: Job) -> None:
-    store.save([_result(job, 0, "a.example", bytes=100, fetch_ms=10.0)])
-    store.save([_result(job, 1, "b.example", bytes=3_000_000_000, fetch_ms=30.0)])
-    store.save([_result(job, 2, None), _failed(job, 3, "a.example", Code.HTTP_404)])
+    store.results.save([_result(job, 0, "a.example", bytes=100, fetch_ms=10.0)])
+    store.results.save([_result(job, 1, "b.example", bytes=3_000_000_000, fetch_ms=30.0)])
+    store.results.save([_result(job, 2, None), _failed(job, 3, "a.example", Code.HTTP_404)])
     endings = {(ending.state, ending.code): ending for ending in _summary(store, job).endings}
     good, bad = endings[ItemState.SUCCEEDED, None], endings[ItemState.FAILED, Code.HTTP_404]
     assert (good.count, good.hosts, good.bytes) == (3, 2, 3_000_000_100)
@@ -91,7 +91,7 @@ def test_recent_are_those_of_the_last_minutes(store: Store, job: Job) -> None:
     now = datetime.now(UTC)
     for index, age in enumerate([timedelta(0), RECENT / 2, 2 * RECENT, timedelta(days=1)]):
         result = _result(job, index)
-        store.save([Result(**_fields(result) | {"finished_at": now - age})])
+        store.results.save([Result(**_fields(result) | {"finished_at": now - age})])
     (ending,) = _summary(store, job).endings
     assert (ending.count, ending.recent) == (4, 2)
 
@@ -101,10 +101,12 @@ def _fields(result: Result) -> dict[str, Any]:
 
 
 def test_the_commonest_causes_come_first_each_with_an_example(store: Store, job: Job) -> None:
-    store.save([_failed(job, index, "a.example", Code.HTTP_404, f"no {index}") for index in (7, 5, 9)])
-    store.save([_failed(job, index, "b.example", Code.HTTP_404) for index in (10, 11)])
-    store.save([_failed(job, 12, "c.example", Code.ROBOTS_DISALLOWED, "line 3")])
-    store.save([_failed(job, 13, None, Code.FILE_NOT_FOUND), _result(job, 14)])
+    store.results.save(
+        [_failed(job, index, "a.example", Code.HTTP_404, f"no {index}") for index in (7, 5, 9)]
+    )
+    store.results.save([_failed(job, index, "b.example", Code.HTTP_404) for index in (10, 11)])
+    store.results.save([_failed(job, 12, "c.example", Code.ROBOTS_DISALLOWED, "line 3")])
+    store.results.save([_failed(job, 13, None, Code.FILE_NOT_FOUND), _result(job, 14)])
     causes = _summary(store, job, top=3).causes
     assert [(cause.host, cause.code, cause.count) for cause in causes] == [
         ("a.example", Code.HTTP_404, 3),
@@ -117,9 +119,9 @@ def test_the_commonest_causes_come_first_each_with_an_example(store: Store, job:
 
 
 def test_what_another_job_has_does_not_count(store: Store, job: Job, database: Database) -> None:
-    other = store.open_job("other", job.model_id)
-    store.add_items([Item(other.id, 0, "x.jpg")])
-    store.save([_failed(other, 0, "a.example", Code.HTTP_404)])
+    other = store.jobs.open("other", job.model_id)
+    store.items.add([Item(other.id, 0, "x.jpg")])
+    store.results.save([_failed(other, 0, "a.example", Code.HTTP_404)])
     _add_hosts(database, other, {"a.example": 7})
     summary = _summary(store, job)
     assert (summary.endings, summary.causes, summary.busiest) == ((), (), ())
@@ -128,8 +130,10 @@ def test_what_another_job_has_does_not_count(store: Store, job: Job, database: D
 def test_classes_are_counted_with_and_without_copies(store: Store, job: Job) -> None:
     dogs = [_result(job, index, sha256=_sha256(f"dog {index % 2}")) for index in range(5)]
     cats = [_result(job, index, sha256=_sha256(f"cat {index}")) for index in range(5, 8)]
-    store.save(dogs + [Result(**_fields(cat) | {"class_ids": (0,), "scores": (0.5,)}) for cat in cats])
-    store.save([_failed(job, 9, None, Code.IMAGE_CORRUPT)])
+    store.results.save(
+        dogs + [Result(**_fields(cat) | {"class_ids": (0,), "scores": (0.5,)}) for cat in cats]
+    )
+    store.results.save([_failed(job, 9, None, Code.IMAGE_CORRUPT)])
     classes = _summary(store, job).classes
     assert [(found.class_id, found.count, found.contents) for found in classes.most] == [(1, 5, 2), (0, 3, 3)]
     assert (classes.classes, classes.count, classes.contents) == (2, 8, 5)
@@ -139,7 +143,7 @@ def test_classes_are_counted_with_and_without_copies(store: Store, job: Job) -> 
 
 
 def test_reused_results_are_counted(store: Store, job: Job) -> None:
-    store.save([_result(job, 0), Result(**_fields(_result(job, 1)) | {"reused": True})])
+    store.results.save([_result(job, 0), Result(**_fields(_result(job, 1)) | {"reused": True})])
     (ending,) = _summary(store, job).endings
     assert (ending.count, ending.reused) == (2, 1)
 
@@ -147,8 +151,8 @@ def test_reused_results_are_counted(store: Store, job: Job) -> None:
 def test_the_time_line_has_a_bar_a_step_and_no_cancelled_ones(store: Store, job: Job) -> None:
     for index, seconds in enumerate([0, 1, 59, 3599, 3600]):
         result = _result(job, index)
-        store.save([Result(**_fields(result) | {"finished_at": _START + timedelta(seconds=seconds)})])
-    store.cancel_pending(job.id, 5, 100)
+        store.results.save([Result(**_fields(result) | {"finished_at": _START + timedelta(seconds=seconds)})])
+    store.results.cancel_pending(job.id, 5, 100)
     summary = _summary(store, job)
     assert summary.bar_seconds == 60
     assert [(bar.at, bar.state, bar.count) for bar in summary.bars] == [
@@ -164,8 +168,10 @@ def test_a_time_line_is_short_however_long_the_job(seconds: int) -> None:
 
 
 def test_slow_hosts_come_first_and_one_late_image_is_no_slow_host(store: Store, job: Job) -> None:
-    store.save([_result(job, index, "a.example", fetch_ms=10.0 + index, bytes=5) for index in range(3)])
-    store.save([_result(job, 3, "b.example", fetch_ms=900.0), _result(job, 4, None, fetch_ms=1e6)])
+    store.results.save(
+        [_result(job, index, "a.example", fetch_ms=10.0 + index, bytes=5) for index in range(3)]
+    )
+    store.results.save([_result(job, 3, "b.example", fetch_ms=900.0), _result(job, 4, None, fetch_ms=1e6)])
     found = [(host.host, host.fetched, host.fetch_ms, host.bytes) for host in _summary(store, job).slowest]
     assert found == [("b.example", 1, 900.0, 0), ("a.example", 3, 11.0, 15)]
 
@@ -183,8 +189,8 @@ def test_what_is_left_of_a_host_takes_its_delay_each(store: Store, job: Job, dat
             "e.example": {"delay": 1.0, "closed_until": time.time() - 1000},
         },
     )
-    store.save([_result(job, index, "a.example") for index in range(10)])
-    store.save([_result(job, index, "e.example") for index in range(10, 13)])
+    store.results.save([_result(job, index, "a.example") for index in range(10)])
+    store.results.save([_result(job, index, "e.example") for index in range(10, 13)])
     b, a, c, d = _summary(store, job).busiest
     assert (b.host, b.left, b.code, b.items) == ("b.example", 10, Code.RATE_LIMITED, 10)
     assert 900 < b.closed_for <= 1000
@@ -200,9 +206,9 @@ def test_the_hosts_of_causes_are_described_whether_anything_is_left(
 ) -> None:
     closed = {"delay": 4.0, "closed_until": time.time() + 1000}
     _add_hosts(database, job, {"a.example": 1, "b.example": 2}, **{"a.example": closed})
-    store.save([_failed(job, 0, "a.example", Code.RATE_LIMITED)])
+    store.results.save([_failed(job, 0, "a.example", Code.RATE_LIMITED)])
     assert [load.host for load in _summary(store, job, top=1).loads] == ["b.example", "a.example"]
-    store.save([_result(job, index, "b.example") for index in (1, 2)])
+    store.results.save([_result(job, index, "b.example") for index in (1, 2)])
     summary = _summary(store, job, top=1)
     assert [(load.host, load.left, load.delay) for load in summary.loads] == [("a.example", 0, 4.0)]
     assert summary.busiest == ()
@@ -211,18 +217,20 @@ def test_the_hosts_of_causes_are_described_whether_anything_is_left(
 def test_all_numbers_are_of_one_moment(store: Store, job: Job, database: Database) -> None:
     with database.read_at_length() as connection:
         before = connection.exec_driver_sql("SELECT count(*) FROM results").scalar_one()
-        store.save([_result(job, 0)])
+        store.results.save([_result(job, 0)])
         assert connection.exec_driver_sql("SELECT count(*) FROM results").scalar_one() == before
     assert len(_summary(store, job).endings) == 1
 
 
 def test_classes_are_counted_by_their_index(store: Store, job: Job) -> None:
-    assert store.class_counts(job.id, 10) == ClassCounts()
-    other = store.open_job("other", job.model_id)
-    store.add_items([Item(other.id, 0, "0.jpg")])
-    store.save([_result(other, 0), _failed(job, 0, "a.example", Code.HTTP_404)])
-    store.save([_result(job, index) for index in (1, 2)])
-    store.save([replace(_result(job, 3), class_ids=(0, 1)), replace(_result(job, 4), class_ids=(0, 1))])
-    store.save([_result(job, 5)])
-    assert store.class_counts(job.id, 10) == ClassCounts(((1, 3), (0, 2)), 2, 5)
-    assert store.class_counts(job.id, 1) == ClassCounts(((1, 3),), 2, 5)
+    assert store.class_counts.get(job.id, 10) == ClassCounts()
+    other = store.jobs.open("other", job.model_id)
+    store.items.add([Item(other.id, 0, "0.jpg")])
+    store.results.save([_result(other, 0), _failed(job, 0, "a.example", Code.HTTP_404)])
+    store.results.save([_result(job, index) for index in (1, 2)])
+    store.results.save(
+        [replace(_result(job, 3), class_ids=(0, 1)), replace(_result(job, 4), class_ids=(0, 1))]
+    )
+    store.results.save([_result(job, 5)])
+    assert store.class_counts.get(job.id, 10) == ClassCounts(((1, 3), (0, 2)), 2, 5)
+    assert store.class_counts.get(job.id, 1) == ClassCounts(((1, 3),), 2, 5)

@@ -13,33 +13,33 @@ _URL, _SECRET = "https://hooks.example.com/jobs", "whsec_c2VjcmV0"
 
 
 def _job(store: Store, model: RecordedModel, key: str = "job") -> Job:
-    job = store.open_job(key, model.id)
-    store.add_webhook(job.id, _URL, _SECRET)
+    job = store.jobs.open(key, model.id)
+    store.webhooks.add(job.id, _URL, _SECRET)
     return job
 
 
 def _complete(store: Store, job_id: int) -> None:
-    store.seal(job_id)
-    assert store.complete(job_id)
+    store.jobs.mark_recorded(job_id)
+    assert store.jobs.complete(job_id)
 
 
 def _claim(store: Store, lease: float = 60) -> Webhook:
-    (webhook,) = store.due_webhooks(10, lease)
+    (webhook,) = store.webhooks.due(10, lease)
     return webhook
 
 
 def _found(store: Store, job: Job) -> Webhook:
-    webhook = store.webhook_of(job.id)
+    webhook = store.webhooks.get(job.id)
     assert webhook is not None
     return webhook
 
 
 def test_a_job_has_one_webhook_or_none(store: Store, model: RecordedModel) -> None:
-    job, other = _job(store, model), store.open_job("other", model.id)
-    store.add_webhook(job.id, "https://elsewhere.example.com/", "whsec_b3RoZXI=")
-    assert store.webhook_of(job.id) == Webhook(job.id, _URL, _SECRET)
-    assert store.webhook_of(other.id) is None
-    assert store.webhooks_of([job.id, other.id]) == {job.id: Webhook(job.id, _URL, _SECRET)}
+    job, other = _job(store, model), store.jobs.open("other", model.id)
+    store.webhooks.add(job.id, "https://elsewhere.example.com/", "whsec_b3RoZXI=")
+    assert store.webhooks.get(job.id) == Webhook(job.id, _URL, _SECRET)
+    assert store.webhooks.get(other.id) is None
+    assert store.webhooks.get_many([job.id, other.id]) == {job.id: Webhook(job.id, _URL, _SECRET)}
 
 
 def test_a_secret_is_not_in_what_is_logged_of_a_webhook() -> None:
@@ -48,10 +48,10 @@ def test_a_secret_is_not_in_what_is_logged_of_a_webhook() -> None:
 
 def test_nothing_is_due_while_a_job_runs(store: Store, model: RecordedModel) -> None:
     job = _job(store, model)
-    assert store.due_webhooks(10, 60) == []
-    store.seal(job.id)
-    store.pause(job.id, "too many failures")
-    assert store.due_webhooks(10, 60) == []
+    assert store.webhooks.due(10, 60) == []
+    store.jobs.mark_recorded(job.id)
+    store.jobs.pause(job.id, "too many failures")
+    assert store.webhooks.due(10, 60) == []
 
 
 @pytest.mark.parametrize("reason", ["", "the list could not be read"])
@@ -60,11 +60,11 @@ def test_a_job_that_was_cancelled_or_failed_is_over_too(
 ) -> None:
     job = _job(store, model)
     if reason:
-        store.fail(job.id, reason)
+        store.jobs.fail(job.id, reason)
     else:
-        store.cancel(job.id)
-    assert store.due_webhooks(10, 60) == []
-    store.complete(job.id)
+        store.jobs.cancel(job.id)
+    assert store.webhooks.due(10, 60) == []
+    store.jobs.complete(job.id)
     assert _claim(store).job_id == job.id
 
 
@@ -74,7 +74,7 @@ def test_a_claim_counts_as_an_attempt_and_keeps_others_away(store: Store, model:
     claimed = _claim(store)
     assert (claimed.job_id, claimed.url, claimed.secret, claimed.attempts) == (job.id, _URL, _SECRET, 1)
     assert claimed == _found(store, job)
-    assert store.due_webhooks(10, 60) == []
+    assert store.webhooks.due(10, 60) == []
 
 
 def test_a_claim_that_has_run_out_can_be_taken_over(store: Store, model: RecordedModel) -> None:
@@ -83,8 +83,8 @@ def test_a_claim_that_has_run_out_can_be_taken_over(store: Store, model: Recorde
     late = _claim(store, lease=-1)
     claimed = _claim(store)
     assert claimed.attempts == 2
-    store.note_delivered(late)
-    store.note_failed(late, "http_5xx", None)
+    store.webhooks.note_delivered(late)
+    store.webhooks.note_failed(late, "http_5xx", None)
     assert _found(store, job) == claimed
 
 
@@ -92,41 +92,41 @@ def test_what_is_delivered_is_not_due_again(store: Store, model: RecordedModel) 
     job = _job(store, model)
     _complete(store, job.id)
     claimed = _claim(store, lease=-1)
-    store.note_delivered(claimed)
+    store.webhooks.note_delivered(claimed)
     assert _found(store, job) == replace(claimed, state=WebhookState.DELIVERED)
-    assert store.due_webhooks(10, 60) == []
+    assert store.webhooks.due(10, 60) == []
 
 
 def test_what_failed_is_due_again_when_its_time_has_come(store: Store, model: RecordedModel) -> None:
     job = _job(store, model)
     _complete(store, job.id)
-    store.note_failed(_claim(store), "http_5xx (HTTP 500)", 60)
+    store.webhooks.note_failed(_claim(store), "http_5xx (HTTP 500)", 60)
     found = _found(store, job)
     assert (found.state, found.attempts, found.last_error) == (
         WebhookState.PENDING,
         1,
         "http_5xx (HTTP 500)",
     )
-    assert 50 < found.next_at - store.now() <= 60
-    assert store.due_webhooks(10, 60) == []
+    assert 50 < found.next_at - store.hosts.now() <= 60
+    assert store.webhooks.due(10, 60) == []
 
 
 def test_a_failure_without_a_pause_is_tried_again_at_once(store: Store, model: RecordedModel) -> None:
     _complete(store, _job(store, model).id)
-    store.note_failed(_claim(store), "http_5xx", 0)
+    store.webhooks.note_failed(_claim(store), "http_5xx", 0)
     again = _claim(store)
     assert again.attempts == 2
-    store.note_delivered(again)
-    assert store.webhooks_of([again.job_id])[again.job_id].last_error == ""
+    store.webhooks.note_delivered(again)
+    assert store.webhooks.get_many([again.job_id])[again.job_id].last_error == ""
 
 
 def test_what_was_given_up_is_not_due_again(store: Store, model: RecordedModel) -> None:
     job = _job(store, model)
     _complete(store, job.id)
-    store.note_failed(_claim(store, lease=-1), "http_410 (HTTP 410)", None)
+    store.webhooks.note_failed(_claim(store, lease=-1), "http_410 (HTTP 410)", None)
     found = _found(store, job)
     assert (found.state, found.last_error) == (WebhookState.GIVEN_UP, "http_410 (HTTP 410)")
-    assert store.due_webhooks(10, 60) == []
+    assert store.webhooks.due(10, 60) == []
 
 
 @pytest.mark.parametrize("delivered", [True, False])
@@ -136,12 +136,12 @@ def test_a_job_that_is_reopened_tells_again_when_it_is_over(
     job = _job(store, model)
     _complete(store, job.id)
     if delivered:
-        store.note_delivered(_claim(store))
+        store.webhooks.note_delivered(_claim(store))
     else:
-        store.note_failed(_claim(store), "http_5xx", None)
-    assert store.reopen(job.id)
+        store.webhooks.note_failed(_claim(store), "http_5xx", None)
+    assert store.jobs.reopen(job.id)
     assert _found(store, job) == Webhook(job.id, _URL, _SECRET)
-    assert store.due_webhooks(10, 60) == []
+    assert store.webhooks.due(10, 60) == []
     _complete(store, job.id)
     assert _claim(store).attempts == 1
 
@@ -152,24 +152,24 @@ def test_what_was_told_of_an_earlier_end_is_not_taken_for_the_next(
     job = _job(store, model)
     _complete(store, job.id)
     earlier = _claim(store)
-    store.reopen(job.id)
-    store.note_delivered(earlier)
+    store.jobs.reopen(job.id)
+    store.webhooks.note_delivered(earlier)
     assert _found(store, job).state is WebhookState.PENDING
     _complete(store, job.id)
     _claim(store, lease=120)
-    store.note_failed(earlier, "http_5xx", None)
+    store.webhooks.note_failed(earlier, "http_5xx", None)
     assert _found(store, job).state is WebhookState.PENDING
 
 
 def test_what_cannot_be_reopened_tells_nothing_again(store: Store, model: RecordedModel) -> None:
     job = _job(store, model)
-    store.add_items([Item(job.id, 0, "a")])
-    store.cancel(job.id)
-    store.cancel_pending(job.id, 0, 1)
-    store.complete(job.id)
-    store.note_delivered(_claim(store))
-    assert not store.reopen(job.id)
-    assert store.job(job.id).state is JobState.CANCELLED
+    store.items.add([Item(job.id, 0, "a")])
+    store.jobs.cancel(job.id)
+    store.results.cancel_pending(job.id, 0, 1)
+    store.jobs.complete(job.id)
+    store.webhooks.note_delivered(_claim(store))
+    assert not store.jobs.reopen(job.id)
+    assert store.jobs.get(job.id).state is JobState.CANCELLED
     assert _found(store, job).state is WebhookState.DELIVERED
 
 
@@ -180,9 +180,9 @@ def test_the_longest_due_are_claimed_first_as_many_as_there_is_room_for(
     for job in jobs:
         _complete(store, job.id)
     ago = dict(zip([job.id for job in jobs], (10, 30, 20), strict=True))
-    for webhook in store.due_webhooks(3, 60):
-        store.note_failed(webhook, "http_5xx", -ago[webhook.job_id])
-    claimed = store.due_webhooks(2, 60)
+    for webhook in store.webhooks.due(3, 60):
+        store.webhooks.note_failed(webhook, "http_5xx", -ago[webhook.job_id])
+    claimed = store.webhooks.due(2, 60)
     assert [webhook.job_id for webhook in claimed] == [jobs[1].id, jobs[2].id]
 
 
@@ -193,7 +193,7 @@ def test_of_several_claimers_each_webhook_goes_to_one(store: Store, model: Recor
 
     def claim_all() -> list[int]:
         claimed: list[int] = []
-        while found := store.due_webhooks(3, 60):
+        while found := store.webhooks.due(3, 60):
             claimed += [webhook.job_id for webhook in found]
         return claimed
 

@@ -112,9 +112,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _item(store: Store) -> Item:
     """Record a job with one item."""
-    job = store.open_job("key", store.record_model("lite0", "1", []).id)
+    job = store.jobs.open("key", store.models.record("lite0", "1", []).id)
     item = Item(job.id, 0, "a.jpg")
-    store.add_items([item])
+    store.items.add([item])
     return item
 
 
@@ -122,10 +122,10 @@ def test_what_postgres_committed_survives_its_death(server: PostgresServer, stor
     item = _item(store)
     server.kill()
     with pytest.raises(ResourceError) as caught:
-        store.job(item.job_id)
+        store.jobs.get(item.job_id)
     assert caught.value.code is Code.DATABASE_UNAVAILABLE
     server.start()
-    assert store.pending(item.job_id, 0, 10) == [item]
+    assert store.items.pending(item.job_id, 0, 10) == [item]
 
 
 @pytest.mark.usefixtures("impatient")
@@ -133,10 +133,10 @@ def test_a_postgres_that_hangs_is_given_up(server: PostgresServer, store: Store)
     item = _item(store)
     server.pause()
     with pytest.raises(ResourceError) as caught:
-        store.job(item.job_id)
+        store.jobs.get(item.job_id)
     assert caught.value.code is Code.DATABASE_UNAVAILABLE
     server.unpause()
-    assert store.pending(item.job_id, 0, 10) == [item]
+    assert store.items.pending(item.job_id, 0, 10) == [item]
 
 
 @pytest.mark.usefixtures("impatient")
@@ -144,22 +144,22 @@ def test_what_a_hanging_postgres_leaves_unanswered_is_not_committed(
     server: PostgresServer, store: Store
 ) -> None:
     item = _item(store)
-    with pytest.raises(ResourceError, match="no answer within"), store._database.write() as connection:
+    with pytest.raises(ResourceError, match="no answer within"), store.jobs._database.write() as connection:
         connection.execute(delete(items))
         server.pause()
         connection.execute(delete(items))
     server.unpause()
-    assert store.pending(item.job_id, 0, 10) == [item]
+    assert store.items.pending(item.job_id, 0, 10) == [item]
 
 
 @pytest.mark.usefixtures("impatient")
 def test_a_migration_may_take_long(
     server: PostgresServer, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with store._database.write() as connection:
+    with store.jobs._database.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     monkeypatch.setattr("shared.store.database.upgrade", lambda to: to.execute(text("SELECT pg_sleep(1)")))
-    url = store._database._engine.url.render_as_string(hide_password=False)
+    url = store.jobs._database._engine.url.render_as_string(hide_password=False)
     with (
         closing(Database(url)) as migrated,
         pytest.raises(ResourceError, match="no answer within"),

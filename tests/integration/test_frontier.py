@@ -204,7 +204,7 @@ def test_a_host_that_fails_is_left_alone_and_tried_again(store: Store) -> None:
 
 
 def test_a_blocked_host_is_not_waited_for(store: Store) -> None:
-    store.block_host("a.example", True)
+    store.hosts.set_blocked("a.example", True)
 
     async def play(processes: list[Process], seen: Seen) -> None:
         processes[0].give(*_urls("a.example", 5))
@@ -227,14 +227,14 @@ def test_what_has_not_gone_is_handed_back_with_the_hosts(store: Store) -> None:
         await _until(lambda: len(seen.done) >= 3)
 
     seen = _run(store, 1, play)
-    states = [listed.state for listed in store.listed_hosts("", 10)]
+    states = [listed.state for listed in store.hosts.page("", 10)]
     assert [(state.host, state.holder) for state in states] == [("a.example", None)]
     assert states[0].requests == len(seen.starts["a.example"])
 
     async def go_on(processes: list[Process], seen_then: Seen) -> None:
-        waiting = store.listed_hosts("", 10)[0].waiting
+        waiting = store.hosts.page("", 10)[0].waiting
         await _until(lambda: len(seen_then.done) >= waiting)
-        await _until(lambda: not store.listed_hosts("", 10)[0].waiting)
+        await _until(lambda: not store.hosts.page("", 10)[0].waiting)
         assert not set(seen_then.done) & set(seen.done)
 
     _run(store, 1, go_on)

@@ -21,7 +21,9 @@ from shared.fetching.guard import Guard
 from shared.fetching.posting import WebPoster
 from shared.items import Item, ItemState, JobState, Result, now
 from shared.store.database import Database
+from shared.store.jobs import Jobs
 from shared.store.store import Job, Store, Webhook, WebhookState
+from shared.store.webhooks import Webhooks
 from tests.servers.names import FakeResolver
 from tests.servers.opening import opened
 from tests.servers.receiver import Receiver, Reply, make_certificate
@@ -60,19 +62,19 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _ended_job(store: Store, url: str, key: str = "job") -> tuple[Job, str]:
     """Return a completed job of two items, with a webhook, and its secret."""
-    model = store.record_model("lite0", "1", [])
-    job, secret = store.open_job(key, model.id, name=key), make_secret()
-    store.add_webhook(job.id, url, secret)
-    store.add_items([Item(job.id, index, f"{key}{index}") for index in range(2)])
-    store.seal(job.id)
+    model = store.models.record("lite0", "1", [])
+    job, secret = store.jobs.open(key, model.id, name=key), make_secret()
+    store.webhooks.add(job.id, url, secret)
+    store.items.add([Item(job.id, index, f"{key}{index}") for index in range(2)])
+    store.jobs.mark_recorded(job.id)
     codes = (None, Code.HTTP_404)
     states = (ItemState.SUCCEEDED, ItemState.FAILED)
     results = [
         Result(job.id, index, states[index], now(), 1, model.id, code=codes[index]) for index in range(2)
     ]
-    store.save(results)
-    store.complete(job.id)
-    return store.job(job.id), secret
+    store.results.save(results)
+    store.jobs.complete(job.id)
+    return store.jobs.get(job.id), secret
 
 
 def _url(receiver: Receiver, path: str = "/hook") -> str:
@@ -112,7 +114,7 @@ def _told(store: Store, job: Job, guard: Guard, timeout: float = _PATIENCE) -> W
 
 
 def _webhook(store: Store, job: Job) -> Webhook:
-    webhook = store.webhook_of(job.id)
+    webhook = store.webhooks.get(job.id)
     assert webhook is not None
     return webhook
 
@@ -180,7 +182,7 @@ def test_a_receiver_that_asks_for_time_is_not_called_sooner(store: Store, receiv
     job, _ = _ended_job(store, _url(receiver))
     with _telling(store, _own(receiver), schedule=(0.01, 60.0)):
         wait_until(lambda: _webhook(store, job).last_error, _PATIENCE, "the first failure")
-    assert 30 < _webhook(store, job).next_at - store.now() <= 44
+    assert 30 < _webhook(store, job).next_at - store.hosts.now() <= 44
 
 
 def test_a_receiver_that_is_silent_fails(store: Store, receiving: Receiving) -> None:
@@ -318,23 +320,23 @@ def test_a_job_that_was_retried_is_told_again_as_another_event(store: Store, rec
     receiver = receiving()
     job, _ = _ended_job(store, _url(receiver))
     _told(store, job, _own(receiver))
-    store.reopen(job.id)
-    store.seal(job.id)
-    store.complete(job.id)
+    store.jobs.reopen(job.id)
+    store.jobs.mark_recorded(job.id)
+    store.jobs.complete(job.id)
     _told(store, job, _own(receiver))
     assert len({request.headers["webhook-id"] for request in receiver.received}) == 2
 
 
-class _OftenAway(Store):
+class _OftenAway(Webhooks):
     """A store that is away whenever it is to say what is due, or to note what is delivered, a first time."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._calls = {"due": 0, "note": 0}
 
-    def due_webhooks(self, limit: int, lease: float) -> list[Webhook]:
+    def due(self, limit: int, lease: float) -> list[Webhook]:
         self._fail_once("due")
-        return super().due_webhooks(limit, lease)
+        return super().due(limit, lease)
 
     def note_delivered(self, webhook: Webhook) -> None:
         self._fail_once("note")
@@ -352,30 +354,36 @@ def test_a_store_that_is_away_is_waited_for(
     monkeypatch.setattr("results_api.live.messenger._LEASE", _SHORT)
     receiver = receiving()
     with closing(Database(f"sqlite:///{tmp_path / 'test.db'}")) as database:
-        store = _OftenAway(database)
+        store = Store(database)
+        store.webhooks = _OftenAway(database)
         job, _ = _ended_job(store, _url(receiver))
         assert _told(store, job, _own(receiver)).state is WebhookState.DELIVERED
     assert len(receiver.received) == 2
     assert len({request.headers["webhook-id"] for request in receiver.received}) == 1
 
 
-class _Reopening(Store):
+class _Reopening(Webhooks):
     """A store where a job is reopened between the claim of its webhook and the look at it."""
 
-    def due_webhooks(self, limit: int, lease: float) -> list[Webhook]:
-        claimed = super().due_webhooks(limit, lease)
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._jobs = Jobs(database)
+
+    def due(self, limit: int, lease: float) -> list[Webhook]:
+        claimed = super().due(limit, lease)
         for webhook in claimed:
-            self.reopen(webhook.job_id)
+            self._jobs.reopen(webhook.job_id)
         return claimed
 
 
 def test_a_job_that_runs_again_is_not_said_to_be_over(tmp_path: Path, receiving: Receiving) -> None:
     receiver = receiving()
     with closing(Database(f"sqlite:///{tmp_path / 'test.db'}")) as database:
-        store = _Reopening(database)
+        store = Store(database)
+        store.webhooks = _Reopening(database)
         job, _ = _ended_job(store, _url(receiver))
         with _telling(store, _own(receiver)):
-            wait_until(lambda: store.job(job.id).state is JobState.RUNNING, _PATIENCE, "the claim")
+            wait_until(lambda: store.jobs.get(job.id).state is JobState.RUNNING, _PATIENCE, "the claim")
         assert _webhook(store, job) == Webhook(job.id, _url(receiver), _webhook(store, job).secret)
     assert receiver.connections == 0
 

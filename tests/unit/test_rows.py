@@ -12,6 +12,7 @@ class _Store:
     def __init__(self) -> None:
         self.indexes: set[int] = set()
         self.limits: list[int] = []
+        self.results = self
 
     def outcomes(self, job_id: int, after: int, limit: int) -> list[Outcome]:
         self.limits.append(limit)

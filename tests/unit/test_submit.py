@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def job(store: Store) -> Job:
-    return store.open_job("key", store.record_model("lite0", "1", []).id)
+    return store.jobs.open("key", store.models.record("lite0", "1", []).id)
 
 
 def _entries(count: int) -> list[Entry]:
@@ -49,12 +49,12 @@ def test_a_survey_counts_and_tells_lists_apart() -> None:
 
 def test_items_are_recorded_in_order_and_the_job_is_sealed(store: Store, job: Job) -> None:
     _record(store, job, [*_entries(2), Malformed("l.txt", 3, "why"), Reference("last.jpg")])
-    assert [(item.index, item.ref) for item in store.pending(job.id, 0, 10)] == [
+    assert [(item.index, item.ref) for item in store.items.pending(job.id, 0, 10)] == [
         (0, "0.jpg"),
         (1, "1.jpg"),
         (2, "last.jpg"),
     ]
-    assert store.job(job.id).state is JobState.RUNNING
+    assert store.jobs.get(job.id).state is JobState.RUNNING
 
 
 def test_recording_goes_on_where_it_was_interrupted(store: Store, job: Job) -> None:
@@ -68,25 +68,25 @@ def test_recording_goes_on_where_it_was_interrupted(store: Store, job: Job) -> N
             yield entry
 
     deque(record(store, job, stopping(), stop), maxlen=0)
-    assert (store.job(job.id).submitted, store.job(job.id).state) == (1000, JobState.SUBMITTING)
-    _record(store, store.job(job.id), entries)
-    assert [item.ref for item in store.pending(job.id, 0, 9999)] == [f"{i}.jpg" for i in range(2500)]
-    assert store.job(job.id).state is JobState.RUNNING
+    assert (store.jobs.get(job.id).submitted, store.jobs.get(job.id).state) == (1000, JobState.SUBMITTING)
+    _record(store, store.jobs.get(job.id), entries)
+    assert [item.ref for item in store.items.pending(job.id, 0, 9999)] == [f"{i}.jpg" for i in range(2500)]
+    assert store.jobs.get(job.id).state is JobState.RUNNING
 
 
 def test_a_sealed_job_is_left_as_it_is(store: Store, job: Job) -> None:
     _record(store, job, _entries(3))
-    _record(store, store.job(job.id), _entries(3))
-    assert store.job(job.id).submitted == 3
+    _record(store, store.jobs.get(job.id), _entries(3))
+    assert store.jobs.get(job.id).submitted == 3
 
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_a_sealed_job_does_not_take_another_list(store: Store, job: Job, count: int) -> None:
     _record(store, job, _entries(3))
     with pytest.raises(ResourceError) as caught:
-        _record(store, store.job(job.id), _entries(count))
+        _record(store, store.jobs.get(job.id), _entries(count))
     assert caught.value.code is Code.SOURCE_CHANGED
-    assert store.job(job.id).submitted == 3
+    assert store.jobs.get(job.id).submitted == 3
 
 
 def test_a_half_recorded_job_does_not_go_on_with_another_list(store: Store, job: Job) -> None:
@@ -94,16 +94,16 @@ def test_a_half_recorded_job_does_not_go_on_with_another_list(store: Store, job:
     next(steps)
     others = [Reference(f"other{index}.jpg") for index in range(1500)]
     with pytest.raises(ResourceError) as caught:
-        _record(store, store.job(job.id), others)
+        _record(store, store.jobs.get(job.id), others)
     assert caught.value.code is Code.SOURCE_CHANGED
-    assert store.job(job.id).submitted == 1000
+    assert store.jobs.get(job.id).submitted == 1000
 
 
 def test_a_list_that_shrank_meanwhile_is_noticed(store: Store, job: Job) -> None:
     with pytest.raises(ResourceError) as caught:
         deque(record(store, job, _entries(2), threading.Event(), survey(_entries(3)).digest), maxlen=0)
     assert caught.value.code is Code.SOURCE_CHANGED
-    assert store.job(job.id).state is JobState.SUBMITTING
+    assert store.jobs.get(job.id).state is JobState.SUBMITTING
 
 
 def test_a_list_that_changed_but_not_in_length_is_noticed(store: Store, job: Job) -> None:
@@ -115,7 +115,7 @@ def test_a_list_that_changed_but_not_in_length_is_noticed(store: Store, job: Job
 
 def test_only_items_without_a_result_are_published(store: Store, job: Job) -> None:
     _record(store, job, _entries(4))
-    store.save([_failed(job, 1)])
+    store.results.save([_failed(job, 1)])
     broker = InProcessBroker()
     publish_all(store, broker, job.id, threading.Event())
     deliveries = broker.receive(10, 0)

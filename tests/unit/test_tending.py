@@ -25,11 +25,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def _job(store: Store, count: int, key: str = "key", max_failure_rate: float | None = None) -> Job:
-    model = store.record_model("lite0", "1", [])
-    job = store.open_job(key, model.id, max_failure_rate=max_failure_rate)
-    store.add_items([Item(job.id, index, f"{key}{index}") for index in range(count)])
-    store.seal(job.id)
-    return store.job(job.id)
+    model = store.models.record("lite0", "1", [])
+    job = store.jobs.open(key, model.id, max_failure_rate=max_failure_rate)
+    store.items.add([Item(job.id, index, f"{key}{index}") for index in range(count)])
+    store.jobs.mark_recorded(job.id)
+    return store.jobs.get(job.id)
 
 
 def _result(job: Job, index: int, code: Code | None = None) -> Result:
@@ -39,12 +39,12 @@ def _result(job: Job, index: int, code: Code | None = None) -> Result:
 
 def _look(store: Store, tender: Tender, times: int = 1) -> None:
     for _ in range(times):
-        tender.look_after(store.tended_jobs())
+        tender.look_after(store.jobs.active())
 
 
 def _publish_all(store: Store, broker: InProcessBroker, queue_length: int = 10_000) -> Dispatcher:
     dispatcher = Dispatcher(store, broker, queue_length)
-    while dispatcher.publish(store.tended_jobs()):
+    while dispatcher.publish(store.jobs.active()):
         pass
     return dispatcher
 
@@ -56,7 +56,7 @@ def test_jobs_are_published_by_turns_as_far_as_there_is_room(store: Store) -> No
     received = broker.receive(100, 0)
     assert [delivery.message.job_id for delivery in received].count(jobs[0].id) == 10
     assert len(received) == 20
-    while dispatcher.publish(store.tended_jobs()):
+    while dispatcher.publish(store.jobs.active()):
         received += broker.receive(100, 0)
     keys = [(delivery.message.job_id, delivery.message.index) for delivery in received]
     assert sorted(keys) == [(job.id, index) for job in jobs for index in range(30)]
@@ -67,27 +67,27 @@ def test_a_job_has_one_dispatcher_at_a_time(store: Store) -> None:
     broker = InProcessBroker()
     first = _publish_all(store, broker, queue_length=10)
     other = Dispatcher(store, broker, 1000)
-    assert other.publish(store.tended_jobs()) == 0
+    assert other.publish(store.jobs.active()) == 0
     first.close()
-    assert other.publish(store.tended_jobs()) == 20
+    assert other.publish(store.jobs.active()) == 20
 
 
 def test_a_job_whose_items_are_all_done_is_completed(store: Store) -> None:
     job, tender = _job(store, 2), Tender(store, InProcessBroker(), 60, 5)
-    store.save([_result(job, 0)])
+    store.results.save([_result(job, 0)])
     _look(store, tender)
-    assert store.job(job.id).state is JobState.RUNNING
-    store.save([_result(job, 1, Code.HTTP_404)])
+    assert store.jobs.get(job.id).state is JobState.RUNNING
+    store.results.save([_result(job, 1, Code.HTTP_404)])
     _look(store, tender)
-    assert store.job(job.id).state is JobState.COMPLETED
+    assert store.jobs.get(job.id).state is JobState.COMPLETED
 
 
 def test_a_cancelled_job_is_brought_to_its_end(store: Store) -> None:
     job, tender = _job(store, 5), Tender(store, InProcessBroker(), 60, 5)
-    store.save([_result(job, 0)])
-    store.cancel(job.id)
+    store.results.save([_result(job, 0)])
+    store.jobs.cancel(job.id)
     _look(store, tender)
-    assert store.job(job.id).state is JobState.CANCELLED
+    assert store.jobs.get(job.id).state is JobState.CANCELLED
 
 
 @pytest.mark.parametrize(("failures", "state"), [(10, JobState.RUNNING), (11, JobState.PAUSED)])
@@ -96,19 +96,19 @@ def test_a_job_over_its_failure_budget_pauses_and_says_why(
 ) -> None:
     job, tender = _job(store, 100, max_failure_rate=0.2), Tender(store, InProcessBroker(), 60, 5)
     codes = [Code.HTTP_403] * failures + [None] * (50 - failures)
-    store.save([_result(job, index, code) for index, code in enumerate(codes)])
+    store.results.save([_result(job, index, code) for index, code in enumerate(codes)])
     _look(store, tender)
-    assert store.job(job.id).state is state
+    assert store.jobs.get(job.id).state is state
     if state is JobState.PAUSED:
         expected = "11 of 50 images failed (22%, 20% are allowed), 11 of them with http_403"
-        assert store.job(job.id).reason == expected
+        assert store.jobs.get(job.id).reason == expected
 
 
 def test_few_outcomes_do_not_decide(store: Store) -> None:
     job, tender = _job(store, 100, max_failure_rate=0.2), Tender(store, InProcessBroker(), 60, 5)
-    store.save([_result(job, index, Code.HTTP_403) for index in range(49)])
+    store.results.save([_result(job, index, Code.HTTP_403) for index in range(49)])
     _look(store, tender)
-    assert store.job(job.id).state is JobState.RUNNING
+    assert store.jobs.get(job.id).state is JobState.RUNNING
 
 
 def test_what_was_lost_is_published_again_but_not_at_once(store: Store) -> None:
@@ -116,12 +116,12 @@ def test_what_was_lost_is_published_again_but_not_at_once(store: Store) -> None:
     tender = Tender(store, broker, sweep_after=0.2, placeholder_urls=5)
     _publish_all(store, broker).close()
     lost = broker.receive(10, 0)
-    store.save([_result(job, 0)])
+    store.results.save([_result(job, 0)])
     _look(store, tender, times=2)
-    assert store.job(job.id).published == 3, "published again before its time"
+    assert store.jobs.get(job.id).published == 3, "published again before its time"
     time.sleep(0.25)
     _look(store, tender)
-    assert store.job(job.id).published == 0
+    assert store.jobs.get(job.id).published == 0
     _publish_all(store, broker)
     assert [delivery.message.index for delivery in broker.receive(10, 0)] == [1, 2]
     assert len(lost) == 3
@@ -134,10 +134,10 @@ def test_what_the_broker_still_holds_is_given_longer(store: Store) -> None:
     _look(store, tender)
     time.sleep(0.15)
     _look(store, tender)
-    assert store.job(job.id).published == 3
+    assert store.jobs.get(job.id).published == 3
     time.sleep(0.3)
     _look(store, tender)
-    assert store.job(job.id).published == 0
+    assert store.jobs.get(job.id).published == 0
 
 
 def test_duplicates_that_missed_their_result_do_not_hold_a_job_up(
@@ -145,15 +145,15 @@ def test_duplicates_that_missed_their_result_do_not_hold_a_job_up(
 ) -> None:
     monkeypatch.setattr("producer.tending._SETTLE_AFTER", 0.0)
     job, broker = _job(store, 1), InProcessBroker()
-    other = store.open_job("twins", job.model_id)
-    store.add_items([Item(other.id, 0, "a"), Item(other.id, 1, "a")])
-    store.seal(other.id)
-    store.save([_result(other, 0)])
-    with store._database.write() as connection:
+    other = store.jobs.open("twins", job.model_id)
+    store.items.add([Item(other.id, 0, "a"), Item(other.id, 1, "a")])
+    store.jobs.mark_recorded(other.id)
+    store.results.save([_result(other, 0)])
+    with store.jobs._database.write() as connection:
         connection.execute(delete(results).where(results.c.job_id == other.id, results.c.index == 1))
     _publish_all(store, broker)
     _look(store, Tender(store, broker, 60, 5), times=3)
-    assert store.job(other.id).state is JobState.COMPLETED
+    assert store.jobs.get(other.id).state is JobState.COMPLETED
 
 
 def test_a_job_is_not_completed_before_all_duplicates_have_results(
@@ -161,16 +161,16 @@ def test_a_job_is_not_completed_before_all_duplicates_have_results(
 ) -> None:
     monkeypatch.setattr("producer.tending._SETTLE_AFTER", 0.0)
     monkeypatch.setattr("shared.store.duplicates.AT_ONCE", 3)
-    model, broker = store.record_model("lite0", "1", []), InProcessBroker()
-    job = store.open_job("same", model.id)
-    store.add_items([Item(job.id, index, "a") for index in range(20)])
-    store.seal(job.id)
+    model, broker = store.models.record("lite0", "1", []), InProcessBroker()
+    job = store.jobs.open("same", model.id)
+    store.items.add([Item(job.id, index, "a") for index in range(20)])
+    store.jobs.mark_recorded(job.id)
     _publish_all(store, broker)
     assert len(broker.receive(100, 0)) == 1
-    store.save([_result(job, 0)])
+    store.results.save([_result(job, 0)])
     tender = Tender(store, broker, 60, 5)
     for _ in range(5):
         _look(store, tender)
-        done = sum(tally.count for tally in store.tallies(job.id))
-        assert store.job(job.id).state is JobState.RUNNING or done == 20
-    assert store.job(job.id).state is JobState.COMPLETED
+        done = sum(tally.count for tally in store.results.tallies(job.id))
+        assert store.jobs.get(job.id).state is JobState.RUNNING or done == 20
+    assert store.jobs.get(job.id).state is JobState.COMPLETED

@@ -22,9 +22,9 @@ from shared.errors import Code, ItemError, ResourceError
 from shared.fetching.fetcher import Fetched, FileFetcher, Redirected, Request
 from shared.images import Picture
 from shared.items import ItemState, JobState, Message, Result
-from shared.store.store import Job, KnownAnswer, RecordedModel
+from shared.store.store import Job, RecordedModel, Store
 from tests.servers.waiting import wait_until
-from worker.worker import Plan, Sources, Worker, WorkerStore
+from worker.worker import Plan, Sources, Worker
 
 _PATIENCE = 10.0
 
@@ -42,38 +42,34 @@ class _Store:
         self.denied: set[str] = set()
         self.job_state = JobState.RUNNING
         self.trials: Counter[int] = Counter()
+        self.jobs = SimpleNamespace(get=self._job)
+        self.models = SimpleNamespace(get=lambda model_id: RecordedModel(model_id, "lite0", "1", []))
+        self.results = SimpleNamespace(save=self._save, labelled=self._labelled)
+        self.validators = SimpleNamespace(known=lambda model_id, refs: {})
+        self.deny_list = SimpleNamespace(urls=self._denied, contents=self._denied)
+        self.poison = SimpleNamespace(begin_trial=self._begin_trial, end_trial=self._end_trial)
+        # Nothing waits: no host has to be spared here.
+        self.waiting = SimpleNamespace(take=lambda *_: None)
 
-    def job(self, job_id: int) -> Job:
+    def _job(self, job_id: int) -> Job:
         epoch = datetime.fromtimestamp(0, UTC)
         return Job(job_id, None, self.job_state, "", True, 3, 1000, "", 0, None, epoch, None)
 
-    def model(self, model_id: int) -> RecordedModel:
-        return RecordedModel(model_id, "lite0", "1", [])
-
-    def labelled(self, model_id: int, digests: Collection[str]) -> dict[str, Result]:
+    def _labelled(self, model_id: int, digests: Collection[str]) -> dict[str, Result]:
         assert model_id == 3
         return {digest: self.known[digest] for digest in digests if digest in self.known}
 
-    def known_answers(self, model_id: int, refs: Collection[str]) -> dict[str, KnownAnswer]:
-        return {}
+    def _denied(self, named: Collection[str]) -> set[str]:
+        return self.denied & set(named)
 
-    def denied_urls(self, urls: Collection[str]) -> set[str]:
-        return self.denied & set(urls)
-
-    def denied_contents(self, sha256s: Collection[str]) -> set[str]:
-        return self.denied & set(sha256s)
-
-    def begin_trial(self, message: Message, limit: int) -> bool:
+    def _begin_trial(self, message: Message, limit: int) -> bool:
         self.trials[message.index] += 1
         return self.trials[message.index] <= limit
 
-    def end_trial(self, message: Message) -> None:
+    def _end_trial(self, message: Message) -> None:
         self.trials[message.index] = 0
 
-    def take_waiting(self, *_: object) -> None:
-        """Nothing waits: no host has to be spared here."""
-
-    def save(self, new: Iterable[Result]) -> None:
+    def _save(self, new: Iterable[Result]) -> None:
         if self._error:
             raise self._error
         for result in new:
@@ -134,9 +130,7 @@ def _run(
     with ThreadPoolExecutor(2) as cpu, ThreadPoolExecutor(1) as thread:
         plan = Plan(2, 4, retry_delays, grace, patient=False, thumbnail_side=thumbnail_side)
         classifier = cast(Classifier, classifier or _Classifier())
-        worker = Worker(
-            broker, broker, cast(WorkerStore, store), Sources(fetcher), lambda _: classifier, cpu, plan
-        )
+        worker = Worker(broker, broker, cast(Store, store), Sources(fetcher), lambda _: classifier, cpu, plan)
         running = thread.submit(lambda: asyncio.run(worker.run()))
         running.add_done_callback(lambda _: store.full.set())
         assert store.full.wait(_PATIENCE)

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 from shared.broker import Consumer
 from shared.errors import Code, ResourceError
+from shared.store.store import Store
 from worker.frontier.alarm import Alarm
 from worker.frontier.line import PATIENCE, Errand, Line
 from worker.frontier.receipts import Receipts
 from worker.frontier.schedule import Schedule
-from worker.frontier.turns import FrontierPlan, HostStore, Turns
+from worker.frontier.turns import FrontierPlan, Turns
 from worker.patience import Patience
 
 _log = logging.getLogger("smartsight.worker")
@@ -38,7 +39,7 @@ class Frontier:
 
     def __init__(
         self,
-        store: HostStore,
+        store: Store,
         consumer: Consumer,
         patience: Patience,
         spared: Callable[[str], str | None],

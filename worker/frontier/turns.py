@@ -4,11 +4,11 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from shared.fetching.guard import KEEP_ALIVE
 from shared.hosts import HostState
-from shared.store.store import Claims, Demand, Taken, Waiting
+from shared.store.store import Claims, Demand, Store, Taken, Waiting
 from worker.frontier.clock import StoreClock
 from worker.frontier.conduct import Manners
 from worker.frontier.line import Errand, Line
@@ -44,42 +44,12 @@ class FrontierPlan:
     only_job: int | None = None
 
 
-class HostStore(Protocol):
-    """What taking turns at hosts needs of the store."""
-
-    def claim_hosts(self, names: Collection[str], holder: str, seconds: float) -> Claims:
-        """See ``Store``."""
-        ...
-
-    def keep_hosts(
-        self, learned: Sequence[HostState], requests: Sequence[int], holder: str, seconds: float
-    ) -> Claims:
-        """See ``Store``."""
-        ...
-
-    def add_waiting(self, new: Sequence[Waiting]) -> None:
-        """See ``Store``."""
-        ...
-
-    def take_waiting(self, demand: Demand, holder: str, ladder: int, seconds: float) -> Taken | None:
-        """See ``Store``."""
-        ...
-
-    def remove_waiting(self, ids: Collection[int], holder: str) -> None:
-        """See ``Store``."""
-        ...
-
-    def return_waiting(self, ids: Collection[int], holder: str) -> None:
-        """See ``Store``."""
-        ...
-
-
 class Turns:
     """Holds the hosts of this process's schedule in the store, and exchanges items with it."""
 
     def __init__(
         self,
-        store: HostStore,
+        store: Store,
         patience: Patience,
         schedule: Schedule,
         plan: FrontierPlan,
@@ -105,7 +75,7 @@ class Turns:
         while self.wanted:
             names = [self.wanted.pop() for _ in range(min(_AT_ONCE, len(self.wanted)))]
             asked = time.monotonic()
-            claims = await self._call(self._store.claim_hosts, names, self._holder, self._lease)
+            claims = await self._call(self._store.hosts.claim, names, self._holder, self._lease)
             self._clock.learn(claims.now, asked)
             refused += self._apply(claims)
         return refused
@@ -149,7 +119,7 @@ class Turns:
         demand = Demand(room, of_hosts, _FIRST, frozenset(self._in_hand), self._plan.only_job)
         ladder = len(self._plan.manners.ladder)
         asked = time.monotonic()
-        taken = await self._call(self._store.take_waiting, demand, self._holder, ladder, self._lease)
+        taken = await self._call(self._store.waiting.take, demand, self._holder, ladder, self._lease)
         if taken is None:
             return []
         self._clock.learn(taken.claims.now, asked)
@@ -158,14 +128,14 @@ class Turns:
     async def store_waiting(self, items: Sequence[Waiting]) -> None:
         """Let items wait in the store."""
         for start in range(0, len(items), _AT_ONCE):
-            await self._call(self._store.add_waiting, items[start : start + _AT_ONCE])
+            await self._call(self._store.waiting.add, items[start : start + _AT_ONCE])
 
     async def settle(self, done: Collection[int], back: Collection[int]) -> None:
         """Remove what is done with from the waiting items, and hand back what is not."""
         if done:
-            await self._call(self._store.remove_waiting, done, self._holder)
+            await self._call(self._store.waiting.remove, done, self._holder)
         if back:
-            await self._call(self._store.return_waiting, back, self._holder)
+            await self._call(self._store.waiting.release, back, self._holder)
         for row in (*done, *back):
             self._in_hand.pop(row, None)
 
@@ -202,7 +172,7 @@ class Turns:
         # Whoever calls the host next may know the time better: our pause must not end too early for them.
         doubt = min(self._clock.doubt, _MOST_DOUBT)
         states = [replace(state, next_at=state.next_at + doubt) for _, state in learned]
-        return await self._call(self._store.keep_hosts, states, requests, self._holder, seconds)
+        return await self._call(self._store.hosts.renew, states, requests, self._holder, seconds)
 
     async def _call(self, function: Callable[..., T], *arguments: object) -> T:
         return await self._patience.call(function, *arguments)

@@ -69,7 +69,7 @@ def look_through(store: Store, standing: Standing, given: Mapping[str, str]) -> 
         wanted, after = query.wanted(standing.model), query.after
     except RequestError as error:
         return Grid(given, failure=error)
-    found = store.found(standing.job.id, wanted, after, _TILES)
+    found = store.search.page(standing.job.id, wanted, after, _TILES)
     tiles = tiles_of(found.rows, standing.model, thumbnails_of(store, found.rows))
     return Grid(given, tuple(tiles), None if found.after is None else encode_cursor(found.after))
 

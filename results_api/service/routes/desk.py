@@ -64,8 +64,8 @@ async def classes(job_id: JobId, request: Request, here: Here, caller: Reading) 
 
 def _counted(request: Request, here: Services, caller: Caller, job_id: int) -> Response:
     job = own_job(here.store, caller, job_id)
-    counts = here.store.class_counts(job.id, _CLASSES)
-    return classes_part(request, job.id, counts, here.store.model(job.model_id))
+    counts = here.store.class_counts.get(job.id, _CLASSES)
+    return classes_part(request, job.id, counts, here.store.models.get(job.model_id))
 
 
 @routes.get("/{job_id}/report")
@@ -77,5 +77,5 @@ async def report(job_id: JobId, here: Here, caller: Reading) -> Response:
 
 def _reported(here: Services, caller: Caller, job_id: int) -> Response:
     job = own_job(here.store, caller, job_id)
-    summary = here.store.summary(job.id, here.settings.host_delay, _TOP)
-    return report_page(render_report(make_report(summary, here.store.model(job.model_id))))
+    summary = here.store.summaries.get(job.id, here.settings.host_delay, _TOP)
+    return report_page(render_report(make_report(summary, here.store.models.get(job.model_id))))

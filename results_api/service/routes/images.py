@@ -61,15 +61,15 @@ class Named:
     ) -> list[Outcome]:
         """Return what items that led to it came to."""
         if self.url is not None:
-            return store.seen_by_url(self.url, key_id, after, limit)
-        return store.seen_by_sha256(str(self.sha256), key_id, after, limit)
+            return store.seen.by_url(self.url, key_id, after, limit)
+        return store.seen.by_sha256(str(self.sha256), key_id, after, limit)
 
     def forget(self, store: Store) -> dict[str, Any]:
         """Forget it, and return the receipt."""
         if self.url is not None:
-            name, forgotten = {"url": self.url}, store.forget_url(self.url)
+            name, forgotten = {"url": self.url}, store.forgetting.url(self.url)
         else:
-            name, forgotten = {"sha256": str(self.sha256)}, store.forget_sha256(str(self.sha256))
+            name, forgotten = {"sha256": str(self.sha256)}, store.forgetting.sha256(str(self.sha256))
         return {**name, "results": forgotten.results, "denied": True, "contents": forgotten.contents}
 
 
@@ -131,5 +131,5 @@ def _place(cursor: str) -> tuple[int, int]:
 
 
 def _rows(store: Store, outcomes: Sequence[Outcome]) -> list[Row]:
-    models = {model_id: store.model(model_id) for model_id in {one.result.model_id for one in outcomes}}
+    models = {model_id: store.models.get(model_id) for model_id in {one.result.model_id for one in outcomes}}
     return [{"job": one.item.job_id, **row_of(one, models[one.result.model_id])} for one in outcomes]

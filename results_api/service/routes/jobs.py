@@ -59,7 +59,7 @@ async def list_jobs(
     def read() -> list[Standing]:
         if idempotency_key is None:
             return here.standings.newest(caller, before, limit)
-        job = here.store.job_of(name_of_key(caller, idempotency_key))
+        job = here.store.jobs.find(name_of_key(caller, idempotency_key))
         return [here.standings.read(job)] if job else []
 
     found = await asyncio.to_thread(read)
@@ -91,7 +91,7 @@ async def cancel_job(job_id: JobId, here: Here, caller: Submitting) -> Response:
 
     def cancel() -> Job:
         steering.cancel(here.store, own_job(here.store, caller, job_id))
-        return here.store.job(job_id)
+        return here.store.jobs.get(job_id)
 
     job = await asyncio.to_thread(cancel)
     answer = await _answer(here, caller, job_id)

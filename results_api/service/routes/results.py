@@ -79,10 +79,10 @@ def results(
     """
     job = own_job(here.store, caller, job_id)
     format = query.format or accepted_format(",".join(request.headers.getlist("accept")))
-    model = here.store.model(job.model_id)
+    model = here.store.models.get(job.model_id)
     wanted, after = query.wanted(model), query.after
     if format is Format.JSON:
-        found = here.store.found(job.id, wanted, after, query.limit)
+        found = here.store.search.page(job.id, wanted, after, query.limit)
         return reply(_page(found.rows, found.after, model, job))
     body = stream(here.store, job, wanted, after, _encoder(format, model))
     return StreamingResponse(body, 200, _headers(job, format), MEDIA_TYPES[format])
@@ -135,5 +135,5 @@ async def summary(
 
 def _summed_up(here: Services, caller: Caller, job_id: int, top: int) -> Response:
     job = own_job(here.store, caller, job_id)
-    found = here.store.summary(job.id, here.settings.host_delay, top)
-    return reply(success(make_report(found, here.store.model(job.model_id))))
+    found = here.store.summaries.get(job.id, here.settings.host_delay, top)
+    return reply(success(make_report(found, here.store.models.get(job.model_id))))

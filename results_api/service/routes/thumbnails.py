@@ -38,7 +38,7 @@ def thumbnail(
     There is none of an image that no model has looked at, nor of one that was labelled while none were kept.
     """
     job = own_job(here.store, caller, job_id)
-    content = here.store.thumbnail(job.id, index)
+    content = here.store.thumbnails.get(job.id, index)
     if content is None:
         raise RequestError(Code.THUMBNAIL_MISSING)
     headers = {"ETag": entity_tag(content), "Cache-Control": _CACHED}
