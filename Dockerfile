@@ -4,7 +4,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     SMARTSIGHT_CACHE_DIR=/opt/smartsight
 RUN python -m venv /opt/venv
 WORKDIR /source
-COPY constraints.txt pyproject.toml README.md smartsight.py ./
+COPY constraints.txt pyproject.toml LICENSE NOTICE README.md smartsight.py ./
+COPY docs/wordnet-license.md docs/
 COPY api_client api_client
 COPY commands commands
 COPY producer producer
