@@ -7,7 +7,7 @@ from commands.messages import say
 from commands.parts import open_store
 from commands.stdout import show
 from shared.errors import Code, UsageError
-from shared.hosts import Standing, host_of, standing
+from shared.hosts import HostStatus, host_of, host_status
 from shared.settings import Settings
 from shared.store.store import ListedHost
 
@@ -51,8 +51,8 @@ def _checked(text: str) -> str:
 
 def _line(listed: ListedHost, now: float, settings: Settings) -> str:
     state = listed.state
-    how = standing(state, now, len(settings.retry_delays))
-    closed = how in (Standing.ASIDE, Standing.DOWN)
+    how = host_status(state, now, len(settings.retry_delays))
+    closed = how in (HostStatus.BACKED_OFF, HostStatus.GIVEN_UP)
     left = f"{state.closed_until - now:.0f} s" if closed else ""
     pause = f"{max(state.delay, settings.host_delay):.3g} s"
     why = Code(state.code).sentence if state.code else ""

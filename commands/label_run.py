@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
-from commands.parts import cores, make_sources, manners_of
+from commands.parts import cores, make_sources, politeness_policy
 from commands.progress import Progress, done, show_progress
 from producer.publish import publish_all
 from producer.references import Sources, read_sources
@@ -93,8 +93,8 @@ class LabelRun:
             settings.concurrency,
             _RETRY_DELAYS,
             _GRACE,
-            patient=False,
-            manners=manners_of(settings, _RETRY_DELAYS),
+            wait_for_store=False,
+            policy=politeness_policy(settings, _RETRY_DELAYS),
             longest_request=settings.fetch_timeout,
             only_job=self.job.id,
             thumbnail_side=settings.thumbnail_side,

@@ -7,14 +7,14 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 from commands.metrics import Metrics
-from commands.parts import make_web, manners_of
+from commands.parts import make_web, politeness_policy
 from shared.broker import Consumer, Publisher
 from shared.classifier.catalogue import open_classifier
 from shared.classifier.classifier import Classifier
 from shared.images import Decode
 from shared.settings import Settings
 from shared.store.store import RecordedModel, Store
-from worker.pulse import Pulse, beat
+from worker.heartbeat import BusyTracker, write_heartbeat
 from worker.worker import Plan, Sources, Worker
 
 #: Classes kept of each image.
@@ -48,7 +48,7 @@ class Labelling:
         self._classifier = classifier
         self._decode = sides.decode
         self._threads = threads
-        self._pulse = Pulse()
+        self._busy_tracker = BusyTracker()
         self._cores = ThreadPoolExecutor(threads)
         web = make_web(settings)
         plan = Plan(
@@ -56,8 +56,8 @@ class Labelling:
             concurrency,
             settings.retry_delays,
             GRACE,
-            patient=True,
-            manners=manners_of(settings, settings.retry_delays),
+            wait_for_store=True,
+            policy=politeness_policy(settings, settings.retry_delays),
             longest_request=settings.fetch_timeout,
             thumbnail_side=settings.thumbnail_side,
         )
@@ -70,23 +70,25 @@ class Labelling:
             self._cores,
             plan,
             sides.metrics,
-            self._pulse,
+            self._busy_tracker,
         )
 
     def run(self, stop: threading.Event, is_ready: Callable[[], bool]) -> None:
         """Label until told to stop."""
         with ThreadPoolExecutor(2) as threads:
             ended = threading.Event()
-            beating = threads.submit(beat, self._settings.run_dir, self._pulse, is_ready, ended)
+            heartbeating = threads.submit(
+                write_heartbeat, self._settings.run_dir, self._busy_tracker, is_ready, ended
+            )
             working = threads.submit(lambda: asyncio.run(self._worker.run()))
             working.add_done_callback(lambda _: ended.set())
             try:
-                while not (working.done() or beating.done() or stop.is_set()):
-                    wait([working, beating], timeout=0.2, return_when=FIRST_COMPLETED)
+                while not (working.done() or heartbeating.done() or stop.is_set()):
+                    wait([working, heartbeating], timeout=0.2, return_when=FIRST_COMPLETED)
             finally:
                 self._worker.stop()
             working.result()
-            beating.result()
+            heartbeating.result()
 
     def _open_model(self, recorded: RecordedModel) -> Classifier:
         ours = self._classifier.model

@@ -43,21 +43,21 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
 
-    def took(self, stage: str, seconds: float) -> None:
+    def stage_finished(self, stage: str, seconds: float) -> None:
         """See ``Observer``."""
         self._stages.labels(stage).observe(seconds)
 
-    def ended(self, result: Result) -> None:
+    def item_finished(self, result: Result) -> None:
         """See ``Observer``."""
         self._items.labels(result.state, result.code or "").inc()
         if result.reused:
             self._reused.inc()
 
-    def put_off(self, code: Code) -> None:
+    def retry_scheduled(self, code: Code) -> None:
         """See ``Observer``."""
         self._retries.labels(code).inc()
 
-    def holds(self, seconds: float) -> None:
+    def set_oldest_unacked(self, seconds: float) -> None:
         """Note the age of the oldest delivery that is neither acked nor handed back."""
         self._unacked.set(seconds)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from shared.fetching.guard import Guard
     from shared.fetching.web import WebFetcher
     from shared.store.store import RecordedModel, Store
-    from worker.frontier.conduct import Manners
+    from worker.frontier.politeness import PolitenessPolicy
     from worker.worker import Sources
 
 
@@ -79,11 +79,11 @@ def make_sources(settings: Settings) -> "Sources":
     return Sources(SchemeFetcher(web, FileFetcher(limit), WarcFetcher(limit)), web)
 
 
-def manners_of(settings: Settings, ladder: Sequence[float]) -> "Manners":
+def politeness_policy(settings: Settings, backoff_schedule: Sequence[float]) -> "PolitenessPolicy":
     """Return how strangers' hosts are treated; one that fails is set aside for these seconds, by turns."""
-    from worker.frontier.conduct import Manners
+    from worker.frontier.politeness import PolitenessPolicy
 
-    return Manners(settings.host_connections, settings.host_delay, ladder)
+    return PolitenessPolicy(settings.host_connections, settings.host_delay, backoff_schedule)
 
 
 def model_of(store: "Store", settings: Settings, name: str | None) -> "RecordedModel":

@@ -24,7 +24,7 @@ from shared.decoding.pool import Decoders
 from shared.settings import Settings
 from shared.store.store import Store
 from worker.dead_letters import read_dead_letters
-from worker.pulse import signs, trouble
+from worker.heartbeat import health_problem, read_heartbeats
 from worker.supervisor import Supervisor
 
 _log = logging.getLogger("smartsight.worker")
@@ -74,7 +74,7 @@ def stand_back(nice: int) -> None:
 
 
 def _check(what: str, settings: Settings) -> int:
-    wrong = trouble(signs(settings.run_dir), what == "ready")
+    wrong = health_problem(read_heartbeats(settings.run_dir), what == "ready")
     if wrong:
         say(f"smartsight: {wrong}")
     return 1 if wrong else 0
@@ -118,7 +118,7 @@ def _run_child(options: Namespace, settings: Settings, stop: threading.Event, de
 
         def is_ready() -> bool:
             if metrics:
-                metrics.holds(consumer.oldest_unacked())
+                metrics.set_oldest_unacked(consumer.oldest_unacked())
             return consumer.is_open and publisher.is_open
 
         worker.run(stop, is_ready)

@@ -31,7 +31,7 @@ class Web(Protocol):
         """See ``Fetcher``."""
         ...
 
-    def spared(self, url: str) -> str | None:
+    def throttled_host(self, url: str) -> str | None:
         """See ``WebFetcher``."""
         ...
 
@@ -53,7 +53,7 @@ class Links:
         """Return the bytes of an image; raise ``ItemError``, or ``RequestError(at_capacity)``."""
         for _ in range(1 + _MAX_REDIRECTS):
             await asyncio.to_thread(self._check_rules, url)
-            with self._call(self.web.spared(url) or ""):
+            with self._call(self.web.throttled_host(url) or ""):
                 answer = await self.web.fetch(Request(url))
             if not isinstance(answer, Redirected):
                 content = await asyncio.to_thread(_read, answer)

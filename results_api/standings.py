@@ -8,8 +8,8 @@ from typing import TypeVar
 from results_api.access.caller import Caller
 from results_api.job_status import Standing
 from results_api.ownership import key_seen_by, may_see, unknown
+from shared.batch_loader import BatchLoader
 from shared.errors import UsageError
-from shared.gathering import Gathered
 from shared.store.store import Job, Store
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class Standings:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._asked = Gathered(_Threads(), self._look_up)
+        self._asked = BatchLoader(_Threads(), self._look_up)
 
     async def of(self, caller: Caller, job_id: int) -> Standing:
         """Return how a job stands that this caller may see; raise ``UsageError(job_unknown)``."""

@@ -23,12 +23,12 @@ class BrokerClosedError(Exception):
 class Delivery:
     """One receipt of a message by a worker; ``tag`` names it to the broker.
 
-    ``earlier`` counts the deliveries before this one that came back: handed back, or their worker died.
+    ``redeliveries`` counts the deliveries before this one that came back: handed back, or their worker died.
     """
 
     message: Message
     tag: int
-    earlier: int = 0
+    redeliveries: int = 0
 
 
 class Publisher(Protocol):
@@ -65,7 +65,7 @@ class Consumer(Protocol):
         ...
 
     def release(self, delivery: Delivery) -> None:
-        """Hand a delivery back: it will come again, with ``earlier`` one higher."""
+        """Hand a delivery back: it will come again, with ``redeliveries`` one higher."""
         ...
 
     def stop(self) -> None:
@@ -130,7 +130,7 @@ class InProcessBroker:
         """See ``Consumer``."""
         with self._changed:
             if self._unacked.pop(delivery.tag, None):
-                self._ready.appendleft((delivery.message, delivery.earlier + 1))
+                self._ready.appendleft((delivery.message, delivery.redeliveries + 1))
                 self._changed.notify_all()
 
     def stop(self) -> None:
@@ -160,7 +160,7 @@ class InProcessBroker:
     def _next_due(self) -> float:
         return self._delayed[0][0] if self._delayed else float("inf")
 
-    def _deliver(self, message: Message, earlier: int) -> Delivery:
-        delivery = Delivery(message, next(self._tags), earlier)
+    def _deliver(self, message: Message, redeliveries: int) -> Delivery:
+        delivery = Delivery(message, next(self._tags), redeliveries)
         self._unacked[delivery.tag] = delivery
         return delivery

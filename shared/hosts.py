@@ -36,8 +36,8 @@ def _encoded(host: str) -> str:
 class HostState:
     """What is known of a host; times are seconds since 1970 by the database's clock.
 
-    ``delay`` is the pause between two requests in seconds, 0 where the setting holds; it is set aside until
-    ``closed_until``, because of ``code``; ``failures`` and ``trips`` are those in a row.
+    ``delay`` is the pause between two requests in seconds, 0 where the setting holds; it is backed off until
+    ``closed_until``, because of ``code``; ``failures`` and ``trips`` (backoffs) are those in a row.
     """
 
     host: str
@@ -54,25 +54,25 @@ class HostState:
     held_until: float = 0.0
 
     @property
-    def is_troubled(self) -> bool:
-        """Whether it was set aside for failing and has not been well since, or is blocked."""
+    def is_unhealthy(self) -> bool:
+        """Whether it backed off and has not succeeded since, or is blocked."""
         return self.trips > 0 or self.blocked
 
 
-class Standing(StrEnum):
-    """How a host stands, in a word."""
+class HostStatus(StrEnum):
+    """Whether a host can be called."""
 
     OPEN = "open"
     SLOW = "slow"
-    ASIDE = "set aside"
-    DOWN = "given up"
+    BACKED_OFF = "backed off"
+    GIVEN_UP = "given up"
     BLOCKED = "blocked"
 
 
-def standing(state: HostState, now: float, ladder: int) -> Standing:
-    """Return how a host stands at this time; it is given up when set aside more often than ``ladder``."""
+def host_status(state: HostState, now: float, backoff_steps: int) -> HostStatus:
+    """Return the status of a host; after more than ``backoff_steps`` backoffs in a row it is given up."""
     if state.blocked:
-        return Standing.BLOCKED
+        return HostStatus.BLOCKED
     if now < state.closed_until:
-        return Standing.DOWN if state.trips > ladder else Standing.ASIDE
-    return Standing.SLOW if state.delay else Standing.OPEN
+        return HostStatus.GIVEN_UP if state.trips > backoff_steps else HostStatus.BACKED_OFF
+    return HostStatus.SLOW if state.delay else HostStatus.OPEN

@@ -1,21 +1,21 @@
 """What is not to be touched: the deny list is asked before a host is, and before an image is classified."""
 
+from shared.batch_loader import BatchLoader
 from shared.errors import Code, ItemError
-from shared.gathering import Gathered
 from shared.hosts import host_of
 from shared.store.store import Store
-from worker.patience import Patience
+from worker.store_retry import StoreRetry
 
 
 class DenyList:
     """Says what was denied; questions that come together are one query."""
 
-    def __init__(self, store: Store, patience: Patience) -> None:
-        self._urls = Gathered[str, bool](
-            patience, lambda urls: dict.fromkeys(store.deny_list.urls(urls), True)
+    def __init__(self, store: Store, store_retry: StoreRetry) -> None:
+        self._urls = BatchLoader[str, bool](
+            store_retry, lambda urls: dict.fromkeys(store.deny_list.urls(urls), True)
         )
-        self._contents = Gathered[str, bool](
-            patience, lambda sha256s: dict.fromkeys(store.deny_list.contents(sha256s), True)
+        self._contents = BatchLoader[str, bool](
+            store_retry, lambda sha256s: dict.fromkeys(store.deny_list.contents(sha256s), True)
         )
 
     async def check_url(self, url: str) -> None:

@@ -17,19 +17,19 @@ from shared.hosts import host_of
 from shared.images import thumbnail
 from shared.items import Evidence, Message, Result
 from shared.store.store import KnownAnswer
+from worker.conditional_requests import ConditionalRequests, unchanged_evidence
 from worker.denied import DenyList
+from worker.fetching import PoliteFetcher
 from worker.frontier.frontier import Frontier, PostponedError, Turn
 from worker.frontier.line import Errand
+from worker.heartbeat import BusyTracker
+from worker.job_cache import JobCache
+from worker.label_cache import LabelCache
 from worker.observing import Observer
-from worker.orders import Orders
-from worker.patience import Patience
-from worker.pulse import Pulse
+from worker.poison import PoisonGuard
 from worker.results import Labels, failed, succeeded
-from worker.reuse import KnownImages
-from worker.revisiting import KnownUrls, unchanged_evidence
 from worker.saving import Saver
-from worker.suspects import Suspects
-from worker.visiting import Visitor
+from worker.store_retry import StoreRetry
 
 T = TypeVar("T")
 
@@ -47,16 +47,16 @@ class Handling:
 
     frontier: Frontier
     publisher: Publisher
-    visitor: Visitor
+    polite_fetcher: PoliteFetcher
     denied: DenyList
-    orders: Orders
-    known: KnownImages
-    known_urls: KnownUrls
-    suspects: Suspects
+    job_cache: JobCache
+    known: LabelCache
+    conditional_requests: ConditionalRequests
+    poison_guard: PoisonGuard
     saver: Saver
-    patience: Patience
+    store_retry: StoreRetry
     observer: Observer
-    pulse: Pulse
+    busy_tracker: BusyTracker
     cores: Executor
     top: int
     retry_delays: Sequence[float]
@@ -65,9 +65,9 @@ class Handling:
     async def handle(self, turn: Turn) -> None:
         """Bring one delivery on: to a result that is on its way to the store, or back into line."""
         delivery = turn.errand.delivery
-        model_id = await self.orders.model_of(delivery.message)
+        model_id = await self.job_cache.model_of(delivery.message)
         if model_id is None:
-            self.frontier.receipts.ack(delivery)
+            self.frontier.acks.ack(delivery)
             return
         try:
             result = await self._label(turn, model_id)
@@ -86,10 +86,10 @@ class Handling:
         """Return the result, or None if a redirect leads on."""
         message = turn.errand.delivery.message
         try:
-            classifier = await self.orders.classifier(model_id)
-            known = await self.known_urls.find(model_id, message.ref)
-            answer = await self.visitor.visit(turn, known.validators if known else None)
-            self.observer.took("fetch", turn.seconds())
+            classifier = await self.job_cache.classifier(model_id)
+            known = await self.conditional_requests.find(model_id, message.ref)
+            answer = await self.polite_fetcher.fetch(turn, known.validators if known else None)
+            self.observer.stage_finished("fetch", turn.seconds())
             if isinstance(answer, Redirected):
                 self.frontier.put(replace(turn.errand, url=answer.url, hops=turn.errand.hops + 1))
                 return None
@@ -135,9 +135,9 @@ class Handling:
         async def classify() -> Labels:
             nonlocal looked
             await self.denied.check_content(sha256)  # what has labels in the store is not denied
-            async with self.suspects.guarded(delivery):
+            async with self.poison_guard.guard(delivery):
                 looked = await self._on_a_core(_look, classifier, content, self.top, self.thumbnail_side)
-                self.observer.took("label", looked.seconds)
+                self.observer.stage_finished("label", looked.seconds)
                 return Labels.of(looked.found)
 
         message, sha256 = delivery.message, str(evidence.sha256)
@@ -163,11 +163,11 @@ class Handling:
             self.frontier.postpone_retry(waiting, turn.line.host)
         else:
             try:
-                await self.patience.call(self._publish, again, self._delay(delivery.message, error))
+                await self.store_retry.call(self._publish, again, self._delay(delivery.message, error))
             except BrokerClosedError:
                 return
-            self.frontier.receipts.ack(delivery)
-        self.observer.put_off(error.code)
+            self.frontier.acks.ack(delivery)
+        self.observer.retry_scheduled(error.code)
 
     def _delay(self, message: Message, error: ItemError) -> float:
         asked = max(self.retry_delays[message.attempt - 1], error.retry_after or 0)
@@ -178,7 +178,7 @@ class Handling:
 
     async def _on_a_core(self, function: Callable[..., T], *arguments: object) -> T:
         def work() -> T:
-            with self.pulse.busy():
+            with self.busy_tracker.busy():
                 return function(*arguments)
 
         return await asyncio.get_running_loop().run_in_executor(self.cores, work)

@@ -12,7 +12,7 @@ from shared.errors import Code, ItemError
 from shared.fetching.fetcher import Redirected
 from shared.store.store import Store
 from worker.frontier.frontier import Turn
-from worker.patience import Patience
+from worker.store_retry import StoreRetry
 
 if TYPE_CHECKING:
     from shared.fetching.robots import Rules
@@ -39,7 +39,7 @@ class Web(Protocol):
 
     robot: str
 
-    def spared(self, url: str) -> str | None:
+    def throttled_host(self, url: str) -> str | None:
         """Return the host that a URL calls, or None if it is nobody's to be spared."""
         ...
 
@@ -53,10 +53,10 @@ class Web(Protocol):
 class RobotsBook:
     """Knows the rules of origins."""
 
-    def __init__(self, web: Web, store: Store, patience: Patience) -> None:
+    def __init__(self, web: Web, store: Store, store_retry: StoreRetry) -> None:
         self._web = web
         self._store = store
-        self._patience = patience
+        self._store_retry = store_retry
         self._rules: OrderedDict[str, tuple[Rules, float]] = OrderedDict()
         self._length = 0
 
@@ -76,10 +76,10 @@ class RobotsBook:
         if known:
             self._length -= len(self._rules.pop(beginning)[0].text)
         origin = str(URL(url).origin())
-        text = await self._patience.call(self._store.hosts.robots, origin, _KEPT_IN_STORE)
+        text = await self._store_retry.call(self._store.hosts.robots, origin, _KEPT_IN_STORE)
         if text is None:
             text = await self._ask(turn, origin)
-            await self._patience.call(self._store.hosts.save_robots, origin, text)
+            await self._store_retry.call(self._store.hosts.save_robots, origin, text)
         return await self._remember(beginning, text, turn.frontier.now())
 
     async def _remember(self, beginning: str, text: str, now: float) -> "Rules":
@@ -100,7 +100,7 @@ class RobotsBook:
         for hop in range(_MAX_REDIRECTS + 1):
             await turn.begin_request()
             try:
-                if hop and self._web.spared(url) is None:
+                if hop and self._web.throttled_host(url) is None:
                     raise ItemError(Code.URL_NOT_ALLOWED)  # inside, or a place of our own
                 answer = await self._web.fetch_text(url, _MAX_BYTES, turn.sent)
                 text = None if isinstance(answer, Redirected) else _text_of(*answer)

@@ -12,7 +12,7 @@ from shared.errors import Code, ResourceError
 from shared.items import Evidence, ItemState, Result
 from shared.store.store import Store
 from worker.observing import Observer
-from worker.patience import Patience
+from worker.store_retry import StoreRetry
 
 _log = logging.getLogger("smartsight.worker")
 
@@ -25,12 +25,12 @@ _LINGER = 0.1
 class Company(Protocol):
     """What keeps apart those items that may kill a worker."""
 
-    def together(self) -> AbstractAsyncContextManager[None]:
-        """See ``Suspects``."""
+    def shared(self) -> AbstractAsyncContextManager[None]:
+        """See ``PoisonGuard``."""
         ...
 
 
-class Receipts(Protocol):
+class DeliveryAcks(Protocol):
     """What acks a delivery, wherever it came from."""
 
     def ack(self, delivery: Delivery) -> None:
@@ -44,14 +44,14 @@ class Saver:
     def __init__(
         self,
         store: Store,
-        receipts: Receipts,
-        patience: Patience,
+        acks: DeliveryAcks,
+        store_retry: StoreRetry,
         observer: Observer,
         company: Company,
     ) -> None:
         self._store = store
-        self._receipts = receipts
-        self._patience = patience
+        self._acks = acks
+        self._store_retry = store_retry
         self._observer = observer
         self._company = company
         self._inbox: asyncio.Queue[tuple[Delivery, Result] | None] = asyncio.Queue(4 * _BATCH)
@@ -70,16 +70,16 @@ class Saver:
         while not self._finished:
             if batch := await self._next_batch():
                 started = time.monotonic()
-                async with self._company.together():
+                async with self._company.shared():
                     await self._save([result for _, result in batch])
-                self._observer.took("save", time.monotonic() - started)
+                self._observer.stage_finished("save", time.monotonic() - started)
                 for delivery, result in batch:
-                    self._receipts.ack(delivery)
-                    self._observer.ended(result)
+                    self._acks.ack(delivery)
+                    self._observer.item_finished(result)
 
     async def _save(self, results: list[Result]) -> None:
         try:
-            await self._patience.call(self._store.results.save, results)
+            await self._store_retry.call(self._store.results.save, results)
         except ResourceError as error:
             if error.code is not Code.DATABASE_REFUSED:
                 raise
@@ -89,7 +89,7 @@ class Saver:
 
     async def _save_alone(self, result: Result) -> None:
         try:
-            await self._patience.call(self._store.results.save, [result])
+            await self._store_retry.call(self._store.results.save, [result])
         except ResourceError as error:
             if error.code is not Code.DATABASE_REFUSED:
                 raise
@@ -98,7 +98,7 @@ class Saver:
             bare = replace(
                 bare, detail="the database refused the result", evidence=Evidence(), thumbnail=None
             )
-            await self._patience.call(self._store.results.save, [bare])
+            await self._store_retry.call(self._store.results.save, [bare])
 
     async def _next_batch(self) -> list[tuple[Delivery, Result]]:
         """Return what comes within the linger time of the first."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from worker.pulse import STALE, signs
+from worker.heartbeat import STALE, read_heartbeats
 
 _log = logging.getLogger("smartsight.worker")
 
@@ -100,7 +100,7 @@ class Supervisor:
         slot.pause = min(2 * slot.pause, _LAST_PAUSE)
 
     def _kill_stuck(self) -> None:
-        said = {sign.pid: sign.at for sign in signs(self._run_dir)}
+        said = {beat.pid: beat.at for beat in read_heartbeats(self._run_dir)}
         for slot in self._slots:
             if slot.process and slot.is_stuck(said.get(slot.process.pid, 0.0)):
                 _log.error("process %s gives no sign of life and is killed", slot.process.pid)

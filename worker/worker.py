@@ -13,22 +13,22 @@ from shared.classifier.classifier import Classifier
 from shared.errors import ResourceError
 from shared.fetching.fetcher import Fetcher
 from shared.store.store import RecordedModel, Store
+from worker.conditional_requests import ConditionalRequests
 from worker.denied import DenyList
-from worker.frontier.conduct import Manners
+from worker.fetching import PoliteFetcher
 from worker.frontier.frontier import Frontier, Turn
 from worker.frontier.line import Errand
+from worker.frontier.politeness import PolitenessPolicy
 from worker.frontier.turns import FrontierPlan
 from worker.handling import Handling
+from worker.heartbeat import BusyTracker
+from worker.job_cache import JobCache
+from worker.label_cache import LabelCache
 from worker.observing import NoObserver, Observer
-from worker.orders import Orders
-from worker.patience import Patience
-from worker.pulse import Pulse
-from worker.reuse import KnownImages
-from worker.revisiting import KnownUrls
+from worker.poison import PoisonGuard
 from worker.robots_book import RobotsBook, Web
 from worker.saving import Saver
-from worker.suspects import Suspects
-from worker.visiting import Visitor
+from worker.store_retry import StoreRetry
 
 T = TypeVar("T")
 
@@ -52,9 +52,9 @@ class Plan:
     #: How long what is in hand may take when the worker is told to stop, in seconds.
     grace: float
     #: Whether to wait while the store is away, rather than to fail.
-    patient: bool
+    wait_for_store: bool
     #: How strangers' hosts are treated.
-    manners: Manners = field(default_factory=lambda: Manners(2, 0.25, (15.0, 120.0, 900.0)))
+    policy: PolitenessPolicy = field(default_factory=lambda: PolitenessPolicy(2, 0.25, (15.0, 120.0, 900.0)))
     #: How long one request may take, in seconds.
     longest_request: float = 20.0
     #: The only job of which items are taken that wait in the store; any, if there is none.
@@ -64,7 +64,7 @@ class Plan:
 
     def frontier_plan(self) -> FrontierPlan:
         """Return what of this concerns the deliveries that have not gone yet."""
-        return FrontierPlan(2 * self.concurrency, self.manners, self.longest_request, self.only_job)
+        return FrontierPlan(2 * self.concurrency, self.policy, self.longest_request, self.only_job)
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,14 @@ class Sources:
     fetcher: Fetcher
     web: Web | None = None
 
-    def spared(self, url: str) -> str | None:
+    def throttled_host(self, url: str) -> str | None:
         """Return the host that a URL calls, if it is to be spared."""
-        return self.web.spared(url) if self.web else None
+        return self.web.throttled_host(url) if self.web else None
 
-    def visitor(self, store: Store, patience: Patience, denied: DenyList) -> Visitor:
+    def polite_fetcher(self, store: Store, store_retry: StoreRetry, denied: DenyList) -> PoliteFetcher:
         """Return what asks hosts, as far as they want to be asked."""
-        robots = RobotsBook(self.web, store, patience) if self.web else None
-        return Visitor(self.fetcher, robots, denied)
+        robots = RobotsBook(self.web, store, store_retry) if self.web else None
+        return PoliteFetcher(self.fetcher, robots, denied)
 
 
 class Worker:
@@ -97,7 +97,7 @@ class Worker:
         cores: Executor,
         plan: Plan,
         observer: Observer | None = None,
-        pulse: Pulse | None = None,
+        busy_tracker: BusyTracker | None = None,
     ) -> None:
         self._consumer, self._fetcher, self._plan = consumer, sources.fetcher, plan
         self._stopping = threading.Event()
@@ -105,23 +105,26 @@ class Worker:
         self._waiting = ThreadPoolExecutor(_WAITING_THREADS)
         #: Handlers that have something to do.
         self._in_hand: set[asyncio.Task[None]] = set()
-        patience, observer = Patience(self._waiting, self._stopping, plan.patient), observer or NoObserver()
-        suspects, denied = Suspects(store, patience), DenyList(store, patience)
-        self._frontier = Frontier(store, consumer, patience, sources.spared, plan.frontier_plan())
-        self._saver = Saver(store, self._frontier.receipts, patience, observer, suspects)
+        store_retry, observer = (
+            StoreRetry(self._waiting, self._stopping, plan.wait_for_store),
+            observer or NoObserver(),
+        )
+        poison_guard, denied = PoisonGuard(store, store_retry), DenyList(store, store_retry)
+        self._frontier = Frontier(store, consumer, store_retry, sources.throttled_host, plan.frontier_plan())
+        self._saver = Saver(store, self._frontier.acks, store_retry, observer, poison_guard)
         self._handling = Handling(
             frontier=self._frontier,
             publisher=publisher,
-            visitor=sources.visitor(store, patience, denied),
+            polite_fetcher=sources.polite_fetcher(store, store_retry, denied),
             denied=denied,
-            orders=Orders(store, patience, open_model),
-            known=KnownImages(store, patience),
-            known_urls=KnownUrls(store, patience),
-            suspects=suspects,
+            job_cache=JobCache(store, store_retry, open_model),
+            known=LabelCache(store, store_retry),
+            conditional_requests=ConditionalRequests(store, store_retry),
+            poison_guard=poison_guard,
             saver=self._saver,
-            patience=patience,
+            store_retry=store_retry,
             observer=observer,
-            pulse=pulse or Pulse(),
+            busy_tracker=busy_tracker or BusyTracker(),
             cores=cores,
             top=plan.top,
             retry_delays=plan.retry_delays,
@@ -135,7 +138,7 @@ class Worker:
     async def run(self) -> None:
         """Work until told to stop; raise ``ResourceError`` if the store fails: nothing is acked then.
 
-        A patient worker waits for its store instead, and when told to stop meanwhile hands back what it has.
+        One that waits for its store does so, and when told to stop meanwhile hands back what it has.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -147,7 +150,9 @@ class Worker:
             await self._frontier.close()
         except ExceptionGroup as failures:
             failure = _first(failures)
-            if not (self._plan.patient and self._stopping.is_set() and isinstance(failure, ResourceError)):
+            if not (
+                self._plan.wait_for_store and self._stopping.is_set() and isinstance(failure, ResourceError)
+            ):
                 raise failure from failures
             _log.warning("stopped without the store: what was in hand goes back to the queue: %s", failure)
         finally:
@@ -187,7 +192,7 @@ class Worker:
         try:
             await self._handling.handle(turn)
         except asyncio.CancelledError:
-            self._frontier.receipts.release(turn.errand.delivery)
+            self._frontier.acks.release(turn.errand.delivery)
             raise
         finally:
             turn.close()

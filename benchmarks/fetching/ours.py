@@ -24,13 +24,13 @@ from shared.settings import Settings
 from shared.store.database import Database
 from shared.store.store import Store
 from worker.denied import DenyList
-from worker.frontier.conduct import Manners
+from worker.fetching import PoliteFetcher
 from worker.frontier.frontier import Frontier
 from worker.frontier.line import Errand
+from worker.frontier.politeness import PolitenessPolicy
 from worker.frontier.turns import FrontierPlan
-from worker.patience import Patience
 from worker.robots_book import RobotsBook
-from worker.visiting import Visitor
+from worker.store_retry import StoreRetry
 
 #: How long one image may take in the job with hosts in trouble, in seconds.
 _TIMEOUT = 5
@@ -39,7 +39,7 @@ _TIMEOUT = 5
 OWN_DEADLINE = 3 * _TIMEOUT + 21 + 3 * _TIMEOUT
 _ROOT = Path(__file__).parents[2]
 #: Everything is on, and nothing has to wait: what is measured is what the rules cost, not what they forbid.
-_MANNERS = Manners(connections=8, delay=0.0001, ladder=(1.0, 5.0, 15.0))
+_POLICY = PolitenessPolicy(connections=8, delay=0.0001, backoff_schedule=(1.0, 5.0, 15.0))
 _CAPACITY = 64
 #: Images that a process fetches at the same time.
 CONCURRENCY = 32
@@ -83,10 +83,12 @@ class Fetching:
         guard.system_resolver = lambda: names
         limits = WebLimits(settings.max_bytes, settings.fetch_timeout, frozenset(Limits().formats))
         self.web = WebFetcher(_OpenGuard((port,)), limits, "SmartSightBot/1")
-        patience = Patience(threads, threading.Event(), patient=False)
-        plan = FrontierPlan(_CAPACITY, _MANNERS, settings.fetch_timeout)
-        self.frontier = Frontier(store, InProcessBroker(), patience, self.web.spared, plan)
-        self._visitor = Visitor(self.web, RobotsBook(self.web, store, patience), DenyList(store, patience))
+        store_retry = StoreRetry(threads, threading.Event(), wait_for_store=False)
+        plan = FrontierPlan(_CAPACITY, _POLICY, settings.fetch_timeout)
+        self.frontier = Frontier(store, InProcessBroker(), store_retry, self.web.throttled_host, plan)
+        self._fetcher = PoliteFetcher(
+            self.web, RobotsBook(self.web, store, store_retry), DenyList(store, store_retry)
+        )
 
     async def fetch_all(self, urls: Sequence[str], use: Use | None = None) -> int:
         """Fetch all of these, and return how many bytes they were; each may be used for something."""
@@ -108,7 +110,7 @@ class Fetching:
     async def _handle_all(self, sizes: list[int], use: Use | None) -> None:
         while True:
             turn = await self.frontier.next()
-            fetched = await self._visitor.visit(turn, None)
+            fetched = await self._fetcher.fetch(turn, None)
             turn.close()
             assert isinstance(fetched, Fetched)
             content = fetched.read()

@@ -53,7 +53,7 @@ class UrlGate:
             raise _refusal("its host cannot be told for sure")
         return url.with_fragment(None) if "#" in text else url
 
-    def spared(self, text: str) -> str | None:
+    def throttled_host(self, text: str) -> str | None:
         """Return the host that a URL calls, or None if it calls nobody, or a place of our own."""
         match = _URL.match(text)
         if match is None:

@@ -74,9 +74,9 @@ class WebFetcher:
                 body = await self._read(answer, asking, max_bytes) if answer.status == 200 else b""
                 return answer.status, body
 
-    def spared(self, url: str) -> str | None:
+    def throttled_host(self, url: str) -> str | None:
         """Return the host that a URL calls, or None if it calls nobody, or a place of our own."""
-        return self._guard.spared(url)
+        return self._guard.throttled_host(url)
 
     async def close(self) -> None:
         """See ``Fetcher``."""

@@ -144,9 +144,9 @@ class RabbitConsumer:
             channel.basic_reject(method.delivery_tag, requeue=False)
             return
         # Classic queues do not count: that a message came back is all they say.
-        earlier = (properties.headers or {}).get("x-delivery-count", int(method.redelivered))
+        redeliveries = (properties.headers or {}).get("x-delivery-count", int(method.redelivered))
         with self._changed:
-            delivery = Delivery(message, next(self._tags), int(earlier))
+            delivery = Delivery(message, next(self._tags), int(redeliveries))
             self._unacked[delivery.tag] = _Unacked(delivery, channel, method.delivery_tag, time.monotonic())
             self._buffer.append(delivery)
             self._changed.notify()

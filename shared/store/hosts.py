@@ -129,16 +129,16 @@ def claim(connection: Connection, names: Collection[str], holder: str, seconds: 
 
 
 def free_hosts(
-    connection: Connection, holder: str, ladder: int, horizon: float, limit: int, job_id: int | None
+    connection: Connection, holder: str, backoff_steps: int, horizon: float, limit: int, job_id: int | None
 ) -> Iterable[str]:
     """Return hosts for which items wait, and which this holder could serve now, longest due first.
 
-    Those that were set aside more often than ``ladder`` are given up, and those that are blocked are not
-    called: what waits for them can be told so at once.
+    Hosts that backed off more than ``backoff_steps`` times are given up, and blocked ones are not called:
+    what waits for them can be told so at once.
     """
     now = clock(connection)
     unheld = or_(hosts.c.holder.is_(None), hosts.c.holder == holder, hosts.c.held_until < now)
-    open_ = or_(hosts.c.closed_until <= now + horizon, hosts.c.trips > ladder, hosts.c.blocked)
+    open_ = or_(hosts.c.closed_until <= now + horizon, hosts.c.trips > backoff_steps, hosts.c.blocked)
     query = select(hosts.c.host).where(hosts.c.has_waiting, unheld, open_, hosts.c.next_at <= now + horizon)
     if job_id is not None:
         query = query.where(exists().where(waiting.c.host == hosts.c.host, waiting.c.job_id == job_id))

@@ -11,11 +11,11 @@ from shared.store.items import Items
 from shared.store.jobs import Job, Jobs
 from shared.store.keys import ApiKey, ApiKeys, Grant
 from shared.store.models import Models, RecordedModel
+from shared.store.poison import PoisonTrials
 from shared.store.removal import Removal
 from shared.store.results import Outcome, Results, Tally
 from shared.store.seen import Seen
 from shared.store.summaries import Summaries
-from shared.store.suspects import Suspects
 from shared.store.thumbnails import Thumbnails
 from shared.store.uploads import MalformedLine, NewJob, Upload, Uploads
 from shared.store.validators import KnownAnswer, KnownAnswers
@@ -64,7 +64,7 @@ class Store:
         self.removal = Removal(database)
         self.summaries = Summaries(database)
         self.class_counts = ClassCounting(database)
-        self.poison = Suspects(database)
+        self.poison = PoisonTrials(database)
         self.thumbnails = Thumbnails(database)
         self.hosts = Hosts(database)
         self.waiting = WaitingItems(database)

@@ -17,8 +17,8 @@ from shared.store.statements import insert_new, upsert_where
 class Waiting:
     """An item on its way to a host: after ``hops`` redirects it is to ask for ``url``.
 
-    ``id`` is its place in the store, once it has one; ``earlier`` counts the processes that had it in hand
-    and never came back.
+    ``id`` is its row in the store, once it has one; ``redeliveries`` counts the processes that died while
+    they had it.
     """
 
     message: Message
@@ -26,7 +26,7 @@ class Waiting:
     url: str
     hops: int = 0
     id: int | None = None
-    earlier: int = 0
+    redeliveries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +79,15 @@ class WaitingItems:
                 back = update(waiting).where(waiting.c.id == bindparam("row"))
                 connection.execute(back.values(change | {"holder": None}), placed)
 
-    def take(self, demand: Demand, holder: str, ladder: int, seconds: float) -> Taken | None:
+    def take(self, demand: Demand, holder: str, backoff_steps: int, seconds: float) -> Taken | None:
         """Take items of hosts that are free, or held by this holder already, and hold those hosts.
 
         They stay stored until they are removed: whoever holds the host later finds them again. A host that
-        was set aside more often than ``ladder`` is given up: what waits for it can be told so at once.
+        backed off more than ``backoff_steps`` times is given up, and its items can be told so at once.
         Returns None if nothing waits that can be taken.
         """
         with self._database.read() as connection:
-            found = list(free_hosts(connection, holder, ladder, _HORIZON, _HOSTS, demand.job_id))
+            found = list(free_hosts(connection, holder, backoff_steps, _HORIZON, _HOSTS, demand.job_id))
         wanted = _wanted(found, demand)
         if not wanted:
             return None
@@ -177,5 +177,5 @@ def _moved(item: Waiting) -> dict[str, Any]:
 
 def _from_row(row: RowMapping) -> Waiting:
     message = Message(row["job_id"], row["index"], row["ref"], row["attempt"])
-    earlier = row["earlier"] + (row["holder"] is not None)
-    return Waiting(message, row["host"], row["url"], row["hops"], row["id"], earlier)
+    redeliveries = row["earlier"] + (row["holder"] is not None)
+    return Waiting(message, row["host"], row["url"], row["hops"], row["id"], redeliveries)

@@ -47,7 +47,7 @@ class Pages:
             raise answer
         return answer
 
-    def spared(self, url: str) -> str | None:
+    def throttled_host(self, url: str) -> str | None:
         return None
 
     async def close(self) -> None:

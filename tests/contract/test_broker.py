@@ -97,10 +97,10 @@ def test_what_is_acked_does_not_come_again(broker: _Broker) -> None:
 def test_what_is_released_comes_again_and_says_so(broker: _Broker) -> None:
     broker.publish(_messages(0, 1))
     first = _receive(broker, 2)[0]
-    assert first.earlier == 0
+    assert first.redeliveries == 0
     broker.release(first)
     again = _receive(broker, 1)[0]
-    assert (again.message, again.earlier) == (first.message, 1)
+    assert (again.message, again.redeliveries) == (first.message, 1)
 
 
 def test_an_ack_after_a_release_does_nothing(broker: _Broker) -> None:

@@ -90,7 +90,7 @@ def test_waiting_items_are_taken_in_order_by_whoever_holds_their_host(store: Sto
     taken = _take(store, "me", first=2)
     assert [item.message.index for item in taken] == [1, 2]
     rows = frozenset(item.id or 0 for item in taken)
-    assert [(item.host, item.url, item.hops, item.earlier) for item in taken] == [
+    assert [(item.host, item.url, item.hops, item.redeliveries) for item in taken] == [
         ("a", "http://a/1", 0, 0),
         ("a", "http://a/2", 0, 0),
     ]
@@ -113,14 +113,14 @@ def test_an_item_can_move_on_to_another_host_and_try_again(store: Store, job: Jo
     moved = replace(item, message=_message(job, 1, attempt=2), host="b", url="http://b/x", hops=2)
     store.waiting.add([moved])
     (found,) = _take(store, "me")
-    assert found == replace(moved, message=replace(moved.message), earlier=0)
+    assert found == replace(moved, message=replace(moved.message), redeliveries=0)
 
 
 def test_items_of_a_holder_that_died_are_found_again_and_known_as_such(store: Store, job: Job) -> None:
     _wait(store, job, "a", 1, 2)
     taken = store.waiting.take(Demand(10, {}, 1), "me", _LADDER, -1)
     assert taken is not None
-    assert [(item.message.index, item.earlier) for item in _take(store, "you")] == [(1, 1), (2, 0)]
+    assert [(item.message.index, item.redeliveries) for item in _take(store, "you")] == [(1, 1), (2, 0)]
 
 
 def test_an_item_that_comes_again_is_not_lost_with_its_old_place(store: Store, job: Job) -> None:

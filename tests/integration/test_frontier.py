@@ -19,13 +19,13 @@ from shared.hosts import host_of
 from shared.items import Message
 from shared.store.database import Database
 from shared.store.store import Store
-from worker.frontier.conduct import Manners
 from worker.frontier.frontier import Frontier, PostponedError, Turn
 from worker.frontier.line import Errand
+from worker.frontier.politeness import PolitenessPolicy
 from worker.frontier.turns import FrontierPlan
-from worker.patience import Patience
+from worker.store_retry import StoreRetry
 
-_MANNERS = Manners(connections=2, delay=0.05, ladder=(0.3, 0.3))
+_POLICY = PolitenessPolicy(connections=2, delay=0.05, backoff_schedule=(0.3, 0.3))
 _PATIENCE = 30.0
 
 
@@ -62,9 +62,9 @@ class Process:
 
     def __init__(self, store: Store, threads: ThreadPoolExecutor, seen: Seen, answer: Answer) -> None:
         self.broker = InProcessBroker()
-        patience = Patience(threads, threading.Event(), patient=False)
-        plan = FrontierPlan(capacity=20, manners=_MANNERS, longest_request=1.0)
-        self.frontier = Frontier(store, self.broker, patience, host_of, plan)
+        store_retry = StoreRetry(threads, threading.Event(), wait_for_store=False)
+        plan = FrontierPlan(capacity=20, policy=_POLICY, longest_request=1.0)
+        self.frontier = Frontier(store, self.broker, store_retry, host_of, plan)
         self._seen = seen
         self._answer = answer
 
@@ -91,7 +91,7 @@ class Process:
             self.frontier.postpone(turn.errand, host)
         else:
             self._seen.done.append(turn.errand.delivery.message.index)
-            self.frontier.receipts.ack(turn.errand.delivery)
+            self.frontier.acks.ack(turn.errand.delivery)
         finally:
             turn.close()
 
@@ -155,8 +155,8 @@ def test_the_limits_of_a_host_hold_for_all_processes_together(store: Store) -> N
     seen = _run(store, 3, play)
     assert len(seen.done) == len(set(seen.done)) == 60
     for host in ("a.example", "b.example"):
-        assert seen.most[host] <= _MANNERS.connections
-        assert seen.smallest_gap(host) >= _MANNERS.delay * 0.9
+        assert seen.most[host] <= _POLICY.connections
+        assert seen.smallest_gap(host) >= _POLICY.delay * 0.9
 
 
 def test_what_goes_to_no_strangers_host_never_waits(store: Store) -> None:
@@ -200,7 +200,7 @@ def test_a_host_that_fails_is_left_alone_and_tried_again(store: Store) -> None:
 
     seen = _run(store, 1, play, answer)
     starts = seen.starts["bad.example"]
-    assert starts[5] - starts[4] >= _MANNERS.ladder[0] * 0.9
+    assert starts[5] - starts[4] >= _POLICY.backoff_schedule[0] * 0.9
 
 
 def test_a_blocked_host_is_not_waited_for(store: Store) -> None:
@@ -214,8 +214,8 @@ def test_a_blocked_host_is_not_waited_for(store: Store) -> None:
 
     async def answer(turn: Turn) -> None:
         assert turn.line is not None
-        assert turn.line.conduct is not None
-        if turn.line.conduct.state.blocked:
+        assert turn.line.throttle is not None
+        if turn.line.throttle.state.blocked:
             blocked.append(turn.errand.delivery.message.index)
 
     _run(store, 1, play, answer)
@@ -247,4 +247,4 @@ def test_whoever_takes_a_host_over_keeps_its_pause(store: Store) -> None:
 
     first, second = _run(store, 1, play), _run(store, 1, play)
     gap = second.starts["a.example"][0] - first.starts["a.example"][-1]
-    assert gap >= _MANNERS.delay * 0.9
+    assert gap >= _POLICY.delay * 0.9

@@ -33,7 +33,7 @@ class _Store:
     """Keeps results, and tells when so many are there."""
 
     def __init__(self, expected: int = 1, error: ResourceError | None = None) -> None:
-        self.results: dict[int, Result] = {}
+        self.saved: dict[int, Result] = {}
         self.full = threading.Event()
         self._expected = expected
         self._error = error
@@ -73,8 +73,8 @@ class _Store:
         if self._error:
             raise self._error
         for result in new:
-            self.results.setdefault(result.index, result)
-        if len(self.results) >= self._expected:
+            self.saved.setdefault(result.index, result)
+        if len(self.saved) >= self._expected:
             self.full.set()
 
 
@@ -128,7 +128,7 @@ def _run(
 ) -> None:
     """Run a worker until the store is full."""
     with ThreadPoolExecutor(2) as cpu, ThreadPoolExecutor(1) as thread:
-        plan = Plan(2, 4, retry_delays, grace, patient=False, thumbnail_side=thumbnail_side)
+        plan = Plan(2, 4, retry_delays, grace, wait_for_store=False, thumbnail_side=thumbnail_side)
         classifier = cast(Classifier, classifier or _Classifier())
         worker = Worker(broker, broker, cast(Store, store), Sources(fetcher), lambda _: classifier, cpu, plan)
         running = thread.submit(lambda: asyncio.run(worker.run()))
@@ -152,7 +152,7 @@ def test_a_labelled_item_is_stored_with_its_evidence_and_acked() -> None:
     broker, store = _published("a.jpg"), _Store()
     fetcher = _Fetcher(lambda ref, _: b"image of " + ref.encode())
     _run(broker, store, fetcher)
-    result = store.results[0]
+    result = store.saved[0]
     assert (result.job_id, result.state, result.model_id, result.attempts) == (1, ItemState.SUCCEEDED, 3, 1)
     assert (result.class_ids, result.scores) == ((14, 14), (0.123457, 0.123457))
     evidence = result.evidence
@@ -168,7 +168,7 @@ def test_what_was_looked_at_brings_its_thumbnail_along() -> None:
     store = _Store(expected=3)
     answers = {"bad": b"broken", "good": b"fine", "the same": b"fine"}
     _run(_published(*answers), store, _Fetcher(lambda ref, _: answers[ref]), thumbnail_side=1)
-    bad, *good = (store.results[index] for index in range(3))
+    bad, *good = (store.saved[index] for index in range(3))
     assert bad.thumbnail is None
     brought = {result.reused: result.thumbnail for result in good}
     assert brought[True] is None
@@ -178,14 +178,14 @@ def test_what_was_looked_at_brings_its_thumbnail_along() -> None:
 def test_without_a_size_there_are_no_thumbnails() -> None:
     store = _Store()
     _run(_published("a"), store, _Fetcher(lambda *_: b"fine"), thumbnail_side=0)
-    assert store.results[0].thumbnail is None
+    assert store.saved[0].thumbnail is None
 
 
 def test_a_bad_picture_costs_only_itself() -> None:
     broker, store = _published("good", "bad", "good2"), _Store(expected=3)
     _run(broker, store, _Fetcher(lambda ref, _: b"broken" if ref == "bad" else b"fine"))
-    assert [store.results[i].state for i in range(3)] == ["succeeded", "failed", "succeeded"]
-    failed = store.results[1]
+    assert [store.saved[i].state for i in range(3)] == ["succeeded", "failed", "succeeded"]
+    failed = store.saved[1]
     assert (failed.code, failed.detail, failed.evidence.bytes) == (Code.IMAGE_CORRUPT, "by a test", 6)
     assert _unacked(broker) == 0
 
@@ -202,7 +202,7 @@ def _raising(code: Code, times: int) -> Callable[[str, int], bytes]:
 def test_a_transient_failure_is_tried_again() -> None:
     broker, store = _published("a"), _Store()
     _run(broker, store, _Fetcher(_raising(Code.HTTP_5XX, times=2)), retry_delays=(0.01, 0.01))
-    assert (store.results[0].state, store.results[0].attempts) == (ItemState.SUCCEEDED, 3)
+    assert (store.saved[0].state, store.saved[0].attempts) == (ItemState.SUCCEEDED, 3)
     assert _unacked(broker) == 0
 
 
@@ -210,7 +210,7 @@ def test_the_last_attempt_is_final() -> None:
     broker, store = _published("a"), _Store()
     fetcher = _Fetcher(_raising(Code.HTTP_5XX, times=99))
     _run(broker, store, fetcher, retry_delays=(0.01, 0.01))
-    result = store.results[0]
+    result = store.saved[0]
     assert (result.state, result.code, result.attempts) == (ItemState.FAILED, Code.HTTP_5XX, 3)
     assert result.evidence.http_status == 503
     assert len(fetcher.calls) == 3
@@ -220,21 +220,21 @@ def test_a_lack_of_memory_is_tried_again() -> None:
     broker, store = _published("a"), _Store()
     fetcher = _Fetcher(lambda _ref, call: b"huge" if call == 1 else b"fine")
     _run(broker, store, fetcher, retry_delays=(0.01,))
-    assert (store.results[0].state, store.results[0].attempts) == (ItemState.SUCCEEDED, 2)
+    assert (store.saved[0].state, store.saved[0].attempts) == (ItemState.SUCCEEDED, 2)
 
 
 def test_a_permanent_failure_is_not_tried_again() -> None:
     broker, store = _published("a"), _Store()
     fetcher = _Fetcher(_raising(Code.HTTP_404, times=99))
     _run(broker, store, fetcher, retry_delays=(0.01,))
-    assert (store.results[0].code, len(fetcher.calls)) == (Code.HTTP_404, 1)
+    assert (store.saved[0].code, len(fetcher.calls)) == (Code.HTTP_404, 1)
 
 
 def test_a_defect_of_ours_costs_one_item_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     broker, store = _published("defect", "fine"), _Store(expected=2)
     _run(broker, store, _Fetcher(lambda ref, _: ref.encode()))
-    assert store.results[0].code is Code.INTERNAL_ERROR
-    assert store.results[1].state is ItemState.SUCCEEDED
+    assert store.saved[0].code is Code.INTERNAL_ERROR
+    assert store.saved[1].state is ItemState.SUCCEEDED
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -252,7 +252,7 @@ def test_nothing_is_acked_when_the_store_fails() -> None:
 def test_more_than_fits_in_hand_is_labelled_all_the_same() -> None:
     broker, store = _published(*map(str, range(700))), _Store(expected=700)
     _run(broker, store, _Fetcher(lambda *_: b"fine"))
-    assert len(store.results) == 700
+    assert len(store.saved) == 700
     assert _unacked(broker) == 0
 
 
@@ -260,7 +260,7 @@ def test_when_stopped_what_is_in_hand_is_stored_and_nothing_else_is_kept() -> No
     broker, store = _published(*map(str, range(100))), _Store(expected=1)
     _run(broker, store, _Fetcher(lambda *_: b"fine"))
     assert _unacked(broker) == 0, "a delivery was neither acked nor handed back"
-    assert len(store.results) + (broker.depth() or 0) == 100
+    assert len(store.saved) + (broker.depth() or 0) == 100
 
 
 @pytest.mark.parametrize(
@@ -306,18 +306,18 @@ def test_the_same_bytes_are_classified_once() -> None:
     broker, store, classifier = _published(*"abcdefgh"), _Store(expected=8), _Classifier()
     _run(broker, store, _Fetcher(lambda *_: b"same"), classifier=classifier)
     assert classifier.calls == 1
-    assert sorted(result.reused for result in store.results.values()) == [False] + [True] * 7
-    assert {result.class_ids for result in store.results.values()} == {(4, 4)}
+    assert sorted(result.reused for result in store.saved.values()) == [False] + [True] * 7
+    assert {result.class_ids for result in store.saved.values()} == {(4, 4)}
 
 
 def test_what_the_store_knows_of_the_bytes_is_taken() -> None:
     first, classifier = _Store(), _Classifier()
     _run(_published("a"), first, _Fetcher(lambda *_: b"same"))
-    known = first.results[0]
+    known = first.saved[0]
     store = _Store()
     store.known = {str(known.evidence.sha256): replace(known, class_ids=(7, 8, 9), scores=(0.5, 0.3, 0.1))}
     _run(_published("b"), store, _Fetcher(lambda *_: b"same"), classifier=classifier)
-    result = store.results[0]
+    result = store.saved[0]
     assert (result.class_ids, result.scores, result.reused) == ((7, 8), (0.5, 0.3), True)
     assert (result.evidence.width, classifier.calls) == (640, 0)
 
@@ -325,17 +325,17 @@ def test_what_the_store_knows_of_the_bytes_is_taken() -> None:
 def test_too_few_known_labels_are_not_enough() -> None:
     first, classifier = _Store(), _Classifier()
     _run(_published("a"), first, _Fetcher(lambda *_: b"same"))
-    known = first.results[0]
+    known = first.saved[0]
     store = _Store()
     store.known = {str(known.evidence.sha256): replace(known, class_ids=(7,), scores=(0.5,))}
     _run(_published("b"), store, _Fetcher(lambda *_: b"same"), classifier=classifier)
-    assert (classifier.calls, store.results[0].reused) == (1, False)
+    assert (classifier.calls, store.saved[0].reused) == (1, False)
 
 
 def test_same_bytes_that_cannot_be_decoded_fail_each_with_its_reason() -> None:
     broker, store = _published(*"abcdef"), _Store(expected=6)
     _run(broker, store, _Fetcher(lambda *_: b"broken"))
-    assert {result.code for result in store.results.values()} == {Code.IMAGE_CORRUPT}
+    assert {result.code for result in store.saved.values()} == {Code.IMAGE_CORRUPT}
 
 
 @pytest.mark.parametrize("state", [JobState.PAUSED, JobState.CANCELLED, JobState.COMPLETED])
@@ -348,14 +348,14 @@ def test_items_of_a_job_that_does_not_run_are_dropped(state: JobState) -> None:
         store.full = threading.Event()
         thread.submit(store.full.set)
         _run(broker, store, fetcher)
-    assert (store.results, fetcher.calls, _unacked(broker)) == ({}, [], 0)
+    assert (store.saved, fetcher.calls, _unacked(broker)) == ({}, [], 0)
 
 
 def test_an_item_that_came_back_is_tried_and_cleared() -> None:
     broker, store = _published("a"), _Store()
     broker.release(broker.receive(1, 0)[0])
     _run(broker, store, _Fetcher(lambda *_: b"fine"))
-    assert (store.results[0].state, store.trials[0]) == (ItemState.SUCCEEDED, 0)
+    assert (store.saved[0].state, store.trials[0]) == (ItemState.SUCCEEDED, 0)
 
 
 def test_an_item_that_killed_its_workers_is_not_tried_again() -> None:
@@ -363,8 +363,8 @@ def test_an_item_that_killed_its_workers_is_not_tried_again() -> None:
     broker.release(broker.receive(1, 0)[0])
     store.trials[0] = 2
     _run(broker, store, _Fetcher(lambda *_: b"fine"), classifier=classifier)
-    assert (store.results[0].state, store.results[0].code) == (ItemState.FAILED, Code.WORKER_CRASHED)
-    assert store.results[1].state is ItemState.SUCCEEDED
+    assert (store.saved[0].state, store.saved[0].code) == (ItemState.FAILED, Code.WORKER_CRASHED)
+    assert store.saved[1].state is ItemState.SUCCEEDED
 
 
 def test_a_host_that_asks_for_time_gets_it() -> None:
@@ -376,7 +376,7 @@ def test_a_host_that_asks_for_time_gets_it() -> None:
         return b"fine"
 
     _run(broker, store, _Fetcher(answer), retry_delays=(0.01, 0.3, 60))
-    assert store.results[0].attempts == 2
+    assert store.saved[0].attempts == 2
 
 
 def test_a_denied_url_is_not_asked_for() -> None:
@@ -385,7 +385,7 @@ def test_a_denied_url_is_not_asked_for() -> None:
     fetcher = _Fetcher(lambda *_: b"fine")
     _run(broker, store, fetcher)
     assert fetcher.calls == ["http://h/b"]
-    left_out = store.results[0]
+    left_out = store.saved[0]
     assert (left_out.state, left_out.code, left_out.evidence.host) == (ItemState.SKIPPED, Code.FORGOTTEN, "h")
     assert _unacked(broker) == 0
 
@@ -401,7 +401,7 @@ def test_a_redirect_to_a_denied_url_is_not_followed() -> None:
 
     fetcher = Redirecting(lambda *_: b"fine")
     _run(broker, store, fetcher)
-    assert (store.results[0].code, fetcher.calls) == (Code.FORGOTTEN, ["http://h/a"])
+    assert (store.saved[0].code, fetcher.calls) == (Code.FORGOTTEN, ["http://h/a"])
 
 
 def test_denied_bytes_are_not_classified_wherever_they_come_from() -> None:
@@ -413,5 +413,5 @@ def test_denied_bytes_are_not_classified_wherever_they_come_from() -> None:
         _Fetcher(lambda ref, _: b"fine" if ref == "other" else b"denied"),
         classifier=classifier,
     )
-    assert [store.results[index].code for index in range(3)] == [Code.FORGOTTEN, Code.FORGOTTEN, None]
-    assert (store.results[0].state, classifier.calls) == (ItemState.SKIPPED, 1)
+    assert [store.saved[index].code for index in range(3)] == [Code.FORGOTTEN, Code.FORGOTTEN, None]
+    assert (store.saved[0].state, classifier.calls) == (ItemState.SKIPPED, 1)

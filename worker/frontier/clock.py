@@ -14,7 +14,7 @@ class StoreClock:
         # Until the store's clock is known, ours has to do.
         self._ahead = time.time() - time.monotonic()
         #: By how much the store's clock may show more than ours, in seconds.
-        self.doubt = math.inf
+        self.uncertainty = math.inf
 
     def now(self) -> float:
         """Return the time by the store's clock, in seconds since 1970; it is no earlier there."""
@@ -28,5 +28,5 @@ class StoreClock:
         """
         received = time.monotonic()
         ahead = then - received
-        if received - asked < self.doubt or ahead < self._ahead - _SET_BACK:
-            self._ahead, self.doubt = ahead, received - asked
+        if received - asked < self.uncertainty or ahead < self._ahead - _SET_BACK:
+            self._ahead, self.uncertainty = ahead, received - asked

@@ -15,11 +15,11 @@ from shared.broker import Consumer
 from shared.errors import Code, ResourceError
 from shared.store.store import Store
 from worker.frontier.alarm import Alarm
+from worker.frontier.delivery_acks import DeliveryAcks
 from worker.frontier.line import PATIENCE, Errand, Line
-from worker.frontier.receipts import Receipts
 from worker.frontier.schedule import Schedule
 from worker.frontier.turns import FrontierPlan, Turns
-from worker.patience import Patience
+from worker.store_retry import StoreRetry
 
 _log = logging.getLogger("smartsight.worker")
 
@@ -34,22 +34,22 @@ class PostponedError(Exception):
 class Frontier:
     """Lets deliveries go, each when it may.
 
-    ``spared`` tells the host that a URL calls, if it is one to be spared.
+    ``throttled_host`` returns the host of a URL, if requests to it are throttled.
     """
 
     def __init__(
         self,
         store: Store,
         consumer: Consumer,
-        patience: Patience,
-        spared: Callable[[str], str | None],
+        store_retry: StoreRetry,
+        throttled_host: Callable[[str], str | None],
         plan: FrontierPlan,
     ) -> None:
-        self._spared = spared
+        self._throttled_host = throttled_host
         self._capacity = plan.capacity
-        self._schedule = Schedule(plan.manners, plan.longest_request)
-        self.receipts = Receipts(consumer)
-        self._turns = Turns(store, patience, self._schedule, plan, self.receipts.in_hand)
+        self._schedule = Schedule(plan.policy, plan.longest_request)
+        self.acks = DeliveryAcks(consumer)
+        self._turns = Turns(store, store_retry, self._schedule, plan, self.acks.in_hand)
         #: The time by the store's clock, in seconds since 1970.
         self.now = self._turns.now
         self._postponed: list[tuple[Errand, str]] = []
@@ -69,7 +69,7 @@ class Frontier:
 
     def put(self, errand: Errand) -> None:
         """Take a delivery, new or sent on by a redirect; it goes when its turn comes."""
-        host = self._spared(errand.url)
+        host = self._throttled_host(errand.url)
         if host is None:
             self._schedule.add_free(errand)
             self._changed.ring()
@@ -83,7 +83,7 @@ class Frontier:
 
     def postpone_retry(self, errand: Errand, host: str) -> None:
         """Let a delivery wait in the store, to begin again with its reference when its host is open."""
-        self.postpone(errand, self._spared(errand.url) or host)
+        self.postpone(errand, self._throttled_host(errand.url) or host)
 
     async def next(self) -> "Turn":
         """Return the next delivery that may go, waiting for it; several may wait."""
@@ -117,7 +117,7 @@ class Frontier:
     async def close(self) -> None:
         """Hand back what has not gone, and all hosts."""
         for errand in self._schedule.take_all():
-            self.receipts.release(errand.delivery)
+            self.acks.release(errand.delivery)
         try:
             await self._store_postponed()
             await self._settle()
@@ -134,7 +134,7 @@ class Frontier:
     def _line_up(self, errand: Errand, host: str) -> None:
         now = self.now()
         line = self._schedule.line(host)
-        if line.conduct is None:
+        if line.throttle is None:
             self._turns.wanted.add(host)
             self._told.set()
         if line.room(now) > 0:
@@ -164,7 +164,7 @@ class Frontier:
         await self._settle()
         refused = [*await self._turns.claim(), *await self._turns.keep(), *await self._turns.take()]
         for errand in refused:
-            self.postpone(errand, self._spared(errand.url) or "")
+            self.postpone(errand, self._throttled_host(errand.url) or "")
         await self._store_postponed()
         self._changed.ring()
         self._space.set()
@@ -176,10 +176,10 @@ class Frontier:
         if postponed:
             await self._turns.store_waiting([errand.as_waiting(host) for errand, host in postponed])
         for errand, _ in postponed:
-            self.receipts.stored(errand.delivery)
+            self.acks.stored(errand.delivery)
 
     async def _settle(self) -> None:
-        await self._turns.settle(self.receipts.take_done(), self.receipts.take_back())
+        await self._turns.settle(self.acks.take_done(), self.acks.take_back())
 
 
 @dataclass(eq=False, slots=True)
@@ -200,10 +200,10 @@ class Turn:
         self._started = self.frontier.now()
         if self.line is None:
             return
-        conduct = self.line.conduct
-        if conduct is None or conduct.opens_at > self._started + PATIENCE:
+        throttle = self.line.throttle
+        if throttle is None or throttle.opens_at > self._started + PATIENCE:
             raise PostponedError
-        start = conduct.reserve(self._started)
+        start = throttle.reserve(self._started)
         if start > self._started:
             await asyncio.sleep(start - self._started)
             self._started = self.frontier.now()
@@ -213,8 +213,8 @@ class Turn:
 
     def sent(self) -> None:
         """Say that a request is on its way: the pause before the next one counts from now."""
-        if self.line is not None and self.line.conduct is not None:
-            self.line.conduct.asked(self.frontier.now())
+        if self.line is not None and self.line.throttle is not None:
+            self.line.throttle.request_sent(self.frontier.now())
 
     def sent_its_own(self) -> None:
         """Say that the request of the delivery itself is on its way: the next one can be let go."""

@@ -7,7 +7,7 @@ from shared.broker import Delivery
 from shared.errors import Code
 from shared.hosts import HostState
 from shared.store.store import Waiting
-from worker.frontier.conduct import Conduct, Manners
+from worker.frontier.politeness import HostThrottle, PolitenessPolicy
 
 #: Most deliveries that wait in this process for one host.
 _LONGEST = 8
@@ -35,7 +35,7 @@ class Errand:
     @classmethod
     def of_waiting(cls, item: Waiting) -> "Errand":
         """Return the errand of an item that waited in the store."""
-        return cls(WaitingDelivery(item.message, 0, item.earlier, item.id or 0), item.url, item.hops)
+        return cls(WaitingDelivery(item.message, 0, item.redeliveries, item.id or 0), item.url, item.hops)
 
     def as_waiting(self, host: str) -> Waiting:
         """Return what the store keeps of it."""
@@ -49,10 +49,10 @@ class Line:
     """One host in this process; it may be called while it is held. Times are by the store's clock."""
 
     host: str
-    manners: Manners
+    policy: PolitenessPolicy
     #: How long a request may take, in seconds: it must be over while the host is still held.
     lead: float
-    conduct: Conduct | None = None
+    throttle: HostThrottle | None = None
     #: Until when nobody else calls the host.
     held_until: float = 0.0
     used_at: float = 0.0
@@ -67,26 +67,26 @@ class Line:
 
     def hold(self, state: HostState, until: float) -> None:
         """Take the host over as the store knows it; or hold it longer, as we know it better."""
-        if self.conduct is None:
-            self.conduct = Conduct(self.manners, state)
-        elif self.conduct.state.generation != state.generation:
-            self.conduct.state = state  # people decided something
+        if self.throttle is None:
+            self.throttle = HostThrottle(self.policy, state)
+        elif self.throttle.state.generation != state.generation:
+            self.throttle.state = state  # people decided something
         self.held_until = until
 
     def lose(self) -> None:
         """Know that somebody else holds the host now, or may do so."""
-        self.conduct = None
+        self.throttle = None
         self.held_until = 0.0
 
     def room(self, now: float) -> int:
         """Return how many more deliveries can wait here, without waiting too long if the host is well."""
-        if self.conduct is None:
+        if self.throttle is None:
             return _LONGEST - len(self.waiting)
         if self.is_shut(now):
             return _SHUT
-        if self.conduct.opens_at > now + PATIENCE:
+        if self.throttle.opens_at > now + PATIENCE:
             return 0
-        soon = int(PATIENCE / self.conduct.delay) if self.conduct.delay else _LONGEST
+        soon = int(PATIENCE / self.throttle.delay) if self.throttle.delay else _LONGEST
         return max(1, min(_LONGEST, soon)) - len(self.waiting)
 
     def is_idle(self, since: float) -> bool:
@@ -95,32 +95,32 @@ class Line:
 
     def may_begin(self, now: float) -> bool:
         """Tell whether a request that begins now is over while the host is still ours."""
-        return self.conduct is not None and self.held_until >= now + self.lead
+        return self.throttle is not None and self.held_until >= now + self.lead
 
     def demand(self, now: float) -> int:
         """Return how many items to take from the store: none while all connections are busy, or not ours."""
-        if self.conduct is None:
+        if self.throttle is None:
             return 0
-        busy = self.active >= self.conduct.connections and not self.is_shut(now)
+        busy = self.active >= self.throttle.connections and not self.is_shut(now)
         return 0 if busy else self.room(now)
 
     def is_shut(self, now: float) -> bool:
         """Tell whether the host is not to be called at all: given up, or blocked."""
-        conduct = self.conduct
-        if conduct is None or not conduct.state.is_troubled:
+        throttle = self.throttle
+        if throttle is None or not throttle.state.is_unhealthy:
             return False
-        return conduct.state.blocked or conduct.is_down(now)
+        return throttle.state.blocked or throttle.is_given_up(now)
 
     def opens_at(self, now: float) -> float | None:
         """Return when the next delivery may go, or None if something must happen before."""
-        conduct = self.conduct
-        if conduct is None or not self.waiting or self.launching is not None:
+        throttle = self.throttle
+        if throttle is None or not self.waiting or self.launching is not None:
             return None
         if self.is_shut(now):
             return now
-        if self.active >= conduct.connections or not self.may_begin(now):
+        if self.active >= throttle.connections or not self.may_begin(now):
             return None
-        return conduct.opens_at
+        return throttle.opens_at
 
     def overdue(self, now: float) -> list[Errand]:
         """Remove and return the deliveries that have waited here for too long."""
@@ -130,11 +130,11 @@ class Line:
         return late
 
     def _is_set_aside(self, now: float) -> bool:
-        if self.conduct is None or self.is_shut(now):
+        if self.throttle is None or self.is_shut(now):
             return False
-        return self.conduct.opens_at > now + PATIENCE
+        return self.throttle.opens_at > now + PATIENCE
 
     def judge(self, code: Code | None, started: float, now: float, wait: float | None) -> None:
         """Learn from the outcome of a request, if the host is still ours."""
-        if self.conduct is not None:
-            self.conduct.judge(code, started, now, wait)
+        if self.throttle is not None:
+            self.throttle.judge(code, started, now, wait)

@@ -5,15 +5,15 @@ import itertools
 from collections import deque
 from collections.abc import Container, Iterator
 
-from worker.frontier.conduct import Manners
 from worker.frontier.line import Errand, Line
+from worker.frontier.politeness import PolitenessPolicy
 
 
 class Schedule:
     """All lines of this process. Times are by the store's clock, and told to every method."""
 
-    def __init__(self, manners: Manners, lead: float) -> None:
-        self._manners = manners
+    def __init__(self, policy: PolitenessPolicy, lead: float) -> None:
+        self._policy = policy
         #: How long one request may take, in seconds.
         self._lead = lead
         self._lines: dict[str, Line] = {}
@@ -30,7 +30,7 @@ class Schedule:
         """Return the line of a host, a new one if there is none."""
         line = self._lines.get(host)
         if line is None:
-            line = self._lines[host] = Line(host, self._manners, self._lead)
+            line = self._lines[host] = Line(host, self._policy, self._lead)
         return line
 
     def drop(self, line: Line) -> None:
@@ -40,7 +40,7 @@ class Schedule:
     def drop_unused(self, wanted: Container[str]) -> None:
         """Forget hosts that are not ours and have nothing here, save those that are wanted."""
         for line in list(self._lines.values()):
-            if not (line.conduct or line.active or line.waiting or line.host in wanted):
+            if not (line.throttle or line.active or line.waiting or line.host in wanted):
                 self.drop(line)
 
     def add_free(self, errand: Errand) -> None:

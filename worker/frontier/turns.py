@@ -10,10 +10,10 @@ from shared.fetching.guard import KEEP_ALIVE
 from shared.hosts import HostState
 from shared.store.store import Claims, Demand, Store, Taken, Waiting
 from worker.frontier.clock import StoreClock
-from worker.frontier.conduct import Manners
 from worker.frontier.line import Errand, Line
+from worker.frontier.politeness import PolitenessPolicy
 from worker.frontier.schedule import Schedule
-from worker.patience import Patience
+from worker.store_retry import StoreRetry
 
 T = TypeVar("T")
 
@@ -23,8 +23,8 @@ _SPARE = 15.0
 _KEEP_EVERY, _TAKE_EVERY = 3.0, 0.4
 #: How long a host is kept without a request, in seconds: longer than its idle connections.
 _IDLE = KEEP_ALIVE + 0.5
-#: How much of its doubt about the store's clock a process adds to a pause at the most, in seconds.
-_MOST_DOUBT = 2.0
+#: How much of its uncertainty about the store's clock a process adds to a pause at the most, in seconds.
+_MOST_UNCERTAINTY = 2.0
 #: Items taken of a host that was not ours before.
 _FIRST = 4
 #: Hosts claimed, and items stored, in one transaction.
@@ -39,7 +39,7 @@ class FrontierPlan:
     """
 
     capacity: int
-    manners: Manners
+    policy: PolitenessPolicy
     longest_request: float
     only_job: int | None = None
 
@@ -50,13 +50,13 @@ class Turns:
     def __init__(
         self,
         store: Store,
-        patience: Patience,
+        store_retry: StoreRetry,
         schedule: Schedule,
         plan: FrontierPlan,
         in_hand: dict[int, str],
     ) -> None:
         self._store = store
-        self._patience = patience
+        self._store_retry = store_retry
         self._schedule = schedule
         self._plan = plan
         #: Rows of the store that we took, and their hosts: these are not given back before.
@@ -87,17 +87,17 @@ class Turns:
             return []
         self._kept_at = now
         self._schedule.drop_unused(self.wanted)
-        held = [line for line in self._schedule.lines() if line.conduct]
+        held = [line for line in self._schedule.lines() if line.throttle]
         busy_hosts = set(self._in_hand.values())
         idle = [line for line in held if line.is_idle(now - _IDLE) and line.host not in busy_hosts]
         if idle:
             await self.give_back(idle)
-        busy = [line for line in held if line.conduct]
+        busy = [line for line in held if line.throttle]
         return self._apply(await self._tell(busy, self._lease)) if busy else []
 
     async def give_back(self, lines: Sequence[Line]) -> None:
         """Let others have these hosts, with what we learned of them."""
-        learned = [(line, line.conduct.state) for line in lines if line.conduct]
+        learned = [(line, line.throttle.state) for line in lines if line.throttle]
         for line in lines:
             line.lose()
             self._schedule.drop(line)
@@ -117,9 +117,11 @@ class Turns:
         self._taken_at = now
         of_hosts = {line.host: line.demand(now) for line in self._schedule.lines()}
         demand = Demand(room, of_hosts, _FIRST, frozenset(self._in_hand), self._plan.only_job)
-        ladder = len(self._plan.manners.ladder)
+        backoff_schedule = len(self._plan.policy.backoff_schedule)
         asked = time.monotonic()
-        taken = await self._call(self._store.waiting.take, demand, self._holder, ladder, self._lease)
+        taken = await self._call(
+            self._store.waiting.take, demand, self._holder, backoff_schedule, self._lease
+        )
         if taken is None:
             return []
         self._clock.learn(taken.claims.now, asked)
@@ -162,7 +164,7 @@ class Turns:
 
     async def _tell(self, lines: Sequence[Line], seconds: float) -> Claims:
         return await self._tell_states(
-            [(line, line.conduct.state) for line in lines if line.conduct], seconds
+            [(line, line.throttle.state) for line in lines if line.throttle], seconds
         )
 
     async def _tell_states(self, learned: Sequence[tuple[Line, HostState]], seconds: float) -> Claims:
@@ -170,9 +172,9 @@ class Turns:
         for line, _ in learned:
             line.requests = 0
         # Whoever calls the host next may know the time better: our pause must not end too early for them.
-        doubt = min(self._clock.doubt, _MOST_DOUBT)
-        states = [replace(state, next_at=state.next_at + doubt) for _, state in learned]
+        uncertainty = min(self._clock.uncertainty, _MOST_UNCERTAINTY)
+        states = [replace(state, next_at=state.next_at + uncertainty) for _, state in learned]
         return await self._call(self._store.hosts.renew, states, requests, self._holder, seconds)
 
     async def _call(self, function: Callable[..., T], *arguments: object) -> T:
-        return await self._patience.call(function, *arguments)
+        return await self._store_retry.call(function, *arguments)

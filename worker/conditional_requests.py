@@ -2,21 +2,21 @@
 
 from collections.abc import Collection
 
-from shared.gathering import Gathered
+from shared.batch_loader import BatchLoader
 from shared.items import Evidence
 from shared.store.store import KnownAnswer, Store
-from worker.patience import Patience
+from worker.store_retry import StoreRetry
 
 #: Model and reference.
 Key = tuple[int, str]
 
 
-class KnownUrls:
+class ConditionalRequests:
     """Finds what URLs led to before, under the same model."""
 
-    def __init__(self, store: Store, patience: Patience) -> None:
+    def __init__(self, store: Store, store_retry: StoreRetry) -> None:
         self._store = store
-        self._stored = Gathered(patience, self._look_up)
+        self._stored = BatchLoader(store_retry, self._look_up)
 
     async def find(self, model_id: int, ref: str) -> KnownAnswer | None:
         """Return what a reference led to, if it can be asked for again."""

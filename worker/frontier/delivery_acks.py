@@ -7,7 +7,7 @@ from shared.broker import Consumer, Delivery
 from worker.frontier.line import WaitingDelivery
 
 
-class Receipts:
+class DeliveryAcks:
     """Passes the broker's deliveries back to it, and collects the others for the store."""
 
     def __init__(self, consumer: Consumer) -> None:

@@ -10,7 +10,7 @@ from shared.classifier.classifier import Classifier
 from shared.errors import Code, ItemError, ResourceError, UsageError
 from shared.items import JobState, Message
 from shared.store.store import Job, RecordedModel, Store
-from worker.patience import Patience
+from worker.store_retry import StoreRetry
 
 _log = logging.getLogger("smartsight.worker")
 
@@ -21,14 +21,14 @@ _LOADED = 3
 _OVER = (JobState.CANCELLING, JobState.CANCELLED, JobState.FAILED)
 
 
-class Orders:
+class JobCache:
     """Knows the jobs that messages belong to, and has the classifiers of their models at hand."""
 
     def __init__(
-        self, store: Store, patience: Patience, open_model: Callable[[RecordedModel], Classifier]
+        self, store: Store, store_retry: StoreRetry, open_model: Callable[[RecordedModel], Classifier]
     ) -> None:
         self._store = store
-        self._patience = patience
+        self._store_retry = store_retry
         self._open_model = open_model
         self._jobs: dict[int, tuple[Job, float]] = {}
         self._classifiers: OrderedDict[int, Classifier] = OrderedDict()
@@ -44,7 +44,7 @@ class Orders:
         """Return the classifier of a model; raise ``ItemError(model_unavailable)`` if it is not to be had."""
         async with self._opening:
             if model_id not in self._classifiers:
-                recorded = await self._patience.call(self._store.models.get, model_id)
+                recorded = await self._store_retry.call(self._store.models.get, model_id)
                 self._classifiers[model_id] = await self._open(recorded)
                 if len(self._classifiers) > _LOADED:
                     self._classifiers.popitem(last=False)
@@ -58,7 +58,7 @@ class Orders:
             if known and _still_holds(known, seen, arrived):
                 return known
             try:
-                job = await self._patience.call(self._store.jobs.get, job_id)
+                job = await self._store_retry.call(self._store.jobs.get, job_id)
             except UsageError:
                 _log.warning("a message of job %s, which the store does not know, is dropped", job_id)
                 return None
@@ -68,7 +68,7 @@ class Orders:
     async def _open(self, recorded: RecordedModel) -> Classifier:
         name = f"{recorded.name}@{recorded.version}"
         try:
-            classifier = await self._patience.call(self._open_model, recorded)
+            classifier = await self._store_retry.call(self._open_model, recorded)
         except (ResourceError, UsageError) as error:
             raise ItemError(Code.MODEL_UNAVAILABLE, f"{name}: {error}") from error
         if classifier.model.version != recorded.version:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shared.errors import Code
 from shared.hosts import HostState
 
-#: Failures in a row after which a host is set aside.
+#: Failures in a row after which a host is backed off.
 _TRIP = 5
 #: Longest pause between two requests that a host's answers can bring about, and the first one, in seconds.
 _SLOWEST, _FIRST_SLOW = 60.0, 0.5
@@ -27,25 +27,25 @@ _OF_HOST = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class PolitenessPolicy:
     """How gently hosts are called: connections at a time, seconds between two requests.
 
-    ``ladder`` are the seconds that a failing host is set aside for, the first time, the second, ..., at least
-    one; after the last one it is given up for as long again, and what is asked of it fails at once.
+    ``backoff_schedule`` holds the seconds for which a failing host is left alone, the first time, the second,
+    ..., at least one; after the last it is given up for as long again, and its items fail at once.
     """
 
     connections: int
     delay: float
-    ladder: Sequence[float]
+    backoff_schedule: Sequence[float]
 
 
-class Conduct:
+class HostThrottle:
     """What is known of a host, and what follows from it."""
 
-    def __init__(self, manners: Manners, state: HostState) -> None:
-        self._manners = manners
+    def __init__(self, policy: PolitenessPolicy, state: HostState) -> None:
+        self._policy = policy
         #: What the setting and the host's robots.txt want.
-        self._least_delay = manners.delay
+        self._least_delay = policy.delay
         self._turned_at = 0.0
         self.state = state
 
@@ -58,7 +58,7 @@ class Conduct:
     @property
     def connections(self) -> int:
         """How many requests there may be at a time: one only, as long as it is not known to be well."""
-        return 1 if self.state.trips else self._manners.connections
+        return 1 if self.state.trips else self._policy.connections
 
     @property
     def opens_at(self) -> float:
@@ -66,12 +66,12 @@ class Conduct:
         state = self.state
         return state.closed_until if state.closed_until > state.next_at else state.next_at
 
-    def is_down(self, now: float) -> bool:
+    def is_given_up(self, now: float) -> bool:
         """Tell whether the host is given up: what is asked of it is to fail at once."""
         trips = self.state.trips
-        return trips > 0 and trips > len(self._manners.ladder) and now < self.state.closed_until
+        return trips > 0 and trips > len(self._policy.backoff_schedule) and now < self.state.closed_until
 
-    def obey(self, delay: float) -> None:
+    def require_delay(self, delay: float) -> None:
         """Leave as many seconds between two requests as the host's robots.txt wants."""
         self._least_delay = max(self._least_delay, delay)
 
@@ -81,7 +81,7 @@ class Conduct:
         self.state.next_at = start + self.delay
         return start
 
-    def asked(self, now: float) -> None:
+    def request_sent(self, now: float) -> None:
         """Know that a request went out now: connecting may have taken a while since its moment came."""
         self.state.next_at = max(self.state.next_at, now + self.delay)
 
@@ -98,16 +98,16 @@ class Conduct:
         state = self.state
         state.failures, state.trips, state.code = 0, 0, None
         state.delay *= _RECOVERY
-        if state.delay <= self._manners.delay:
+        if state.delay <= self._policy.delay:
             state.delay = 0.0
 
     def _failed(self, code: Code, now: float) -> None:
-        state, ladder = self.state, self._manners.ladder
+        state, backoff_schedule = self.state, self._policy.backoff_schedule
         state.code = code
         state.failures += 1
         if state.failures >= _TRIP:
-            state.closed_until = now + ladder[min(state.trips, len(ladder) - 1)]
-            # One more failure is enough to set it aside once more.
+            state.closed_until = now + backoff_schedule[min(state.trips, len(backoff_schedule) - 1)]
+            # One more failure is enough to back off once more.
             state.failures, state.trips = _TRIP - 1, state.trips + 1
             self._turned_at = now
 

@@ -9,7 +9,7 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 
-class Elsewhere(Protocol):
+class AsyncCaller(Protocol):
     """What calls a function that may block, and does not block meanwhile."""
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
@@ -17,11 +17,11 @@ class Elsewhere(Protocol):
         ...
 
 
-class Gathered(Generic[K, V]):
+class BatchLoader(Generic[K, V]):
     """Asks for many keys at once, those that come while a question is under way with the next one."""
 
-    def __init__(self, elsewhere: Elsewhere, look_up: Callable[[Collection[K]], dict[K, V]]) -> None:
-        self._elsewhere = elsewhere
+    def __init__(self, caller: AsyncCaller, look_up: Callable[[Collection[K]], dict[K, V]]) -> None:
+        self._caller = caller
         self._look_up = look_up
         self._asked: dict[K, asyncio.Future[V | None]] = {}
         self._asking: asyncio.Task[None] | None = None
@@ -38,7 +38,7 @@ class Gathered(Generic[K, V]):
         while self._asked:
             asked, self._asked = self._asked, {}
             try:
-                found = await self._elsewhere.call(self._look_up, list(asked))
+                found = await self._caller.call(self._look_up, list(asked))
             except Exception as error:
                 for future in asked.values():
                     future.set_exception(error)

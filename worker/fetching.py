@@ -18,14 +18,14 @@ _MOST_RETURNS = 20
 
 
 @dataclass(frozen=True)
-class Visitor:
+class PoliteFetcher:
     """Asks hosts, as far as they want to be asked."""
 
     fetcher: Fetcher
     robots: RobotsBook | None
     denied: DenyList
 
-    async def visit(self, turn: Turn, known: Validators | None) -> Answer:
+    async def fetch(self, turn: Turn, known: Validators | None) -> Answer:
         """Return the answer to the next request of a delivery.
 
         Raises ``ItemError``, and ``PostponedError`` if the host cannot be called soon.
@@ -48,8 +48,8 @@ class Visitor:
 
     async def _check_rules(self, turn: Turn, robots: RobotsBook) -> None:
         rules = await robots.rules(turn)
-        if turn.line is not None and turn.line.conduct is not None:
-            turn.line.conduct.obey(rules.delay)
+        if turn.line is not None and turn.line.throttle is not None:
+            turn.line.throttle.require_delay(rules.delay)
         forbidden = rules.against(turn.errand.url)
         if forbidden is not None:
             raise ItemError(Code.ROBOTS_DISALLOWED, forbidden, final_url=turn.errand.url)
@@ -57,19 +57,19 @@ class Visitor:
 
 def _check_delivery(delivery: Delivery) -> None:
     """Raise ``ItemError`` for an item of the store's that has come back too often: it would for ever."""
-    if isinstance(delivery, WaitingDelivery) and delivery.earlier >= _MOST_RETURNS:
-        raise ItemError(Code.WORKER_CRASHED, f"{delivery.earlier} processes died while they had it")
+    if isinstance(delivery, WaitingDelivery) and delivery.redeliveries >= _MOST_RETURNS:
+        raise ItemError(Code.WORKER_CRASHED, f"{delivery.redeliveries} processes died while they had it")
 
 
 def _check_host(turn: Turn) -> None:
     """Raise ``ItemError`` if the host is not to be called at all."""
     line = turn.line
-    if line is None or line.conduct is None or not line.conduct.state.is_troubled:
+    if line is None or line.throttle is None or not line.throttle.state.is_unhealthy:
         return
-    if line.conduct.state.blocked:
+    if line.throttle.state.blocked:
         raise ItemError(Code.HOST_BLOCKED, line.host)
-    if line.conduct.is_down(turn.frontier.now()):
-        raise ItemError(Code.HOST_DOWN, f"{line.host}: {line.conduct.state.code}")
+    if line.throttle.is_given_up(turn.frontier.now()):
+        raise ItemError(Code.HOST_DOWN, f"{line.host}: {line.throttle.state.code}")
 
 
 def _pause(error: ItemError) -> float | None:

@@ -1,4 +1,4 @@
-"""Suspects: items whose worker may have died of them."""
+"""Poison: items whose worker may have died of them."""
 
 from sqlalchemy import delete, select
 
@@ -8,7 +8,7 @@ from shared.store.schema import suspects
 from shared.store.statements import insert_new
 
 
-class Suspects:
+class PoisonTrials:
     """The statements on suspects: how often a worker began with such an item and never came back."""
 
     def __init__(self, database: Database) -> None:

@@ -7,13 +7,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from shared.broker import Delivery
 from shared.errors import Code, ItemError
 from shared.store.store import Store
-from worker.patience import Patience
+from worker.store_retry import StoreRetry
 
 #: Workers that an item may kill when it is alone; before, it killed one among others.
 _TRIALS = 2
 
 
-class Gate:
+class SharedExclusiveLock:
     """Lets many through together, or one alone."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Gate:
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
-    async def together(self) -> AsyncIterator[None]:
+    async def shared(self) -> AsyncIterator[None]:
         """Be inside with others."""
         async with self._changed:
             await self._changed.wait_for(lambda: not self._taken)
@@ -34,7 +34,7 @@ class Gate:
             await self._tell()
 
     @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
+    async def exclusive(self) -> AsyncIterator[None]:
         """Be inside alone."""
         async with self._changed:
             await self._changed.wait_for(lambda: not self._taken)
@@ -52,32 +52,32 @@ class Gate:
             self._changed.notify_all()
 
 
-class Suspects:
+class PoisonGuard:
     """Decides in whose company an item is decoded and classified."""
 
-    def __init__(self, store: Store, patience: Patience) -> None:
+    def __init__(self, store: Store, store_retry: StoreRetry) -> None:
         self._store = store
-        self._patience = patience
-        self._gate = Gate()
+        self._store_retry = store_retry
+        self._lock = SharedExclusiveLock()
 
-    def together(self) -> AbstractAsyncContextManager[None]:
+    def shared(self) -> AbstractAsyncContextManager[None]:
         """Do something while nobody is tried: what kills the process now is not the fault of a suspect."""
-        return self._gate.together()
+        return self._lock.shared()
 
     @asynccontextmanager
-    async def guarded(self, delivery: Delivery) -> AsyncIterator[None]:
+    async def guard(self, delivery: Delivery) -> AsyncIterator[None]:
         """Enter the dangerous part: together with others, or alone if the delivery is not the first.
 
         Raises ``ItemError(worker_crashed)`` if the item has killed enough workers.
         """
-        if not delivery.earlier:
-            async with self._gate.together():
+        if not delivery.redeliveries:
+            async with self._lock.shared():
                 yield
             return
-        async with self._gate.alone():
-            if not await self._patience.call(self._store.poison.begin_trial, delivery.message, _TRIALS):
+        async with self._lock.exclusive():
+            if not await self._store_retry.call(self._store.poison.begin_trial, delivery.message, _TRIALS):
                 raise ItemError(Code.WORKER_CRASHED, f"{_TRIALS + 1} workers died of it")
             try:
                 yield
             finally:
-                await self._patience.call(self._store.poison.end_trial, delivery.message)
+                await self._store_retry.call(self._store.poison.end_trial, delivery.message)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.servers.processes import children_of, is_alive, kill_family, send
 from tests.servers.waiting import wait_until
-from worker.pulse import Pulse, beat, signs, trouble
+from worker.heartbeat import BusyTracker, health_problem, read_heartbeats, write_heartbeat
 
 _ROOT = Path(__file__).parents[2]
 #: Seconds; never reached by a test that passes.
@@ -27,13 +27,13 @@ _STALE = 3.0
 _CHILD = """
 import sys, threading
 from pathlib import Path
-from worker import pulse
-pulse._INTERVAL = 0.05
-work = pulse.Pulse()
+from worker import heartbeat
+heartbeat._INTERVAL = 0.05
+work = heartbeat.BusyTracker()
 if sys.argv[2] == "stuck":
-    pulse._STUCK = 0.0
+    heartbeat._STUCK = 0.0
 with work.busy():
-    pulse.beat(Path(sys.argv[1]), work, lambda: True, threading.Event())
+    heartbeat.write_heartbeat(Path(sys.argv[1]), work, lambda: True, threading.Event())
 """
 #: Looks after one such process, and keeps count of its looks in a file.
 _PARENT = """
@@ -54,16 +54,16 @@ supervisor.Supervisor(sys.argv[3:], 1, Path(sys.argv[1])).run(Looks())
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.pulse._INTERVAL", 0.02)
+    monkeypatch.setattr("worker.heartbeat._INTERVAL", 0.02)
 
 
 @contextmanager
-def _beating(
-    folder: Path, pulse: Pulse | None = None, is_ready: Callable[[], bool] = lambda: True
+def _heartbeating(
+    folder: Path, busy_tracker: BusyTracker | None = None, is_ready: Callable[[], bool] = lambda: True
 ) -> Iterator[None]:
     stop = threading.Event()
     with ThreadPoolExecutor(1) as thread:
-        running = thread.submit(beat, folder, pulse or Pulse(), is_ready, stop)
+        running = thread.submit(write_heartbeat, folder, busy_tracker or BusyTracker(), is_ready, stop)
         try:
             yield
         finally:
@@ -86,34 +86,36 @@ def _looked_after(folder: Path, state: str) -> Iterator["subprocess.Popen[bytes]
 def _hear(folder: Path) -> int:
     """Wait for a sign of life that is newer than this moment, and return whose it is."""
     now = time.monotonic()
-    wait_until(lambda: any(sign.at > now for sign in signs(folder)), _PATIENCE, "a sign of life")
-    return signs(folder)[0].pid
+    wait_until(lambda: any(beat.at > now for beat in read_heartbeats(folder)), _PATIENCE, "a sign of life")
+    return read_heartbeats(folder)[0].pid
 
 
 def test_a_process_says_that_it_lives_and_whether_it_can_work(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    assert trouble(signs(folder), ready=False) == "no worker process has left word"
-    with _beating(folder, is_ready=lambda: False):
+    assert health_problem(read_heartbeats(folder), ready=False) == "no worker process has left word"
+    with _heartbeating(folder, is_ready=lambda: False):
         assert _hear(folder) == os.getpid()
-        assert trouble(signs(folder), ready=False) == ""
-        assert "without broker or model" in trouble(signs(folder), ready=True)
-    assert signs(folder) == []
+        assert health_problem(read_heartbeats(folder), ready=False) == ""
+        assert "without broker or model" in health_problem(read_heartbeats(folder), ready=True)
+    assert read_heartbeats(folder) == []
 
 
 def test_a_stuck_process_is_known_by_its_silence_and_may_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.pulse.STALE", 0.5)
-    monkeypatch.setattr("worker.pulse._STUCK", 0.0)
-    pulse = Pulse()
+    monkeypatch.setattr("worker.heartbeat.STALE", 0.5)
+    monkeypatch.setattr("worker.heartbeat._STUCK", 0.0)
+    busy_tracker = BusyTracker()
 
     def seems_stuck() -> bool:
-        return trouble(signs(tmp_path), ready=False).startswith("processes without a sign of life")
+        return health_problem(read_heartbeats(tmp_path), ready=False).startswith(
+            "processes without a sign of life"
+        )
 
-    with _beating(tmp_path, pulse):
+    with _heartbeating(tmp_path, busy_tracker):
         _hear(tmp_path)
-        with pulse.busy():
-            wait_until(seems_stuck, _PATIENCE, "trouble")
+        with busy_tracker.busy():
+            wait_until(seems_stuck, _PATIENCE, "health_problem")
         _hear(tmp_path)
 
 
@@ -122,7 +124,7 @@ def test_who_cannot_write_at_first_is_heard_of_later(
 ) -> None:
     folder = tmp_path / "run"
     folder.touch()
-    with _beating(folder):
+    with _heartbeating(folder):
         wait_until(lambda: caplog.records, _PATIENCE, "a complaint")
         folder.unlink()
         _hear(folder)
@@ -140,34 +142,34 @@ def test_who_cannot_write_any_more_takes_back_what_was_said(
             return True
         return False
 
-    with _beating(tmp_path):
+    with _heartbeating(tmp_path):
         _hear(tmp_path)
         wait_until(in_the_way, _PATIENCE, "an obstacle")
-        wait_until(lambda: signs(tmp_path) == [], _PATIENCE, "silence")
+        wait_until(lambda: read_heartbeats(tmp_path) == [], _PATIENCE, "silence")
         obstacle.rmdir()
         _hear(tmp_path)
     assert len(caplog.records) == 1
 
 
 def test_a_step_of_the_clock_makes_no_sign_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.pulse._INTERVAL", _PATIENCE)
-    with _beating(tmp_path):
-        wait_until(lambda: signs(tmp_path), _PATIENCE, "a sign of life")
+    monkeypatch.setattr("worker.heartbeat._INTERVAL", _PATIENCE)
+    with _heartbeating(tmp_path):
+        wait_until(lambda: read_heartbeats(tmp_path), _PATIENCE, "a sign of life")
         for file in tmp_path.iterdir():
             os.utime(file, (0, 0))  # as if it were decades later now
-        assert trouble(signs(tmp_path), ready=True) == ""
+        assert health_problem(read_heartbeats(tmp_path), ready=True) == ""
 
 
 def test_what_was_said_before_the_machine_was_started_is_no_sign_of_life(tmp_path: Path) -> None:
     word = {"at": time.monotonic() + 1000, "ready": True}
     (tmp_path / f"{os.getpid()}.beat").write_text(json.dumps(word))
-    assert signs(tmp_path) == []
+    assert read_heartbeats(tmp_path) == []
 
 
 def test_a_process_that_is_stuck_is_killed_and_another_takes_its_place(tmp_path: Path) -> None:
     with _looked_after(tmp_path, "stuck") as parent:
-        wait_until(lambda: signs(tmp_path), _PATIENCE, "the first words")
-        pid = signs(tmp_path)[0].pid
+        wait_until(lambda: read_heartbeats(tmp_path), _PATIENCE, "the first words")
+        pid = read_heartbeats(tmp_path)[0].pid
         wait_until(lambda: not is_alive(pid), _PATIENCE, "the end of the process")
         wait_until(lambda: children_of(parent.pid) not in ([], [pid]), _PATIENCE, "another process")
 

@@ -24,7 +24,7 @@ _STUCK = 240.0
 _SUFFIX = ".beat"
 
 
-class Pulse:
+class BusyTracker:
     """Knows since when each thread has been at its present work."""
 
     def __init__(self) -> None:
@@ -45,12 +45,14 @@ class Pulse:
         return any(time.monotonic() - since > _STUCK for since in list(self._since.values()))
 
 
-def beat(folder: Path, pulse: Pulse, is_ready: Callable[[], bool], stop: threading.Event) -> None:
+def write_heartbeat(
+    folder: Path, busy_tracker: BusyTracker, is_ready: Callable[[], bool], stop: threading.Event
+) -> None:
     """Leave word in a folder, every second until told to stop, of when this process was not stuck."""
     file = folder / f"{os.getpid()}{_SUFFIX}"
     at, could_write = time.monotonic(), True
     while not stop.is_set():
-        if not pulse.is_stuck():
+        if not busy_tracker.is_stuck():
             at = time.monotonic()
         could_write = _leave_word(file, at, is_ready, complain=could_write)
         stop.wait(_INTERVAL)
@@ -78,7 +80,7 @@ def _take_back(file: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class Heartbeat:
     """The last word of one process: when it was not stuck, and whether it can work."""
 
     pid: int
@@ -91,7 +93,7 @@ class Sign:
         return time.monotonic() - self.at
 
 
-def signs(folder: Path) -> list[Sign]:
+def read_heartbeats(folder: Path) -> list[Heartbeat]:
     """Return the last words of the processes that there still are."""
     found = []
     for file in folder.glob(f"*{_SUFFIX}"):
@@ -100,20 +102,20 @@ def signs(folder: Path) -> list[Sign]:
             continue
         try:
             word = json.loads(file.read_text())
-            sign = Sign(int(file.stem), float(word["at"]), bool(word["ready"]))
+            beat = Heartbeat(int(file.stem), float(word["at"]), bool(word["ready"]))
         except (OSError, ValueError, KeyError):
             continue
-        if sign.age >= 0:  # else it is from before the machine was started
-            found.append(sign)
+        if beat.age >= 0:  # else it is from before the machine was started
+            found.append(beat)
     return found
 
 
-def trouble(found: list[Sign], ready: bool) -> str:
+def health_problem(found: list[Heartbeat], ready: bool) -> str:
     """Return what is wrong with the processes of a worker, or nothing."""
     if not found:
         return "no worker process has left word"
-    stuck = [str(sign.pid) for sign in found if sign.age > STALE]
+    stuck = [str(beat.pid) for beat in found if beat.age > STALE]
     if stuck:
         return f"processes without a sign of life: {', '.join(stuck)}"
-    idle = [str(sign.pid) for sign in found if not sign.ready]
+    idle = [str(beat.pid) for beat in found if not beat.ready]
     return f"processes without broker or model: {', '.join(idle)}" if ready and idle else ""

@@ -20,13 +20,13 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.5, 30.0
 _TICK = 0.2
 
 
-class Patience:
-    """Runs in threads what blocks; ``patient``, it does not take a store's absence for an answer."""
+class StoreRetry:
+    """Runs in threads what blocks; with ``wait_for_store`` it tries again while the store is away."""
 
-    def __init__(self, threads: Executor, stopping: threading.Event, patient: bool) -> None:
+    def __init__(self, threads: Executor, stopping: threading.Event, wait_for_store: bool) -> None:
         self._threads = threads
         self._stopping = stopping
-        self._patient = patient
+        self._wait_for_store = wait_for_store
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Return what the function returns; raise ``ResourceError`` when there is no use in waiting."""
@@ -35,7 +35,7 @@ class Patience:
             try:
                 return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
             except ResourceError as error:
-                if not self._patient or error.code is not Code.DATABASE_UNAVAILABLE:
+                if not self._wait_for_store or error.code is not Code.DATABASE_UNAVAILABLE:
                     raise
                 await self._wait(random.uniform(0, pause))
                 if self._stopping.is_set():

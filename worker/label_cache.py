@@ -4,10 +4,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 
-from shared.gathering import Gathered
+from shared.batch_loader import BatchLoader
 from shared.store.store import Store
-from worker.patience import Patience
 from worker.results import Labels
+from worker.store_retry import StoreRetry
 
 #: Model and SHA-256 of an image's bytes.
 Key = tuple[int, str]
@@ -16,12 +16,12 @@ Key = tuple[int, str]
 _REMEMBERED = 1000
 
 
-class KnownImages:
+class LabelCache:
     """Finds labels by an image's bytes; look-ups that come together are one query."""
 
-    def __init__(self, store: Store, patience: Patience) -> None:
+    def __init__(self, store: Store, store_retry: StoreRetry) -> None:
         self._store = store
-        self._stored = Gathered(patience, self._look_up)
+        self._stored = BatchLoader(store_retry, self._look_up)
         self._recent: OrderedDict[Key, asyncio.Future[Labels | None]] = OrderedDict()
 
     async def labels(
