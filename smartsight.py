@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from commands.arguments import build_parser
-from commands.messages import say
+from commands.terminal import say
 from shared.errors import SmartSightError, UsageError
 from shared.settings import read_settings
 

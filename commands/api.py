@@ -4,8 +4,7 @@ import http.client
 from argparse import Namespace
 from contextlib import ExitStack, closing, suppress
 
-from commands.logs import log_as_json
-from commands.messages import say
+from commands.terminal import log_as_json, say
 from shared.settings import Settings
 
 #: Longest time for a service of this machine to say that it is ready, in seconds.

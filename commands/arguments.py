@@ -4,7 +4,7 @@ import argparse
 
 from commands.job_arguments import add_job_commands, add_output, add_over_api, add_sources
 from commands.key_arguments import add_key_actions
-from commands.numbers import number
+from commands.options import number
 from commands.serving_arguments import add_api, add_up
 
 _ENGINES = ("auto", "litert", "tensorflow")

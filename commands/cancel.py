@@ -2,9 +2,9 @@
 
 from argparse import Namespace
 
-from commands.messages import say
 from commands.parts import open_store
 from commands.progress import counts_by_state
+from commands.terminal import say
 from shared.items import ItemState
 from shared.settings import Settings
 from shared.steering import cancel, cancel_rest

@@ -14,7 +14,7 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ConnectionTimeouts:
     """Limits of a connection, in seconds; ``head_bytes`` is how large the head of a request may be."""
 
     #: From connecting, or from its first byte, until the head of a request is complete.
@@ -28,10 +28,10 @@ class Patience:
     head_bytes: int = 65_536
 
 
-class Connection(HttpToolsProtocol):
+class TimeoutHttpProtocol(HttpToolsProtocol):
     """Closes itself when nothing comes of it."""
 
-    patience = Patience()
+    timeouts = ConnectionTimeouts()
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -43,7 +43,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See ``asyncio.Protocol``."""
         super().connection_made(transport)
-        self._within(self.patience.head)
+        self._within(self.timeouts.head)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See ``asyncio.Protocol``."""
@@ -56,7 +56,7 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
-            if self._head_bytes > self.patience.head_bytes and not self.transport.is_closing():
+            if self._head_bytes > self.timeouts.head_bytes and not self.transport.is_closing():
                 self.transport.write(_TOO_LARGE)
                 self.transport.close()
 
@@ -64,7 +64,7 @@ class Connection(HttpToolsProtocol):
         """Expect a head."""
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
-        self._within(self.patience.head)
+        self._within(self.timeouts.head)
 
     def on_headers_complete(self) -> None:
         """Leave what follows to the service, which has limits of its own."""
@@ -76,20 +76,20 @@ class Connection(HttpToolsProtocol):
         """Expect another request if this one was answered before its end."""
         super().on_message_complete()
         if self.cycle.response_complete:
-            self._within(self.patience.idle)
+            self._within(self.timeouts.idle)
 
     def on_response_complete(self) -> None:
         """Expect the rest of a body that nobody waited for."""
         unread = self.cycle.more_body
         super().on_response_complete()
         if unread:
-            self._within(self.patience.rest)
+            self._within(self.timeouts.rest)
 
     def pause_writing(self) -> None:
         """See ``asyncio.Protocol``."""
         super().pause_writing()
         self._stop_reading()
-        self._reading = self.loop.call_later(self.patience.reading, self.transport.abort)
+        self._reading = self.loop.call_later(self.timeouts.reading, self.transport.abort)
 
     def resume_writing(self) -> None:
         """See ``asyncio.Protocol``."""

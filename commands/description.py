@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from commands.progress import counts_by_state, done
-from commands.summary import all_succeeded, summary
+from commands.progress import all_succeeded, counts_by_state, done, summary
 from shared.items import ItemState, JobState
 from shared.store.store import Job, Store, Tally
 

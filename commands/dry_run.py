@@ -4,10 +4,8 @@ from argparse import Namespace
 from collections.abc import Iterable
 
 from commands.estimates import words_of
-from commands.logs import quiet_logs
-from commands.messages import say
 from commands.sample_run import SampleRun, found_in
-from commands.stdout import show
+from commands.terminal import quiet_logs, say, show
 from producer.entries import Entry
 from shared.errors import Code, ResourceError
 from shared.settings import Settings

@@ -3,9 +3,8 @@
 import re
 from argparse import Namespace
 
-from commands.messages import say
 from commands.parts import open_store
-from commands.stdout import show
+from commands.terminal import say, show
 from shared.errors import Code, UsageError
 from shared.hosts import HostStatus, host_of, host_status
 from shared.settings import Settings

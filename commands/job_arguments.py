@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from api_client.origin import checked_origin
-from commands.numbers import number
+from commands.options import number
 from shared.errors import Code, UsageError
 
 _MAX_ID = 2**63 - 1

@@ -4,7 +4,7 @@ from argparse import Namespace
 
 from commands.description import HEAD, described, description, line
 from commands.parts import open_store
-from commands.stdout import show
+from commands.terminal import show
 from shared.settings import Settings
 
 #: Jobs of one list.

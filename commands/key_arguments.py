@@ -2,7 +2,7 @@
 
 import argparse
 
-from commands.numbers import number
+from commands.options import number
 from results_api.access.caller import Scope
 
 _SCOPES = (Scope.CLASSIFY, Scope.SUBMIT, Scope.READ)

@@ -3,9 +3,8 @@
 from argparse import Namespace
 from datetime import datetime, timedelta
 
-from commands.messages import say
 from commands.parts import open_store
-from commands.stdout import show
+from commands.terminal import say, show
 from results_api.access.keys import digest_of, ending_of, make_key
 from shared.errors import printable
 from shared.items import now

@@ -9,13 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from commands.label_run import LabelRun
-from commands.lines import Lines
-from commands.logs import quiet_logs
-from commands.messages import say
 from commands.parts import cores, open_decoders, open_store
-from commands.progress import done
+from commands.progress import all_succeeded, done, summary
 from commands.sources import open_sources, reporting, what_was_looked_for
-from commands.summary import all_succeeded, summary
+from commands.terminal import ResultLines, quiet_logs, say
 from producer.references import Sources, read_sources
 from producer.submit import Survey, survey
 from results_api.exports import STDOUT, RowWriter, check_output, open_output
@@ -109,4 +106,4 @@ def _working_folder() -> str:
 
 
 def _writer(output: str | None) -> AbstractContextManager[RowWriter]:
-    return open_output(output) if output else nullcontext(Lines())
+    return open_output(output) if output else nullcontext(ResultLines())

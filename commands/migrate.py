@@ -2,8 +2,8 @@
 
 from argparse import Namespace
 
-from commands.messages import say
 from commands.parts import open_store
+from commands.terminal import say
 from shared.settings import Settings
 
 

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
-from commands.stdout import show
+from commands.terminal import show
 from shared.classifier.catalogue import Catalogue, Entry
 from shared.classifier.model import Model, Preprocessing
 from shared.settings import Settings

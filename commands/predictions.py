@@ -3,8 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 
-from commands.messages import say
-from commands.stdout import show
+from commands.terminal import say, show
 from shared.errors import ItemError
 
 

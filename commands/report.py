@@ -4,9 +4,8 @@ import os
 from argparse import Namespace
 from collections.abc import Callable
 
-from commands.messages import say
 from commands.parts import open_store
-from commands.stdout import show
+from commands.terminal import say, show
 from results_api.exports import STDOUT, open_stream
 from results_api.report.report import Report, make_report
 from shared.errors import Code, UsageError

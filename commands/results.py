@@ -4,10 +4,9 @@ from argparse import Namespace
 from contextlib import nullcontext
 
 from commands.description import Described, described
-from commands.lines import Lines
-from commands.messages import say
 from commands.parts import open_store
 from commands.progress import done
+from commands.terminal import ResultLines, say
 from results_api.exports import check_output, open_output
 from results_api.rows import all_rows
 from shared.settings import Settings
@@ -19,7 +18,7 @@ def run(options: Namespace, settings: Settings) -> int:
         check_output(options.output)
     with open_store(settings) as store:
         job = store.jobs.get(options.job)
-        with open_output(options.output) if options.output else nullcontext(Lines()) as writer:
+        with open_output(options.output) if options.output else nullcontext(ResultLines()) as writer:
             for rows in all_rows(store, job.id, store.models.get(job.model_id)):
                 writer.write(rows)
         tell_missing(described(store, job))

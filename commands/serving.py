@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 import uvloop
 
-from commands.connections import Connection
-from commands.messages import say
+from commands.connections import TimeoutHttpProtocol
+from commands.terminal import say
 from shared.errors import Code, ResourceError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def serve(
     """
     config = uvicorn.Config(
         app,
-        http=Connection,
+        http=TimeoutHttpProtocol,
         ws="none",
         lifespan="on",
         workers=1,
@@ -69,7 +69,7 @@ def serve(
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
-        timeout_keep_alive=int(Connection.patience.idle),
+        timeout_keep_alive=int(TimeoutHttpProtocol.timeouts.idle),
         timeout_graceful_shutdown=_LAST_WORDS,
     )
     sys.setswitchinterval(_SWITCH_INTERVAL)

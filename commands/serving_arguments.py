@@ -2,7 +2,7 @@
 
 import argparse
 
-from commands.numbers import number
+from commands.options import number
 
 
 def add_api(parser: argparse.ArgumentParser) -> None:

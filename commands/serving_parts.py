@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING
 from commands.api_metrics import ApiMetrics
 from commands.background import Part, in_background
 from commands.estimating import Estimating
-from commands.parts import cores, make_guard, make_web, model_of, open_decoders, open_store, user_agent
-from commands.servers import check_broker, patiently
+from commands.parts import (
+    check_broker,
+    cores,
+    make_guard,
+    make_web,
+    model_of,
+    open_decoders,
+    open_store,
+    patiently,
+    user_agent,
+)
 from producer.recording import Recorder
 from results_api.access.access import Access, KeysWanted
 from results_api.live.messenger import Messenger

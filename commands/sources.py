@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from commands.messages import say
+from commands.terminal import say
 from producer.entries import Columns, Entry, Malformed
 from producer.lists import STDIN
 from producer.references import IMAGE_ENDINGS, Sources

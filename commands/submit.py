@@ -8,12 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 
 from commands.dry_run import run_dry
-from commands.messages import say
-from commands.parts import model_of, open_store
+from commands.parts import check_broker, model_of, open_publisher, open_store
 from commands.progress import Counting
-from commands.servers import check_broker, open_publisher
 from commands.sources import open_sources, reporting, what_was_looked_for
-from commands.stdout import show
+from commands.terminal import say, show
 from producer.dispatch import Dispatcher
 from producer.entries import Entry
 from producer.only_urls import OnlyUrls

@@ -4,7 +4,7 @@ from argparse import Namespace
 from contextlib import ExitStack, suppress
 from functools import partial
 
-from commands.logs import log_as_json
+from commands.terminal import log_as_json
 from shared.errors import Code, UsageError
 from shared.settings import Settings
 

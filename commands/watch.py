@@ -5,9 +5,9 @@ from argparse import Namespace
 from collections.abc import Iterable, Iterator
 
 from commands.description import Described, described, ending, has_labelled_all
-from commands.messages import say
 from commands.parts import open_store
 from commands.progress import done, show_progress
+from commands.terminal import say
 from shared.items import JobState
 from shared.settings import Settings
 from shared.store.store import Store

@@ -10,11 +10,17 @@ from contextlib import ExitStack, contextmanager
 
 from commands.background import Part, run_parts
 from commands.labelling import GRACE, Labelling, Sides
-from commands.logs import log_as_json
-from commands.messages import say
 from commands.metrics import Metrics, metrics_of, shown
-from commands.parts import cores, open_decoders, open_store
-from commands.servers import check_broker, open_consumer, open_publisher, patiently
+from commands.parts import (
+    check_broker,
+    cores,
+    open_consumer,
+    open_decoders,
+    open_publisher,
+    open_store,
+    patiently,
+)
+from commands.terminal import log_as_json, say
 from producer.dispatch import Dispatcher
 from producer.recording import Recorder
 from producer.tending import Tender

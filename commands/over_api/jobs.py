@@ -6,7 +6,7 @@ from itertools import dropwhile, islice
 from commands.description import HEAD, description, line
 from commands.jobs import LISTED
 from commands.over_api.asking import described, open_client
-from commands.stdout import show
+from commands.terminal import show
 from shared.settings import Settings
 
 

@@ -6,9 +6,9 @@ from contextlib import nullcontext
 from itertools import islice
 from typing import Any
 
-from commands.lines import Lines
 from commands.over_api.asking import described, open_client
 from commands.results import tell_missing
+from commands.terminal import ResultLines
 from results_api.exports import check_output, open_output
 from results_api.rows import COLUMNS, Row
 from shared.settings import Settings
@@ -23,7 +23,7 @@ def run(options: Namespace, settings: Settings) -> int:
         check_output(options.output)
     with open_client(options, settings) as client:
         client.job(options.job)  # before a file takes the place of another
-        with open_output(options.output) if options.output else nullcontext(Lines()) as writer:
+        with open_output(options.output) if options.output else nullcontext(ResultLines()) as writer:
             for rows in _in_pieces(client.results(options.job)):
                 writer.write(rows)
         job = client.job(options.job)

@@ -2,8 +2,8 @@
 
 from argparse import Namespace
 
-from commands.messages import say
 from commands.over_api.asking import open_client
+from commands.terminal import say
 from shared.settings import Settings
 
 

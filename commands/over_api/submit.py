@@ -6,12 +6,11 @@ from argparse import Namespace
 from api_client import Client, Estimate, Job
 from api_client.submissions import Options
 from commands.estimates import words_of
-from commands.messages import say
 from commands.over_api.asking import open_client, place
 from commands.over_api.lists import HandedIn, list_of
 from commands.progress import Counting
 from commands.sources import reporting, what_was_looked_for
-from commands.stdout import show
+from commands.terminal import say, show
 from producer import estimate as known
 from producer.entries import Malformed
 from shared.errors import Code, ResourceError

@@ -20,7 +20,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from commands.api_metrics import ApiMetrics
-from commands.connections import Connection, Patience
+from commands.connections import ConnectionTimeouts, TimeoutHttpProtocol
 from commands.serving import TO_END, bound, serve
 from results_api.access.access import KeysWanted
 from results_api.service.app import make_app
@@ -33,9 +33,9 @@ from tests.contract.api import Surroundings, services_on
 
 def main(path: Path, limits: str) -> None:
     logging.basicConfig(level=logging.INFO)
-    patience = json.loads(limits)
-    to_end = patience.pop("to_end", TO_END)
-    Connection.patience = replace(Patience(), **patience)
+    timeouts = json.loads(limits)
+    to_end = timeouts.pop("to_end", TO_END)
+    TimeoutHttpProtocol.timeouts = replace(ConnectionTimeouts(), **timeouts)
     settings = read_settings(os.environ)
     with closing(Database(f"sqlite:///{path}")) as database, bound("127.0.0.1", 0) as listener:
         store = Store(database)

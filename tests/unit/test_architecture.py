@@ -37,7 +37,7 @@ _HOMES = {
     "matplotlib": ("results_api.report.plots",),
     "pika": ("shared.rabbitmq",),
     "prometheus_client": ("commands.metrics", "commands.api_metrics"),
-    "pythonjsonlogger": ("commands.logs",),
+    "pythonjsonlogger": ("commands.terminal",),
     "tqdm": ("commands.progress",),
     "warcio": ("shared.warc",),
 }

@@ -4,9 +4,8 @@ import argparse
 
 import pytest
 
-from commands.lines import line_of
-from commands.progress import PlainLines
-from commands.summary import all_succeeded, summary
+from commands.progress import PlainLines, all_succeeded, summary
+from commands.terminal import line_of
 from shared.errors import Code
 from shared.items import ItemState
 from shared.store.store import Tally

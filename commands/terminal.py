@@ -1,0 +1,69 @@
+"""What a command prints: results on standard output, notes and errors on standard error, and logs."""
+
+import contextlib
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from shared.errors import Code, ResourceError
+
+if TYPE_CHECKING:
+    from results_api.rows import Row
+
+#: Fields of a JSON log line, beside the time and the extra fields of the record.
+_LOG_FIELDS = "%(levelname)s %(name)s %(message)s"
+_REF_WIDTH = 32
+
+
+def show(*lines: str) -> None:
+    """Print lines on standard output at once; raise ``ResourceError(output_unwritable)`` on a full disk."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:
+        raise  # the reader has closed the pipe: not a failure of ours
+    except OSError as error:
+        sys.stdout = None  # or Python writes the buffer again at exit, and complains
+        raise ResourceError(Code.OUTPUT_UNWRITABLE, f"standard output: {error.strerror}") from error
+
+
+def say(line: str) -> None:
+    """Print a note on standard error; a note that cannot be written is dropped, and the work goes on."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def log_as_json() -> None:
+    """Write logs as JSON lines on standard error, unless that is a terminal."""
+    if sys.stderr.isatty():
+        return
+    from pythonjsonlogger.json import JsonFormatter
+
+    renamed = {"levelname": "level", "name": "logger"}
+    formatter = JsonFormatter(_LOG_FIELDS, timestamp=True, rename_fields=renamed)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(formatter)
+
+
+def quiet_logs() -> None:
+    """Log errors only: warnings name the addresses behind refused URLs, which the user need not learn."""
+    logging.getLogger("smartsight").setLevel(logging.ERROR)
+
+
+class ResultLines:
+    """Writes one line for each result: its reference, best class and score."""
+
+    def write(self, rows: list["Row"]) -> None:
+        """Print these results."""
+        show(*(line_of(row) for row in rows))
+
+    def finish(self) -> None:
+        """Do nothing: every line is out already."""
+
+
+def line_of(row: "Row") -> str:
+    """Return the line of one result."""
+    ref = f"{row['ref']:<{_REF_WIDTH}}"
+    if row["predictions"]:
+        best = row["predictions"][0]
+        return f"{ref}  {best['score']:.3f}  {best['class']}"
+    return f"{ref}  {row['state']}  {row['code']}: {row['message']}"
