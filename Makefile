@@ -57,6 +57,7 @@ format: $(VENV)/.development ## format the code and mend what can be mended
 
 docs: $(VENV)/.development ## write the pages that come from the code
 	$(BIN)/python -c 'from shared.errors import as_markdown; print(as_markdown(), end="")' > docs/errors.md
+	$(BIN)/python -c 'from shared.settings import as_markdown; print(as_markdown(), end="")' > docs/settings.md
 	$(BIN)/python -c 'from results_api.service.app import openapi_json; print(openapi_json(), end="")' > docs/openapi.json
 
 icons: $(VENV)/.development ## draw the icons from results_api/static/art, with Chromium

@@ -3,7 +3,6 @@
 import gc
 import importlib
 import io
-import logging
 import os
 import signal
 import sys
@@ -12,9 +11,10 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from commands.arguments import build_parser
-from commands.terminal import say
+from commands.options import did_you_mean
+from commands.terminal import say, set_verbosity
 from shared.errors import SmartSightError, UsageError
-from shared.settings import read_settings
+from shared.settings import read_settings, unknown_variables, variables
 
 #: Exit statuses, as the help text has them.
 _FAILED, _USAGE, _INTERRUPTED, _TERMINATED = 1, 2, 130, 143
@@ -30,15 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     # Nothing here is linear algebra: without this, NumPy starts a thread a core, and each costs time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("smartsight").setLevel(logging.INFO)
+    set_verbosity(options.verbosity)
+    if not getattr(options, "as_child", False):
+        _warn_of_unknown_settings()
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        status: int = _load(options).run(options, read_settings(os.environ))
+        status: int = load_handler(options)(options, read_settings(os.environ))
         return status
     except SmartSightError as error:
-        say(f"smartsight: {error.code}: {error}")
+        say(f"smartsight: {error.code}: {error}", always=True)
         return _USAGE if isinstance(error, UsageError) else _FAILED
     except KeyboardInterrupt as interrupt:
         return _TERMINATED if isinstance(interrupt, Terminated) else _INTERRUPTED
@@ -57,17 +58,24 @@ def _repair_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show
 
 
-def _load(options: Namespace) -> Any:
-    """Import the module of a command, and only now: `smartsight classify` needs no database.
+def _warn_of_unknown_settings() -> None:
+    """Name the variables that look like settings and are none."""
+    for name in unknown_variables(os.environ):
+        say(f"smartsight: {name} is not a setting{did_you_mean(name, variables())}")
+
+
+def load_handler(options: Namespace) -> Any:
+    """Return the function of a command, importing its module only now: `classify` needs no database.
 
     What an import makes stays, so that looking through it for garbage is lost time, an eighth of it.
     """
     gc.disable()
     place = "commands" if getattr(options, "api", None) is None else "commands.over_api"
-    module = importlib.import_module(f"{place}.{options.command}")
+    module, _, function = (options.handler or f"{place}.{options.command}:run").partition(":")
+    handler = getattr(importlib.import_module(module), function)
     gc.freeze()
     gc.enable()
-    return module
+    return handler
 
 
 def _interrupt(number: int, _frame: object) -> NoReturn:

@@ -39,8 +39,8 @@ def _check(host: str, port: int) -> int:
             connection.request("GET", "/readyz")
             status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
-        say(f"smartsight: no service answers at {host}:{port}: {error}")
+        say(f"smartsight: no service answers at {host}:{port}: {error}", always=True)
         return 1
     if status != 200:
-        say(f"smartsight: the service at {host}:{port} is not ready")
+        say(f"smartsight: the service at {host}:{port} is not ready", always=True)
     return 0 if status == 200 else 1

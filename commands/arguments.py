@@ -1,133 +1,237 @@
-"""What can be asked for on the command line."""
+"""The command line: every command, its options, and what the help says of them."""
 
 import argparse
 
-from commands.job_arguments import add_job_commands, add_output, add_over_api, add_sources
-from commands.key_arguments import add_key_actions
-from commands.options import number
-from commands.serving_arguments import add_api, add_up
+from commands.job_arguments import add_job_commands
+from commands.options import (
+    CommandParser,
+    ShowVersion,
+    add_classifier,
+    add_json,
+    add_output,
+    add_over_api,
+    add_sources,
+    add_workload,
+    number,
+)
+from results_api.access.caller import Scope
 
-_ENGINES = ("auto", "litert", "tensorflow")
-_EPILOG = "Exit status: 0 all labelled, 1 some not or a failure, 2 wrong usage."
+_DEFAULT_SCOPES = (Scope.CLASSIFY, Scope.SUBMIT, Scope.READ)
+_MAX_IMAGES = 10**12
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = argparse.ArgumentParser("smartsight", description="Label images in bulk.", epilog=_EPILOG)
+    parser = CommandParser("smartsight", description="Label images in bulk.")
+    parser.set_defaults(verbosity="normal", handler=None)
+    parser.add_argument("-V", "--version", nargs=0, action=ShowVersion, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_classify(commands.add_parser("classify", help="print the best classes of a few images as JSON"))
     _add_label(commands.add_parser("label", help="label files, folders and lists on this machine"))
-    _add_worker(commands.add_parser("worker", help="label what is submitted"))
-    add_api(commands.add_parser("api", help="answer over HTTP"))
-    add_up(commands.add_parser("up", help="answer over HTTP and label, in one process"))
+    _add_worker(commands.add_parser("worker", help="label the images of submitted jobs"))
+    _add_api(commands.add_parser("api", help="serve the HTTP API"))
+    _add_up(commands.add_parser("up", help="serve the HTTP API and label, in one process"))
     add_job_commands(commands)
-    _add_hosts(commands.add_parser("hosts", help="show how hosts stand; block or release one"))
-    add_key_actions(commands.add_parser("keys", help="make, list and revoke keys of the API"))
-    commands.add_parser("migrate", help="bring the database's tables up to date")
-    _add_model(commands.add_parser("model", help="list, build and import models"))
+    _add_hosts(commands.add_parser("hosts", help="list hosts and their state; block or release one"))
+    _add_keys(commands.add_parser("keys", help="create, list and revoke API keys"))
+    _add_model(commands.add_parser("model", help="list, build, import and remove models"))
+    _add_settings(commands.add_parser("settings", help="show the settings in force"))
+    _add_migrate(commands.add_parser("migrate", help="create or upgrade the database's tables"))
+    _add_completion(commands.add_parser("completion", help="print a shell completion script"))
     return parser
 
 
 def _add_classify(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(handler="commands.classify:run")
     parser.description = "Print the best classes of each image on standard output, as JSON."
-    parser.epilog = _EPILOG
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="an image file")
-    _add_model_options(parser)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="an image file; with --api also a URL")
+    add_classifier(parser)
     add_over_api(parser)
 
 
 def _add_label(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Label images and store the results. Stopped half way, the same command goes on where it was."
+        "Label images on this machine and store the results. If it is stopped, the same command resumes "
+        "where it stopped."
     )
-    parser.epilog = _EPILOG
     add_sources(
         parser,
-        "an image file, an http(s) URL, a folder (images below it, by their endings), a WARC file (.warc, "
-        ".warc.gz: the images in it), a list of images",
+        "an image file, an http(s) URL, a folder (the images below it, by extension), a WARC file (.warc, "
+        ".warc.gz: the images in it), or a list of images",
     )
     add_output(parser)
-    parser.add_argument("--db", metavar="URL", help="where results are kept, such as sqlite:///labels.db")
-    _add_model_options(parser)
+    parser.add_argument("--db", metavar="URL", help="the database for results, such as sqlite:///labels.db")
+    add_classifier(parser)
 
 
 def _add_worker(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Label what is submitted, until interrupted. SIGTERM ends it when what is in hand is stored."
+        "Label the images of submitted jobs until interrupted. On SIGTERM the worker finishes and stores "
+        "the images in progress, then exits."
     )
-    parser.add_argument(
-        "--processes", type=number(int, 1, 1024), metavar="N", help="processes that label (one a core)"
-    )
-    parser.add_argument(
-        "--concurrency",
-        type=number(int, 1, 1000),
-        metavar="M",
-        help="images that a process fetches at the same time (32)",
-    )
+    add_workload(parser)
     parser.add_argument(
         "--check",
         nargs="?",
         const="live",
         choices=("live", "ready"),
-        help="do not work, but tell by the exit status whether a worker on this machine is well",
+        help="check the health of the worker on this machine; exit 0 if healthy",
     )
     parser.add_argument("--as-child", action="store_true", help=argparse.SUPPRESS)
 
 
+def _add_api(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Serve the HTTP API until interrupted. On SIGTERM the service finishes the requests in progress, "
+        "then exits. Off loopback, every request needs an API key (`smartsight keys create`); on loopback "
+        "only if a key exists."
+    )
+    _add_address(parser)
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="check the service on this machine; exit 0 if it is ready",
+    )
+
+
+def _add_up(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Serve the HTTP API and label submitted jobs in one process, without a broker, until interrupted."
+    )
+    _add_address(parser)
+    add_workload(parser)
+
+
+def _add_address(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: 127.0.0.1)"
+    )
+    parser.add_argument(
+        "-p",
+        "--port",
+        type=number(int, 0, 65535),
+        default=8000,
+        metavar="N",
+        help="port to listen on; 0 picks a free one (default: 8000)",
+    )
+    parser.add_argument("--no-auth", action="store_true", help="answer every request without an API key")
+    parser.add_argument(
+        "--threads",
+        type=number(int, 1, 1024),
+        metavar="N",
+        help="images classified at the same time (default: one for each core)",
+    )
+
+
 def _add_hosts(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Show how the fleet stands with the hosts that it calls. A blocked host is not called any more; a "
-        "released one is called again, and what it did before is forgotten."
+        "List the hosts that images are fetched from, and their state. Blocked hosts are not requested; "
+        "releasing a host resets its state."
     )
-    parser.add_argument("action", nargs="?", choices=("block", "release"), help="what to do with hosts")
+    parser.add_argument("action", nargs="?", choices=("block", "release"), help="what to do with the hosts")
     parser.add_argument("hosts", nargs="*", metavar="HOST", help="a host name, such as images.example.com")
-    parser.add_argument("--after", metavar="HOST", help="list those that come after this one")
+    parser.add_argument("--after", metavar="HOST", help="list the hosts after this one")
 
 
-def _add_model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--top", type=number(int, 1, 1000), default=5, metavar="N", help="classes an image (5)"
+def _add_keys(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Create, list and revoke API keys. Once there is a key, every request to the API needs one."
     )
-    parser.add_argument("--model", metavar="NAME", help="a name that `smartsight model list` shows (lite0)")
-    parser.add_argument("--engine", choices=_ENGINES, default="auto", help="what runs the model (auto)")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _add_key_creation(actions.add_parser("create", help="create a key and print it, once"))
+    actions.add_parser("list", help="list the keys: number, last characters, limits and use")
+    revoke = actions.add_parser("revoke", help="revoke keys, from now on")
+    revoke.add_argument("ids", nargs="+", type=number(int, 1, 2**31 - 1), metavar="ID", help="a key's number")
+
+
+def _add_key_creation(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Create a key and print it on standard output. It cannot be shown again."
+    parser.add_argument("name", help="whose key it is, or what it is for")
+    parser.add_argument(
+        "--scope",
+        nargs="+",
+        default=list(_DEFAULT_SCOPES),
+        choices=[str(scope) for scope in Scope],
+        help=f"what the key allows; admin allows everything (default: {' '.join(_DEFAULT_SCOPES)})",
+    )
+    for flag, kind, lowest, highest, default, help_text in (
+        ("--rate", float, 0.001, 10_000, 10.0, "requests a second (default: 10)"),
+        ("--burst", int, 1, 1_000_000, 20, "requests at once (default: 20)"),
+        ("--images-per-day", int, 0, _MAX_IMAGES, None, "images a day, in UTC (default: no limit)"),
+        ("--open-jobs", int, 0, 1_000_000, 100, "unfinished jobs at the same time (default: 100)"),
+        ("--expires", float, 0.001, 36_500, None, "days until the key expires (default: never)"),
+    ):
+        convert = number(kind, lowest, highest)
+        parser.add_argument(flag, type=convert, default=default, metavar="N", help=help_text)
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.description = "List, build, import and describe models."
+    parser.description = "List, build, import, describe and remove models."
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="show every model")
-    build = actions.add_parser("build", help="build a built-in model anew")
-    build.add_argument("name", help="lite0, lite1 or lite2")
-    info = actions.add_parser("info", help="describe a model, building it if need be")
-    info.add_argument("name", help="a name that `smartsight model list` shows")
-    _add_import(actions.add_parser("import", help="make a model of a network of your own"))
+    add_json(actions.add_parser("list", help="list every model"))
+    for action, help_text in (
+        ("build", "build a built-in model again"),
+        ("info", "describe a model; a built-in one is built first if needed"),
+        ("remove", "delete an imported model, or the built files of a built-in one"),
+    ):
+        named = actions.add_parser(action, help=help_text)
+        named.add_argument("name", metavar="NAME", help="a name that `smartsight model list` shows")
+    _add_import(actions.add_parser("import", help="import an image classifier of your own"))
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Import an image classifier. A SavedModel can run any operation when it is loaded: import only "
-        "what you trust."
+        "Import an image classifier. Loading a SavedModel can run arbitrary code: import only models that "
+        "you trust."
     )
-    parser.add_argument("path", help="a .keras file, a SavedModel folder or a .tflite file")
-    parser.add_argument("--name", required=True, help="what to call it")
+    parser.add_argument("path", metavar="FILE", help="a .keras file, a SavedModel folder or a .tflite file")
+    parser.add_argument("--name", required=True, help="the model's new name")
     parser.add_argument(
-        "--labels", required=True, help="a text file, a class a line: its name, or WordNet id, tab, name"
+        "--labels",
+        required=True,
+        metavar="FILE",
+        help="a text file with one class in each line: its name, or WordNet id, tab, name",
     )
     parser.add_argument(
         "--range",
         choices=("signed", "unit", "bytes"),
         default="signed",
-        help="what the network takes a pixel as: -1 to 1 (signed), 0 to 1 (unit), 0 to 255 (bytes)",
+        help="pixel range that the network expects: -1 to 1 (signed), 0 to 1 (unit), 0 to 255 (bytes)",
     )
     parser.add_argument(
         "--crop",
         type=number(float, 0.01, 1),
         default=0.875,
-        help="centre part of the short side to look at (0.875)",
+        metavar="PART",
+        help="part of the short side that is kept, centred (default: 0.875)",
     )
     parser.add_argument(
         "--side",
         type=number(int, 1, 4096),
         default=224,
-        help="input side, for a network that takes any size (224)",
+        metavar="PIXELS",
+        help="input side of a network that takes any size (default: 224)",
     )
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(handler="commands.installation:show_settings")
+    parser.description = (
+        "Show every setting, its value, and whether that comes from the environment or is the default. "
+        "Passwords and keys are hidden."
+    )
+    add_json(parser)
+
+
+def _add_migrate(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(handler="commands.installation:migrate")
+    parser.description = "Create or upgrade the database's tables, as every command does when it starts."
+
+
+def _add_completion(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(handler="commands.installation:show_completion")
+    parser.description = (
+        'Print a completion script. bash: eval "$(smartsight completion bash)" in ~/.bashrc. zsh: '
+        "smartsight completion zsh > ~/.zfunc/_smartsight, with that folder in fpath before compinit."
+    )
+    parser.add_argument("shell", choices=("bash", "zsh"), help="the shell")

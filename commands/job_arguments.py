@@ -4,11 +4,16 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from api_client.origin import checked_origin
-from commands.options import number
-from shared.errors import Code, UsageError
+from commands.options import (
+    MAX_ID,
+    add_model,
+    add_output,
+    add_over_api,
+    add_sources,
+    error_code,
+    number,
+)
 
-_MAX_ID = 2**63 - 1
 #: What looks into the results themselves stays with the database.
 _NOT_OVER_API = ("report",)
 
@@ -26,7 +31,7 @@ def add_job_commands(commands: Any) -> None:
         ("resume", "go on with a paused job"),
     ):
         parser = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
-        parser.add_argument("job", type=number(int, 1, _MAX_ID), metavar="ID", help="a job's number")
+        parser.add_argument("job", type=number(int, 1, MAX_ID), metavar="ID", help="a job's number")
         if name in _JOB_OPTIONS:
             _JOB_OPTIONS[name](parser)
         if name not in _NOT_OVER_API:
@@ -34,9 +39,9 @@ def add_job_commands(commands: Any) -> None:
 
 
 def _add_jobs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", nargs="?", type=number(int, 1, _MAX_ID), metavar="ID", help="a job's number")
+    parser.add_argument("job", nargs="?", type=number(int, 1, MAX_ID), metavar="ID", help="a job's number")
     parser.add_argument(
-        "--before", type=number(int, 1, _MAX_ID), metavar="ID", help="list older ones than this"
+        "--before", type=number(int, 1, MAX_ID), metavar="ID", help="list older ones than this"
     )
     add_over_api(parser)
 
@@ -48,7 +53,7 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
     )
     add_sources(parser, "an http(s) URL, a list of URLs")
     parser.add_argument("--name", help="what people call the job")
-    parser.add_argument("--model", metavar="NAME", help="a name that `smartsight model list` shows (lite0)")
+    add_model(parser)
     _add_failure_rate(parser)
     parser.add_argument(
         "--priority",
@@ -77,33 +82,6 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
     add_over_api(parser)
 
 
-def add_sources(parser: argparse.ArgumentParser, what: str) -> None:
-    """Let a command take lists, and ``what`` else."""
-    lists = "(.txt, .csv, .tsv, .jsonl, each also .gz; .parquet), or - for a list on standard input"
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help=f"{what} {lists}")
-    parser.add_argument("--column", default="url", help="column of a list that holds the reference (url)")
-    parser.add_argument("--id-column", help="column that comes back as custom_id")
-
-
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """Let a command write results to a file."""
-    parser.add_argument(
-        "--output", metavar="FILE", help="write .jsonl, .csv or .parquet; - for JSONL on stdout"
-    )
-
-
-def add_over_api(parser: argparse.ArgumentParser) -> None:
-    """Let a command ask the API instead of the database of this machine's settings."""
-    parser.add_argument(
-        "--api",
-        nargs="?",
-        const="",
-        type=_api_url,
-        metavar="URL",
-        help="ask the API there (SMARTSIGHT_API_URL), showing it the key in SMARTSIGHT_API_KEY",
-    )
-
-
 def _add_failure_rate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-failure-rate",
@@ -115,7 +93,7 @@ def _add_failure_rate(parser: argparse.ArgumentParser) -> None:
 
 def _add_report_output(parser: argparse.ArgumentParser) -> None:
     files = "write this .html or .json alone; - for JSON on stdout (report-ID.html and report-ID.json here)"
-    parser.add_argument("--output", metavar="FILE", help=files)
+    parser.add_argument("-o", "--output", metavar="FILE", help=files)
 
 
 def _add_codes(parser: argparse.ArgumentParser) -> None:
@@ -123,26 +101,10 @@ def _add_codes(parser: argparse.ArgumentParser) -> None:
         "--code",
         nargs="+",
         default=[],
-        type=_code,
+        type=error_code,
         metavar="CODE",
         help="only failures with these codes; without it, all whose cause may have passed",
     )
-
-
-def _code(text: str) -> Code:
-    try:
-        return Code(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no code; docs/errors.md has them all") from None
-
-
-def _api_url(text: str) -> str:
-    """Read the URL of an API; without one, that of the settings is meant."""
-    try:
-        return checked_origin(text) if text else ""
-    except UsageError:
-        detail = f"{text!r} is not http(s)://HOST:PORT; without a URL, --api comes last"
-        raise argparse.ArgumentTypeError(detail) from None
 
 
 _JOB_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {

@@ -1,12 +1,75 @@
-"""Numbers on the command line."""
+"""The parser of all commands, the types of its values, and the options that several commands share."""
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Any, NoReturn
+
+from shared.errors import Code, UsageError
+
+#: Largest id of a job.
+MAX_ID = 2**63 - 1
+_ENGINES = ("auto", "litert", "tensorflow")
+#: Exit statuses, at the end of every help text.
+EXIT_STATUS = "Exit status: 0 success, 1 failure or images without a label, 2 wrong usage."
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Takes --verbose and --quiet before and after a command, and names what a mistyped word may mean."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{"epilog": EXIT_STATUS, **options})
+        for flags, help_text in (
+            (("-v", "--verbose"), "log more, also what libraries do"),
+            (("-q", "--quiet"), "print errors only on standard error"),
+        ):
+            self.add_argument(
+                *flags,
+                dest="verbosity",
+                action="store_const",
+                const=flags[1].removeprefix("--"),
+                default=argparse.SUPPRESS,  # or a subcommand's default would replace what came before it
+                help=help_text,
+            )
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as ``argparse`` does, but refuse an unknown option here, where the known ones are at hand."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        for word in unknown:
+            if word.startswith("-"):
+                name = word.partition("=")[0]
+                self.error(f"unrecognized arguments: {word}{did_you_mean(name, self._option_string_actions)}")
+        return parsed, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            names = [str(choice) for choice in action.choices]
+            hint = did_you_mean(str(value), names)
+            detail = f"invalid choice: {value!r}{hint} (choose from {', '.join(names)})"
+            raise argparse.ArgumentError(action, detail)
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """Return `; did you mean ...?` with the nearest of the known words, or nothing if none is near."""
+    import difflib
+
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+class ShowVersion(argparse.Action):
+    """Prints the version and exits, looking it up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Print on standard output."""
+        from importlib.metadata import version
+
+        print(f"{parser.prog} {version('smartsight')}")
+        parser.exit()
 
 
 def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
-    """Return what reads a number above or at ``low``, up to ``high``."""
+    """Return a type for a number from ``low`` to ``high``, both included."""
 
     def read(text: str) -> float:
         try:
@@ -14,7 +77,103 @@ def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[
         except ValueError:
             number = math.nan
         if not low <= number <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {low} to {high}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low} to {high}")
         return number
 
     return read
+
+
+def error_code(text: str) -> Code:
+    """Read one of our error codes."""
+    try:
+        return Code(text)
+    except ValueError:
+        hint = did_you_mean(text, list(Code))
+        raise argparse.ArgumentTypeError(f"{text!r} is not an error code{hint} (docs/errors.md)") from None
+
+
+def api_url(text: str) -> str:
+    """Read the URL of an API; empty means that of the settings."""
+    from api_client.origin import checked_origin
+
+    try:
+        return checked_origin(text) if text else ""
+    except UsageError:
+        detail = f"{text!r} is not http(s)://HOST:PORT; without a URL, --api comes last"
+        raise argparse.ArgumentTypeError(detail) from None
+
+
+def add_sources(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add lists of references, and ``what`` else the command takes."""
+    lists = "(.txt, .csv, .tsv, .jsonl, each also .gz; .parquet), or - for a list on standard input"
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help=f"{what} {lists}")
+    parser.add_argument(
+        "-c", "--column", default="url", help="column of a list that holds the reference (default: url)"
+    )
+    parser.add_argument("--id-column", help="column of a list that is returned as custom_id")
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add the file that results are written to."""
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="write .jsonl, .csv or .parquet; - for JSON Lines on stdout"
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add output as one JSON document, for programs."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_over_api(parser: argparse.ArgumentParser) -> None:
+    """Add the API to use instead of the database of this machine's settings."""
+    parser.add_argument(
+        "--api",
+        nargs="?",
+        const="",
+        type=api_url,
+        metavar="URL",
+        help="use this API, or that of SMARTSIGHT_API_URL, with the key in SMARTSIGHT_API_KEY",
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the model that labels."""
+    parser.add_argument(
+        "-m",
+        "--model",
+        metavar="NAME",
+        help="a name that `smartsight model list` shows (default: SMARTSIGHT_MODEL, else lite0)",
+    )
+
+
+def add_classifier(parser: argparse.ArgumentParser) -> None:
+    """Add the model, its engine, and how many classes are wanted of it."""
+    add_model(parser)
+    parser.add_argument(
+        "--engine", choices=_ENGINES, default="auto", help="what runs the model (default: auto)"
+    )
+    parser.add_argument(
+        "-n",
+        "--top",
+        type=number(int, 1, 1000),
+        default=5,
+        metavar="N",
+        help="classes for each image (default: 5)",
+    )
+
+
+def add_workload(parser: argparse.ArgumentParser) -> None:
+    """Add how much a worker does at the same time."""
+    parser.add_argument(
+        "--processes",
+        type=number(int, 1, 1024),
+        metavar="N",
+        help="processes that label (default: one for each core)",
+    )
+    parser.add_argument(
+        "--concurrency",
+        type=number(int, 1, 1000),
+        metavar="N",
+        help="images that a process fetches at the same time (default: SMARTSIGHT_CONCURRENCY, else 32)",
+    )

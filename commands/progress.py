@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
-from commands.terminal import say
+from commands.terminal import is_quiet, say
 from shared.items import ItemState
 from shared.store.store import Tally
 
@@ -32,6 +32,8 @@ class Progress(Protocol):
 
 def show_progress(total: int, done_before: int) -> Progress:
     """Return what suits standard error; the rate counts only what is done from now on."""
+    if is_quiet():
+        return Silent()
     if sys.stderr.isatty():
         return Bar(total, done_before)
     return PlainLines(total, done_before)
@@ -75,7 +77,7 @@ class Bar:
         self._bar = tqdm(total=total, initial=done_before, unit=" images", dynamic_ncols=True, leave=False)
 
     def update(self, tallies: Sequence[Tally], total: int | None = None) -> None:
-        """See ``Progress``."""
+        """Show these counts."""
         self._bar.total = total or self._bar.total
         counts = {str(state): count for state, count in counts_by_state(tallies).items()}
         self._bar.set_postfix(counts, refresh=False)
@@ -83,12 +85,12 @@ class Bar:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """See ``Progress``."""
+        """Clear the bar while something else is printed."""
         with self._bar.external_write_mode():
             yield
 
     def close(self) -> None:
-        """See ``Progress``."""
+        """Remove the bar."""
         self._bar.close()
 
 
@@ -101,7 +103,7 @@ class PlainLines:
         self._started = self._shown = time.monotonic()
 
     def update(self, tallies: Sequence[Tally], total: int | None = None) -> None:
-        """See ``Progress``."""
+        """Print a line if it is time for one."""
         self._total = total or self._total
         if time.monotonic() - self._shown >= _PLAIN_INTERVAL:
             self._shown = time.monotonic()
@@ -116,25 +118,25 @@ class PlainLines:
         return f"{finished} of {self._total} images ({counts or 'none yet'}), {rate:.1f} images/s, {left}"
 
     def aside(self) -> AbstractContextManager[None]:
-        """See ``Progress``."""
+        """Do nothing: lines are no obstacle."""
         return nullcontext()
 
     def close(self) -> None:
-        """See ``Progress``."""
+        """Do nothing: every line is out."""
 
 
 class Silent:
     """Shows nothing: nobody sits in front."""
 
     def update(self, tallies: Sequence[Tally], total: int | None = None) -> None:
-        """See ``Progress``."""
+        """Show nothing."""
 
     def aside(self) -> AbstractContextManager[None]:
-        """See ``Progress``."""
+        """Do nothing."""
         return nullcontext()
 
     def close(self) -> None:
-        """See ``Progress``."""
+        """Do nothing."""
 
 
 class Counting:
@@ -154,7 +156,7 @@ class Counting:
         if self._first is None:
             self._first = count
         now = time.monotonic()
-        if now - self._shown >= self._interval:
+        if now - self._shown >= self._interval and not is_quiet():
             self._shown = now
             rate = (count - self._first) / (now - self._started)
             line = f"{count} {self._what}, {rate:.0f}/s"
@@ -164,5 +166,5 @@ class Counting:
                 say(line)
 
     def __exit__(self, *_: object) -> None:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not is_quiet():
             print("\r\033[K", end="", file=sys.stderr, flush=True)

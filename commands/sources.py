@@ -47,9 +47,9 @@ def reporting(entries: Iterable[Entry]) -> Iterator[Entry]:
         if isinstance(entry, Malformed):
             shown += 1
             if shown <= _MALFORMED_ON_TERMINAL or not sys.stderr.isatty():
-                say(f"left out: {entry}")
+                say(f"left out: {entry}", always=True)
             elif shown == _MALFORMED_ON_TERMINAL + 1:
-                say("left out: more; 2>FILE keeps them all")
+                say("left out: more; 2>FILE keeps them all", always=True)
         yield entry
 
 

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 #: Fields of a JSON log line, beside the time and the extra fields of the record.
 _LOG_FIELDS = "%(levelname)s %(name)s %(message)s"
 _REF_WIDTH = 32
+#: What `--verbose` and `--quiet` made of this process.
+_verbosity = "normal"
+#: Levels of the root logger and of ours.
+_LEVELS = {
+    "quiet": (logging.ERROR, logging.ERROR),
+    "normal": (logging.WARNING, logging.INFO),
+    "verbose": (logging.INFO, logging.DEBUG),
+}
 
 
 def show(*lines: str) -> None:
@@ -26,10 +34,36 @@ def show(*lines: str) -> None:
         raise ResourceError(Code.OUTPUT_UNWRITABLE, f"standard output: {error.strerror}") from error
 
 
-def say(line: str) -> None:
-    """Print a note on standard error; a note that cannot be written is dropped, and the work goes on."""
-    with contextlib.suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+def say(line: str, *, always: bool = False) -> None:
+    """Print a note on standard error, unless the command is quiet; errors are printed ``always``.
+
+    A line that cannot be written is dropped, and the work goes on.
+    """
+    if always or not is_quiet():
+        with contextlib.suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
+
+
+def set_verbosity(verbosity: str) -> None:
+    """Set what is printed on standard error: ``quiet``, ``normal`` or ``verbose``."""
+    global _verbosity
+    _verbosity = verbosity
+    root, ours = _LEVELS[verbosity]
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger().setLevel(root)
+    logging.getLogger("smartsight").setLevel(ours)
+    # It would log every statement with its parameters.
+    logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
+
+
+def is_quiet() -> bool:
+    """Tell whether only errors are to be printed on standard error."""
+    return _verbosity == "quiet"
+
+
+def verbosity_options() -> list[str]:
+    """Return the options that make another process of ours as verbose as this one."""
+    return [] if _verbosity == "normal" else [f"--{_verbosity}"]
 
 
 def log_as_json() -> None:
@@ -45,8 +79,9 @@ def log_as_json() -> None:
 
 
 def quiet_logs() -> None:
-    """Log errors only: warnings name the addresses behind refused URLs, which the user need not learn."""
-    logging.getLogger("smartsight").setLevel(logging.ERROR)
+    """Log errors only, unless verbose: a warning for each failed image would repeat the results."""
+    if _verbosity != "verbose":
+        logging.getLogger("smartsight").setLevel(logging.ERROR)
 
 
 class ResultLines:

@@ -20,7 +20,7 @@ from commands.parts import (
     open_store,
     patiently,
 )
-from commands.terminal import log_as_json, say
+from commands.terminal import log_as_json, say, verbosity_options
 from producer.dispatch import Dispatcher
 from producer.recording import Recorder
 from producer.tending import Tender
@@ -82,13 +82,13 @@ def stand_back(nice: int) -> None:
 def _check(what: str, settings: Settings) -> int:
     wrong = health_problem(read_heartbeats(settings.run_dir), what == "ready")
     if wrong:
-        say(f"smartsight: {wrong}")
+        say(f"smartsight: {wrong}", always=True)
     return 1 if wrong else 0
 
 
 def _run_fleet(options: Namespace, settings: Settings, stop: threading.Event) -> None:
     """Keep processes that label, and do in this one what a job needs done once."""
-    command = [sys.executable, "-m", "smartsight", "worker", "--as-child"]
+    command = [sys.executable, "-m", "smartsight", "worker", "--as-child", *verbosity_options()]
     command += ["--concurrency", str(options.concurrency or settings.concurrency)]
     patiently(lambda: check_broker(settings), stop)
     with (

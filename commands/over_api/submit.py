@@ -30,7 +30,7 @@ def run(options: Namespace, settings: Settings) -> int:
         show(str(job.id))
         say(f"Job {job.id}: recording. Stopped, it goes on with --idempotency-key {key}")
         if job.webhook and job.webhook.secret:
-            say(f"The webhook is signed with {job.webhook.secret}")
+            say(f"The webhook is signed with {job.webhook.secret}", always=True)
         return _report(_recorded(client, job.id), handed_in.left_out, options)
 
 

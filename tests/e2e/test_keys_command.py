@@ -58,11 +58,11 @@ def test_keys_are_revoked_one_by_one(run: Run) -> None:
         ([], "ACTION"),
         (["create"], "name"),
         (["create", "x", "--scope", "write"], "invalid choice"),
-        (["create", "x", "--rate", "0"], "is no number from"),
-        (["create", "x", "--burst", "0"], "is no number from"),
-        (["create", "x", "--expires", "-1"], "is no number from"),
+        (["create", "x", "--rate", "0"], "is not a number from"),
+        (["create", "x", "--burst", "0"], "is not a number from"),
+        (["create", "x", "--expires", "-1"], "is not a number from"),
         (["revoke"], "ID"),
-        (["revoke", "x"], "is no number from"),
+        (["revoke", "x"], "is not a number from"),
     ],
 )
 def test_a_wrong_word_about_keys_is_explained(run: Run, arguments: list[str], word: str) -> None:

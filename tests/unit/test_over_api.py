@@ -1,6 +1,5 @@
 """Commands that ask the API: the same words as from the database, and the same exit statuses."""
 
-import importlib
 import io
 import json
 import os
@@ -22,6 +21,7 @@ from shared.errors import Code, ResourceError, UsageError
 from shared.items import ItemState, JobState
 from shared.settings import Settings
 from shared.store.store import Tally
+from smartsight import load_handler
 from tests.servers.scripted_api import ScriptedApi, failed, ok, rows
 from tests.unit.test_client import job_data
 
@@ -40,8 +40,7 @@ def call(api: ScriptedApi) -> Call:
 
     def call(*arguments: str) -> int:
         options = build_parser().parse_args([*arguments, "--api"])
-        module = importlib.import_module(f"commands.over_api.{options.command}")
-        status: int = module.run(options, Settings(api_url=api.url, api_key="ss_mine"))
+        status: int = load_handler(options)(options, Settings(api_url=api.url, api_key="ss_mine"))
         return status
 
     return call
