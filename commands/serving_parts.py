@@ -65,10 +65,10 @@ def make_services(
 
     What is to run beside it, besides its own background work, comes by its name.
     """
+    from results_api.job_statuses import JobStatuses
     from results_api.links import Links
     from results_api.service.health import Health
     from results_api.service.services import Services
-    from results_api.standings import Standings
 
     store = patiently(lambda: stack.enter_context(open_store(settings)), threading.Event())
     wanted = keys_wanted(store, address, options.no_auth)
@@ -87,7 +87,7 @@ def make_services(
         access=Access(store, wanted),
         photos=photos,
         links=Links(_web(settings), store, settings.host_connections),
-        standings=Standings(store),
+        job_statuses=JobStatuses(store),
         submissions=_submissions(store, settings, recorder),
         health=Health(checks),
         observer=ApiMetrics(),

@@ -20,6 +20,7 @@ from producer.submit import record
 from shared.broker import BrokerClosedError, Publisher
 from shared.errors import Code, ResourceError, UsageError
 from shared.items import JobState
+from shared.job_status import PRIORITIES
 from shared.settings import Settings
 from shared.store.store import Job, Store
 
@@ -51,8 +52,6 @@ def run(options: Namespace, settings: Settings) -> int:
 
 def _open_job(options: Namespace, settings: Settings, store: Store, key: str) -> Job:
     """Return the job of this key, new or half recorded, or raise ``UsageError``."""
-    from results_api.job_status import PRIORITIES
-
     recorded, priority = model_of(store, settings, options.model), PRIORITIES[options.priority]
     job = store.jobs.open(f"submit {key}", recorded.id, options.name, options.max_failure_rate, priority)
     if job.state in (JobState.CANCELLING, JobState.CANCELLED):

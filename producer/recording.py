@@ -16,7 +16,8 @@ from producer.only_urls import OnlyUrls
 from producer.submit import record, survey
 from producer.unpacking import plain_name, spooled, unpacked
 from shared.errors import Code, ResourceError, SmartSightError, UsageError
-from shared.store.store import MalformedLine, Store, Upload
+from shared.job_status import MalformedLine
+from shared.store.store import Store, Upload
 
 _log = logging.getLogger("smartsight.recorder")
 

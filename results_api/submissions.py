@@ -11,8 +11,8 @@ from typing import IO, Any
 
 from results_api.access.caller import Caller
 from results_api.capacity import Capacity
-from results_api.job_status import PRIORITIES
 from shared.errors import Code, UsageError
+from shared.job_status import PRIORITIES
 from shared.store.store import Job, NewJob, RecordedModel, Store
 
 #: Bytes of a list that are stored together.

@@ -13,6 +13,7 @@ JOB: dict[str, Any] = {
     "finished_at": None,
     "submitted": 1000,
     "recorded": True,
+    "published": 1000,
     "done": 250,
     "counts": {"pending": 750, "succeeded": 240, "failed": 10, "skipped": 0, "cancelled": 0},
     "codes": [

@@ -151,6 +151,7 @@ class JobTold(BaseModel):
     finished_at: str | None
     submitted: int
     recorded: bool = Field(description="Whether its whole list is recorded.")
+    published: int = Field(description="Images handed to the broker so far.")
     done: int
     counts: dict[str, int]
     codes: list[CodeCounted]

@@ -11,13 +11,13 @@ from results_api.access.access import Access, KeysWanted
 from results_api.access.caller import Caller, Scope
 from results_api.access.origins import check_origin, is_loopback
 from results_api.capacity import Capacity
+from results_api.job_statuses import JobStatuses
 from results_api.links import Links
 from results_api.photos import Photos
 from results_api.service.around.draining import Draining
 from results_api.service.cookies import authorization_of
 from results_api.service.health import Health
 from results_api.service.observer import ServiceObserver, Unobserved
-from results_api.standings import Standings
 from results_api.submissions import Submissions
 from shared.settings import Settings
 from shared.store.store import Store
@@ -36,7 +36,7 @@ class Services:
     access: Access
     photos: Photos
     links: Links
-    standings: Standings
+    job_statuses: JobStatuses
     submissions: Submissions
     health: Health = field(default_factory=Health)
     draining: Draining = field(default_factory=Draining)

@@ -17,7 +17,7 @@ from shared.store.results import Outcome, Results, Tally
 from shared.store.seen import Seen
 from shared.store.summaries import Summaries
 from shared.store.thumbnails import Thumbnails
-from shared.store.uploads import MalformedLine, NewJob, Upload, Uploads
+from shared.store.uploads import NewJob, Upload, Uploads
 from shared.store.validators import KnownAnswer, KnownAnswers
 from shared.store.waiting import Demand, Taken, Waiting, WaitingItems
 from shared.store.webhooks import Webhook, Webhooks, WebhookState
@@ -34,7 +34,6 @@ __all__ = [
     "Job",
     "KnownAnswer",
     "ListedHost",
-    "MalformedLine",
     "NewJob",
     "Outcome",
     "RecordedModel",

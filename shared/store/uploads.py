@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from shared.items import JobState, now
+from shared.job_status import MalformedLine
 from shared.store.database import Database
 from shared.store.jobs import Job, job_of_key, read_job
 from shared.store.keys import charge
@@ -44,15 +45,6 @@ class Upload:
     ref_column: str
     id_column: str | None
     charged: bool
-
-
-@dataclass(frozen=True, slots=True)
-class MalformedLine:
-    """A place of a list that holds no reference."""
-
-    line: int | None
-    lines: int
-    reason: str
 
 
 class Uploads:

@@ -12,12 +12,12 @@ from fastapi.testclient import TestClient
 from producer.recording import Recorder
 from results_api.access.access import Access, KeysWanted
 from results_api.capacity import Capacity
+from results_api.job_statuses import JobStatuses
 from results_api.links import Links
 from results_api.live.webhooks import judged
 from results_api.photos import Photos
 from results_api.service.app import make_app
 from results_api.service.services import Services
-from results_api.standings import Standings
 from results_api.submissions import Listed, Submissions
 from shared.errors import Code, ItemError, UsageError
 from shared.fetching.fetcher import Answer, Fetched, Redirected, Request
@@ -77,7 +77,7 @@ def services_on(store: Store, around: Surroundings | None = None, **settings: An
         access=Access(store, around.wanted),
         photos=Photos(store, classifier, recorded.id, around.capacity, ThreadPoolExecutor(2)),
         links=Links(around.web, store, known.host_connections),
-        standings=Standings(store),
+        job_statuses=JobStatuses(store),
         submissions=Submissions(
             store,
             lambda name: _model_of(name, recorded),

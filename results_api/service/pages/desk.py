@@ -9,11 +9,12 @@ from fastapi.responses import HTMLResponse
 from results_api.access.caller import Caller, Scope
 from results_api.classes import phrase_for
 from results_api.cursors import encode_cursor
-from results_api.desk.steps import changes_by_itself, seconds_taken, steps_open, worth_retrying
-from results_api.job_status import PRIORITIES, Standing, as_json
+from results_api.desk.steps import seconds_taken, steps_open, worth_retrying
+from results_api.job_statuses import as_json
 from results_api.service.failures import status_of
 from results_api.service.pages.grid import Grid
 from results_api.service.pages.rendering import render, render_part
+from shared.job_status import PRIORITIES, JobStatus
 from shared.store.store import ClassCounts, RecordedModel
 
 #: The report brings its styles along, and has neither scripts nor anything from elsewhere.
@@ -28,31 +29,31 @@ _MANY = 100_000
 
 
 def jobs_page(
-    request: Request, caller: Caller, standings: Sequence[Standing], cursor: str | None, more: bool
+    request: Request, caller: Caller, statuses: Sequence[JobStatus], cursor: str | None, more: bool
 ) -> Response:
     """Return the page that lists jobs and takes new ones."""
-    moving = any(map(changes_by_itself, standings))
+    moving = any(not status.is_settled for status in statuses)
     return render(
         request,
         "jobs.html.jinja",
-        jobs=[_told(standing) for standing in standings],
+        jobs=[_told(status) for status in statuses],
         cursor=cursor,
-        older=encode_cursor(standings[-1].job.id) if more else None,
+        older=encode_cursor(statuses[-1].id) if more else None,
         every=_SOON if moving else _LATER,
         may_submit=Scope.SUBMIT in caller.scopes,
         priorities=list(PRIORITIES),
     )
 
 
-def job_page(request: Request, caller: Caller, standing: Standing, grid: Grid) -> Response:
+def job_page(request: Request, caller: Caller, status: JobStatus, grid: Grid) -> Response:
     """Return the page of a job, with some of its results."""
-    status = 200 if grid.failure is None else status_of(grid.failure.code)
-    return render(request, "job.html.jinja", status, grid=grid, **_standing(caller, standing))
+    code = 200 if grid.failure is None else status_of(grid.failure.code)
+    return render(request, "job.html.jinja", code, grid=grid, **_words_of(caller, status))
 
 
-def standing_part(request: Request, caller: Caller, standing: Standing) -> Response:
+def standing_part(request: Request, caller: Caller, status: JobStatus) -> Response:
     """Return how a job stands, as its page shows it."""
-    return render_part(request, "standing.html.jinja", **_standing(caller, standing))
+    return render_part(request, "standing.html.jinja", **_words_of(caller, status))
 
 
 def classes_part(request: Request, job_id: int, counts: ClassCounts, model: RecordedModel) -> Response:
@@ -69,16 +70,16 @@ def report_page(body: str) -> Response:
     return HTMLResponse(body, headers={"Content-Security-Policy": REPORT_POLICY, "Cache-Control": "no-store"})
 
 
-def _told(standing: Standing) -> dict[str, Any]:
-    return as_json(standing) | {"took": seconds_taken(standing.job)}
+def _told(status: JobStatus) -> dict[str, Any]:
+    return as_json(status) | {"took": seconds_taken(status)}
 
 
-def _standing(caller: Caller, standing: Standing) -> dict[str, object]:
-    told = _told(standing)
+def _words_of(caller: Caller, status: JobStatus) -> dict[str, object]:
+    told = _told(status)
     return {
         "job": told,
         "many": told["done"] >= _MANY,
-        "steps": steps_open(standing.job, caller),
-        "again": worth_retrying(standing.tallies),
-        "every": _SOON if changes_by_itself(standing) else None,
+        "steps": steps_open(status, caller),
+        "again": worth_retrying(status),
+        "every": None if status.is_settled else _SOON,
     }

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from results_api.cursors import encode_cursor
 from results_api.desk.tiles import Tile, thumbnails_of, tiles_of
-from results_api.job_status import Standing
 from results_api.service.bodies import invalid
 from results_api.service.results_filter import ResultsFilter
 from shared.errors import RequestError
@@ -62,15 +61,16 @@ def given_in(request: Request) -> dict[str, str]:
     return {name: text for name, text in request.query_params.items() if text.strip()}
 
 
-def look_through(store: Store, standing: Standing, given: Mapping[str, str]) -> Grid:
+def look_through(store: Store, job_id: int, given: Mapping[str, str]) -> Grid:
     """Return the results of a job that a query asks for."""
+    model = store.models.get(store.jobs.get(job_id).model_id)
     try:
         query = _checked(given)
-        wanted, after = query.wanted(standing.model), query.after
+        wanted, after = query.wanted(model), query.after
     except RequestError as error:
         return Grid(given, failure=error)
-    found = store.search.page(standing.job.id, wanted, after, _TILES)
-    tiles = tiles_of(found.rows, standing.model, thumbnails_of(store, found.rows))
+    found = store.search.page(job_id, wanted, after, _TILES)
+    tiles = tiles_of(found.rows, model, thumbnails_of(store, found.rows))
     return Grid(given, tuple(tiles), None if found.after is None else encode_cursor(found.after))
 
 

@@ -34,22 +34,22 @@ async def jobs(
     """Show jobs, the newest first, and take new ones."""
     before = decode_cursor(cursor, 1)[0] if cursor else None
     # One more than fits tells whether there are older ones.
-    found = await asyncio.to_thread(here.standings.newest, caller, before, _JOBS + 1)
+    found = await asyncio.to_thread(here.job_statuses.newest, caller, before, _JOBS + 1)
     return jobs_page(request, caller, found[:_JOBS], cursor, len(found) > _JOBS)
 
 
 @routes.get("/{job_id}")
 async def job(job_id: JobId, request: Request, here: Here, caller: Reading) -> Response:
     """Show how a job stands, and the results that the query asks for."""
-    standing = await here.standings.of(caller, job_id)
-    grid = await run_in_threadpool(look_through, here.store, standing, given_in(request))
-    return job_page(request, caller, standing, grid)
+    status = await here.job_statuses.of(caller, job_id)
+    grid = await run_in_threadpool(look_through, here.store, job_id, given_in(request))
+    return job_page(request, caller, status, grid)
 
 
 @routes.get("/{job_id}/standing")
 async def standing(job_id: JobId, request: Request, here: Here, caller: Reading) -> Response:
     """Show how a job stands, as a part of its page."""
-    return standing_part(request, caller, await here.standings.of(caller, job_id))
+    return standing_part(request, caller, await here.job_statuses.of(caller, job_id))
 
 
 @routes.get("/{job_id}/classes")

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from results_api.access.caller import Caller
 from results_api.events import event, heartbeat
-from results_api.job_status import as_json, tag_of
+from results_api.job_statuses import as_json, tag_of
 from results_api.service.failures import documented
 from results_api.service.parameters import JobId
 from results_api.service.services import Here, Reading, Services
@@ -38,7 +38,7 @@ async def follow_job(job_id: JobId, here: Here, caller: Reading) -> Response:
 
     The stream ends with the job, or with the server: a browser comes again by itself.
     """
-    await here.standings.of(caller, job_id)
+    await here.job_statuses.of(caller, job_id)
     here.streams.check()
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_events(here, caller, job_id), media_type="text/event-stream", headers=headers)
@@ -48,13 +48,13 @@ async def _events(here: Services, caller: Caller, job_id: int) -> AsyncIterator[
     with here.streams.place():
         told, silent = "", 0.0
         while True:
-            standing = await here.standings.of(caller, job_id)
-            body = as_json(standing)
+            status = await here.job_statuses.of(caller, job_id)
+            body = as_json(status)
             tag = tag_of(body)
             if tag != told:
                 told, silent = tag, 0.0
                 yield event("job", body, tag)
-            if standing.job.state.is_over:
+            if status.state.is_over:
                 yield event("over", body, tag)
                 return
             if silent >= _SILENCE:

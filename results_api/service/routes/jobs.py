@@ -10,7 +10,7 @@ from starlette.background import BackgroundTask
 from results_api.access.caller import Caller
 from results_api.cursors import decode_cursor, encode_cursor
 from results_api.entity_tags import matches
-from results_api.job_status import Standing, as_json, poll_after, tag_of
+from results_api.job_statuses import as_json, poll_after, read_status, tag_of
 from results_api.ownership import own_job
 from results_api.service.bodies import optional_model_in
 from results_api.service.envelope import page, success
@@ -28,6 +28,7 @@ from results_api.service.services import Here, Reading, Submitting
 from results_api.submissions import name_of_key
 from shared import steering
 from shared.errors import Code, RequestError
+from shared.job_status import JobStatus
 from shared.store.store import Job
 
 routes = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -56,15 +57,15 @@ async def list_jobs(
     """List jobs, the newest first; or the one that an idempotency key names, if it was taken in."""
     before = decode_cursor(cursor, 1)[0] if cursor else None
 
-    def read() -> list[Standing]:
+    def read() -> list[JobStatus]:
         if idempotency_key is None:
-            return here.standings.newest(caller, before, limit)
+            return here.job_statuses.newest(caller, before, limit)
         job = here.store.jobs.find(name_of_key(caller, idempotency_key))
-        return [here.standings.read(job)] if job else []
+        return [read_status(here.store, job)] if job else []
 
     found = await asyncio.to_thread(read)
     more = len(found) == limit and idempotency_key is None
-    return reply(page([as_json(one) for one in found], encode_cursor(found[-1].job.id) if more else None))
+    return reply(page([as_json(one) for one in found], encode_cursor(found[-1].id) if more else None))
 
 
 @routes.get(
@@ -77,9 +78,9 @@ async def show_job(job_id: JobId, here: Here, caller: Reading, if_none_match: If
 
     Ask again after `Retry-After` seconds, with the `ETag` as `If-None-Match`: 304 says that nothing changed.
     """
-    standing = await here.standings.of(caller, job_id)
-    body = as_json(standing)
-    headers = {"ETag": tag_of(body), "Cache-Control": "private, no-cache"} | _patience(standing)
+    status = await here.job_statuses.of(caller, job_id)
+    body = as_json(status)
+    headers = {"ETag": tag_of(body), "Cache-Control": "private, no-cache"} | _retry_after(status)
     if matches(headers["ETag"], if_none_match):
         return Response(status_code=304, headers=headers)
     return reply(success(body), headers=headers)
@@ -139,7 +140,7 @@ async def delete_job(job_id: JobId, here: Here, caller: Submitting) -> Response:
 
 
 async def _answer(here: Here, caller: Caller, job_id: int, **more: object) -> Response:
-    return reply(success(as_json(await here.standings.of(caller, job_id)) | more))
+    return reply(success(as_json(await here.job_statuses.of(caller, job_id)) | more))
 
 
 def _codes(wanted: Retrying) -> list[Code]:
@@ -150,6 +151,6 @@ def _codes(wanted: Retrying) -> list[Code]:
     return [known[code] for code in wanted.codes]
 
 
-def _patience(standing: Standing) -> dict[str, str]:
-    seconds = poll_after(standing)
+def _retry_after(status: JobStatus) -> dict[str, str]:
+    seconds = poll_after(status)
     return {} if seconds is None else {"Retry-After": str(seconds)}

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from results_api.access.caller import Caller
-from results_api.job_status import as_json, links_of
+from results_api.job_statuses import as_json, links_of
 from results_api.service.envelope import success
 from results_api.service.failures import documented
 from results_api.service.job_examples import ESTIMATE
@@ -98,11 +98,11 @@ async def submit(
         webhook = here.submissions.judge_webhook(wanted.url, wanted.secret) if wanted else None
         listed = replace(handed.listed, options=replace(handed.listed.options, webhook=webhook))
         job, is_new = await asyncio.to_thread(here.submissions.submit, caller, key, listed)
-    standing = await here.standings.of(caller, job.id)
-    body = as_json(standing)
-    if standing.webhook:
+    status = await here.job_statuses.of(caller, job.id)
+    body = as_json(status)
+    if status.webhook:
         # Told here only; also to whoever asks once more because the first answer was lost.
-        body["webhook"]["secret"] = standing.webhook.secret
+        body["webhook"]["secret"] = status.webhook.secret
     headers = {"Location": links_of(job.id)["self"], "Retry-After": _FIRST_LOOK}
     return reply(success(body, 202), 202, headers | ({} if is_new else {"Idempotency-Replayed": "true"}))
 
