@@ -1,4 +1,4 @@
-# The model is built here, with TensorFlow, which whoever only labels does not need.
+# Building the model needs TensorFlow; labelling does not, so it is removed afterwards.
 FROM python:3.13-slim AS build
 ENV PATH=/opt/venv/bin:$PATH \
     SMARTSIGHT_CACHE_DIR=/opt/smartsight
@@ -23,7 +23,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     SMARTSIGHT_CACHE_DIR=/opt/smartsight \
     SMARTSIGHT_DATA_DIR=/var/lib/smartsight \
     SMARTSIGHT_RUN_DIR=/run/smartsight
-# What is mounted over /run/smartsight takes over its mode.
+# A tmpfs mounted on /run/smartsight takes over its mode: any user may write heartbeats there.
 RUN useradd --system --uid 10001 --no-create-home smartsight \
     && install --directory --owner smartsight /var/lib/smartsight \
     && install --directory --mode 1777 /run/smartsight

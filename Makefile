@@ -1,4 +1,4 @@
-# Every target does its own set-up: Debian, Python 3.11 or newer and make are enough.
+# Every target installs what it needs: Debian, Python 3.11 to 3.13 and make are enough.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,7 @@ INPUT ?= samples
 help: ## show this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-label: $(VENV)/.runtime ## label the pictures in samples/, or what INPUT=path names
+label: $(VENV)/.runtime ## label the pictures in samples/, or INPUT=path
 	@$(BIN)/smartsight label $(INPUT)
 
 check: lint ## lint, types and unit tests, in seconds
@@ -31,13 +31,13 @@ soak: $(VENV)/.development ## kill servers and workers at random for an hour, or
 	SMARTSIGHT_TEST_SOAK_MINUTES=$(or $(MINUTES),60) $(BIN)/pytest -s --timeout=0 tests/faults/test_random.py
 
 up: ## start RabbitMQ, Postgres, a worker and the API in containers
-	@test -f .env || { echo 'Passwords first: cp .env.example .env, and fill it in'; exit 1; }
+	@test -f .env || { echo 'Set passwords first: cp .env.example .env, and fill it in'; exit 1; }
 	docker compose up --detach --build --wait
 
-down: ## stop them; what is stored stays
+down: ## stop the containers; stored data is kept
 	docker compose down
 
-bench: $(VENV)/.development ## measure: the figures of benchmarks/README.md
+bench: $(VENV)/.development ## repeat the measurements of benchmarks/README.md
 	$(BIN)/python -m benchmarks.label
 	$(BIN)/python -m benchmarks.classify
 	$(BIN)/python -m benchmarks.decoding
@@ -51,11 +51,11 @@ bench: $(VENV)/.development ## measure: the figures of benchmarks/README.md
 	$(BIN)/python -m benchmarks.export
 	$(BIN)/python -m benchmarks.phone
 
-format: $(VENV)/.development ## format the code and mend what can be mended
+format: $(VENV)/.development ## format the code and apply safe lint fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.development ## write the pages that come from the code
+docs: $(VENV)/.development ## generate the pages that come from the code
 	$(BIN)/python -c 'from shared.errors import as_markdown; print(as_markdown(), end="")' > docs/errors.md
 	$(BIN)/python -c 'from shared.settings import as_markdown; print(as_markdown(), end="")' > docs/settings.md
 	$(BIN)/python -c 'from results_api.service.app import openapi_json; print(openapi_json(), end="")' > docs/openapi.json
@@ -63,18 +63,18 @@ docs: $(VENV)/.development ## write the pages that come from the code
 icons: $(VENV)/.development ## draw the icons from results_api/static/art, with Chromium
 	$(BIN)/python -m tools.icons
 
-clean: ## remove what was installed here
+clean: ## remove what was installed
 	rm -rf $(VENV) build *.egg-info
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo 'Python 3.11 or newer is needed: name one, as in make PYTHON=python3.12'; exit 1; }
+		|| { echo 'Python 3.11 or newer is needed; choose one with make PYTHON=python3.12'; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(MAKE) --no-print-directory debian-venv; }
 
-# Debian keeps venv in a package of its own.
+# Debian has venv in a separate package.
 .PHONY: debian-venv
 debian-venv:
-	@test "$$(id -u)" = 0 || { echo 'Python cannot make virtual environments here: sudo apt-get install python3-venv'; exit 1; }
+	@test "$$(id -u)" = 0 || { echo 'Python cannot create virtual environments: sudo apt-get install python3-venv'; exit 1; }
 	apt-get update -qq && apt-get install -qq -y python3-venv
 	$(PYTHON) -m venv $(VENV)
 

@@ -1,1 +1,1 @@
-"""What SmartSight costs, against the bare model: figures, never tests."""
+"""Performance measurements, compared with the bare model. No tests."""

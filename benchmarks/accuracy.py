@@ -1,4 +1,4 @@
-"""How often the right class is first, or among the first five, by model and by preprocessing.
+"""Top-1 and top-5 accuracy by model and preprocessing.
 
 The pictures are probably from ImageNet's training part: good for comparisons, not for a claim.
 """
@@ -23,13 +23,13 @@ from shared.settings import read_settings
 
 _CORES = len(os.sched_getaffinity(0))
 _LIMITS = Limits()
-#: See ``results_api/static/picture.js``.
+#: As in ``results_api/static/picture.js``.
 _SENT_SIDE, _SENT_QUALITY = 448, 85
 _Preprocess = Callable[[Path, int], Pixels]
 
 
 def as_shipped(path: Path, side: int) -> Pixels:
-    """Do what the product does."""
+    """Preprocess as the product does."""
     return decode(path.read_bytes(), side, side / (side + 32), _LIMITS).pixels
 
 
@@ -43,13 +43,13 @@ def centre(path: Path, side: int, crop: float | None, resample: Image.Resampling
 
 
 def squash(path: Path, side: int) -> Pixels:
-    """Scale the whole picture, whatever its shape."""
+    """Scale the whole picture and ignore its aspect ratio."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC))
 
 
 def as_from_phone(path: Path, side: int) -> Pixels:
-    """Do what the product does with what the phone page makes of a picture: short side 448, JPEG of 85."""
+    """Preprocess the JPEG that the phone page would send: short side 448, quality 85."""
     with Image.open(path) as image:
         image.thumbnail(_cover(image.size), Image.Resampling.BILINEAR)
         sent = BytesIO()

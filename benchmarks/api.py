@@ -1,4 +1,4 @@
-"""What `POST /v1/classify` costs beside the bare model, when there is no room, and beside a bulk job."""
+"""`POST /v1/classify`: latency and throughput against the bare model, overloaded, and during a bulk job."""
 
 import asyncio
 import http.client
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _round(port: int, paths: Sequence[Path], contents: Sequence[bytes]) -> tuple[float, float, float, float]:
-    """Return ms an image, bare and asked one by one; then images/s, bare on all cores and asked by many."""
+    """Return ms per image (bare loop, one client), then images/s (bare loop on all cores, many clients)."""
     bare_one = _bare(paths[:_SOME], 1)
     asked = median(seconds for seconds, _ in _ask(port, contents[:_SOME]))
     bare_all = _bare(paths, os.cpu_count() or 1)
@@ -58,7 +58,7 @@ def _round(port: int, paths: Sequence[Path], contents: Sequence[bytes]) -> tuple
 
 
 def _bare(paths: Sequence[Path], processes: int) -> float:
-    """Return the seconds an image of the bare loop, in so many processes at once."""
+    """Return the seconds per image of the bare loop in this many parallel processes."""
     settings = read_settings(os.environ)
     model = Catalogue(settings.cache_dir, settings.data_dir).model("lite0")
     how, network = model.description.preprocessing, str(model.verified(LITERT_NETWORK))
@@ -79,7 +79,7 @@ def _load(_: int) -> None:
 
 
 def _ask(port: int, contents: Sequence[bytes]) -> list[tuple[float, int]]:
-    """Ask for one image after another on one connection; return seconds and status of each.
+    """Classify one image after another on one connection; return the seconds and status of each request.
 
     Who is told to come again does so when told.
     """
@@ -108,7 +108,7 @@ def _print_rounds(rounds: Sequence[tuple[float, float, float, float]]) -> None:
     ratio = median(each[3] / each[2] for each in rounds)
     extra = median(each[1] - each[0] for each in rounds)
     rows = [
-        ("bare decode and invoke, ms an image", f"{one:.1f}", ""),
+        ("bare decode and invoke, ms per image", f"{one:.1f}", ""),
         ("`POST /v1/classify`, one client, ms, median", f"{asked:.1f}", f"+{extra:.1f} ms"),
         ("bare loop on all cores, images/s", f"{every:.1f}", ""),
         (f"`POST /v1/classify`, {_CLIENTS} clients, images/s", f"{many:.1f}", f"{ratio:.2f}"),
@@ -117,7 +117,7 @@ def _print_rounds(rounds: Sequence[tuple[float, float, float, float]]) -> None:
 
 
 def _print_crowd(port: int, contents: Sequence[bytes]) -> None:
-    """Let many come at the same time, more than there is room for."""
+    """Send more requests at the same time than the server has capacity for."""
     answers = asyncio.run(_crowd(port, (list(contents) * 2)[: 8 * _CROWD]))
     statuses = Counter(status for _, status in answers)
     refused = sorted(seconds for seconds, status in answers if status == 503)
@@ -129,7 +129,7 @@ def _print_crowd(port: int, contents: Sequence[bytes]) -> None:
 
 
 async def _crowd(port: int, contents: Sequence[bytes]) -> list[tuple[float, int]]:
-    """Return what many who ask at once are answered.
+    """Return the answers to many concurrent clients.
 
     All are in one thread: so many threads would wait for one another longer than for the answers.
     """
@@ -154,7 +154,7 @@ async def _one_of_many(port: int, contents: Sequence[bytes]) -> list[tuple[float
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, Message]:
-    """Read an answer to its end; return its status and headers."""
+    """Read a response to its end; return its status and headers."""
     line, _, rest = (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")
     headers = message_from_bytes(rest)
     await reader.readexactly(int(headers["Content-Length"]))
@@ -164,7 +164,7 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, Message]:
 def _print_beside_bulk(
     contents: Sequence[bytes], paths: Sequence[Path], idle: Sequence[tuple[float, int]]
 ) -> None:
-    """Ask one by one while a job of thousands runs in the same process."""
+    """Send one request at a time while a job of thousands runs in the same process."""
     command = [sys.executable, "-m", "benchmarks.picture_server", *map(str, paths)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
@@ -216,7 +216,7 @@ def _json(port: int, method: str, path: str, body: str | None = None) -> dict[st
 
 @contextmanager
 def service(command: str, **settings: str) -> Iterator[int]:
-    """Run the service on a database of its own; yield its port."""
+    """Run the service on a new database; yield its port."""
     with tempfile.TemporaryDirectory() as folder:
         own = {"SMARTSIGHT_DATABASE_URL": f"sqlite:///{folder}/api.db", **settings}
         with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The least that labelling can cost: Pillow's decode and resize, and the bare interpreter, in one loop.
+"""The lower bound of labelling: Pillow's decode and resize and the bare interpreter in one loop.
 
 Run as a program, it labels the pictures that it is given and prints the processor seconds of the loop.
 """
@@ -13,7 +13,7 @@ from PIL import Image
 
 
 def label(network: str, paths: Sequence[str], side: int, crop: float) -> float:
-    """Return the processor seconds that the pictures take once everything is loaded."""
+    """Return the CPU seconds for the pictures, once everything is loaded."""
     interpreter = Interpreter(network, num_threads=1)
     interpreter.allocate_tensors()
     place = interpreter.get_input_details()[0]["index"]

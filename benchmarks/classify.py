@@ -1,4 +1,4 @@
-"""What one `smartsight classify` takes with a built model, and where the time of its start goes."""
+"""`smartsight classify` with a built model: time, memory, and the slowest imports."""
 
 import subprocess
 import sys
@@ -20,11 +20,11 @@ def main() -> None:
         [
             ("seconds", f"{median(cost.wall for cost in costs):.2f}"),
             ("CPU seconds", f"{median(cost.cpu for cost in costs):.2f}"),
-            ("resident MB at most", f"{median(cost.memory for cost in costs):.0f}"),
+            ("peak resident MB", f"{median(cost.memory for cost in costs):.0f}"),
         ],
     )
     print()
-    print_table(("import", "ms, its own imports included"), _slowest_imports(picture))
+    print_table(("import", "ms, including what it imports"), _slowest_imports(picture))
 
 
 def _slowest_imports(picture: str) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What decoding apart costs an image: in this process, and in one of its own, in turn."""
+"""Decoding in this process against decoding in a child process, alternately."""
 
 import time
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _LIMITS = Limits()
 
 
 class _Times(NamedTuple):
-    """Seconds: of processor time here, in the process that decodes, and on the clock."""
+    """Seconds of CPU time here, in the decoding process, and of wall time."""
 
     here: float
     there: float
@@ -33,10 +33,10 @@ def main() -> None:
         ]
     inside, apart = ([pair[place] for pair in rounds] for place in (0, 1))
     base = median(times.here for times in inside)
-    head = ("decode one image", "CPU ms", "of it in the child", "ms on the clock", "ratio of CPU")
+    head = ("decode one image", "CPU ms", "of which in the child", "wall ms", "ratio of CPU")
     print_table(head, [_row("in process", inside, base), _row("in a child", apart, base)])
     more = [1000 * (there.here + there.there - here.here) / len(images) for here, there in rounds]
-    print(f"\nCPU ms more in a child, round by round: {', '.join(f'{ms:.2f}' for ms in more)}")
+    print(f"\nextra CPU ms in a child, round by round: {', '.join(f'{ms:.2f}' for ms in more)}")
     _print_start()
 
 
@@ -56,7 +56,7 @@ def _run(images: Sequence[bytes], decode: Decode, decoder: DecoderProcess) -> _T
 
 
 def _cpu(decoder: DecoderProcess) -> float:
-    """Return the processor seconds of the child so far, finer than in hundredths."""
+    """Return the CPU seconds of the child so far, with a resolution better than 10 ms."""
     if decoder.pid is None:
         return 0.0
     return int(Path(f"/proc/{decoder.pid}/schedstat").read_text().split()[0]) / 1e9

@@ -1,6 +1,6 @@
-"""What `smartsight label` costs an image, against the bare sum of decode, resize and invoke.
+"""CPU time per image of `smartsight label`, against a bare loop of decode, resize and invoke.
 
-Both are measured in turn, several times, in one run: the ratio counts, not the figures.
+Both are measured alternately, several times in one run: compare the ratios, not the absolute figures.
 """
 
 import os
@@ -43,7 +43,7 @@ def main() -> None:
     }
     base = median(busy)
     print_table(
-        ("what", "CPU ms an image", "ratio"),
+        ("what", "CPU ms per image", "ratio"),
         [(name, f"{1000 * s / len(paths):.2f}", f"{s / base:.3f}") for name, s in figures.items()],
     )
     ratios = [cost.cpu / bare for cost, bare in zip(ours, busy, strict=True)]
@@ -52,11 +52,11 @@ def main() -> None:
     print(f"CPU ms of a thumbnail, round by round: {', '.join(f'{ms:.2f}' for ms in more)}")
     rate = len(paths) / median(cost.wall for cost in ours)
     cores = median(cost.cpu / cost.wall for cost in ours)
-    print(f"{rate:.0f} images/s, start and end included; {cores:.2f} of {_CORES} cores busy on average")
+    print(f"{rate:.0f} images/s, including start and end; {cores:.2f} of {_CORES} cores busy on average")
 
 
 def _bare(network: str, paths: list[str], processes: int) -> float:
-    """Return the processor seconds of the bare loop, the pictures dealt out to so many processes."""
+    """Return the CPU seconds of the bare loop, with the pictures divided among this many processes."""
     running = [
         subprocess.Popen(
             _bare_command(network, paths[start::processes]),
@@ -80,7 +80,7 @@ def _ours(folder: Path, **settings: str) -> Cost:
 
 
 def _start() -> Cost:
-    """Return what a run costs that labels nothing."""
+    """Return the cost of a run that labels nothing."""
     with tempfile.TemporaryDirectory() as scratch:
         return cost_of(smartsight("label", "missing.jpg", "--db", f"sqlite:///{scratch}/labels.db"))
 

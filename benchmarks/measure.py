@@ -1,4 +1,4 @@
-"""Run a command and see what it took; find the pictures; print tables."""
+"""Measure a command, find the pictures, print tables."""
 
 import os
 import statistics
@@ -14,7 +14,7 @@ _TEST_DATA = Path(os.environ.get("SMARTSIGHT_TEST_DATA", Path(__file__).parents[
 
 @dataclass(frozen=True)
 class Cost:
-    """Processor seconds, seconds on the clock, and the largest resident memory in megabytes."""
+    """CPU seconds, wall seconds, and peak resident memory in megabytes."""
 
     cpu: float
     wall: float
@@ -22,7 +22,7 @@ class Cost:
 
 
 def cost_of(command: Sequence[str], **environment: str) -> Cost:
-    """Run a command to its end and return what it took, its children included."""
+    """Run a command to its end and return its cost, including child processes."""
     started = time.monotonic()
     with subprocess.Popen(
         command, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -34,12 +34,12 @@ def cost_of(command: Sequence[str], **environment: str) -> Cost:
 
 
 def smartsight(*arguments: str) -> list[str]:
-    """Return the command line of this project's command."""
+    """Return the command line that starts `smartsight`."""
     return [sys.executable, "-m", "smartsight", *arguments]
 
 
 def pictures() -> list[Path]:
-    """Return the labelled pictures, one a class; end with a word on where to get them if there are none."""
+    """Return the labelled pictures, one per class; exit with an explanation if there are none."""
     found = sorted((_TEST_DATA / "imagenet-sample").glob("*.jpg"))
     if not found:
         sys.exit(f"no pictures in {_TEST_DATA}/imagenet-sample: name the folder by SMARTSIGHT_TEST_DATA")

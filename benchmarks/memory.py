@@ -1,4 +1,4 @@
-"""Resident memory of `smartsight label` on lists of growing length, nearly all of it unreachable paths."""
+"""Resident memory of `smartsight label` on lists of growing length; most of their paths do not exist."""
 
 import tempfile
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 from benchmarks.measure import cost_of, pictures, print_table, smartsight
 
 _LENGTHS = (10_000, 100_000, 1_000_000)
-#: A line in so many is a real picture.
+#: One line in this many is a real picture.
 _REAL_EVERY = 10_000
 
 
 def main() -> None:
     """Measure and print."""
-    print_table(("references", "resident MB at most", "seconds", "references/s"), map(_row, _LENGTHS))
+    print_table(("references", "peak resident MB", "seconds", "references/s"), map(_row, _LENGTHS))
 
 
 def _row(length: int) -> tuple[str, str, str, str]:

@@ -1,4 +1,4 @@
-"""What a job's status, a page of results and the next items cost, at a thousand and at a million items."""
+"""Time for a job's status, a page of results and the next items, with a thousand and a million items."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from shared.items import Item, ItemState, Result, now
 _SIZES = (1_000, 1_000_000)
 _PAGE, _ROUNDS = 100, 51
 
-#: Copies the first item of a job, and its result, so many times.
+#: Copies the first item of a job and its result this many times.
 _MULTIPLY = """
 INSERT INTO items SELECT job_id, n, ref || n, custom_id, n, original
     FROM items, generate_series(1, %(last)s) n WHERE job_id = %(job)s AND index = 0;

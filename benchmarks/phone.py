@@ -1,4 +1,4 @@
-"""What the phone page weighs, when it is seen, and how long a photo takes to its label, on a 3G profile."""
+"""The phone page on a 3G profile: bytes, first paint, and time from a photo to its label."""
 
 import sys
 import tempfile
@@ -16,10 +16,10 @@ from benchmarks.measure import median, pictures, print_table
 from tests.servers.binaries import chromium_program
 
 _ROUNDS = 5
-#: Bytes a second and milliseconds: what browsers' tools call fast 3G.
+#: Bytes per second and milliseconds of browsers' "Fast 3G" profile.
 _PROFILE = {"offline": False, "downloadThroughput": 200_000, "uploadThroughput": 93_750, "latency": 150}
 _PHOTO = (4032, 3024)
-#: Graininess of a phone's sensor in daylight, of 255.
+#: Noise of a phone's sensor in daylight, out of 255.
 _GRAIN = 4
 _ORIENTATION, _LYING = 0x0112, 6
 _FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
@@ -42,7 +42,7 @@ _TIMES = "[window.asked - window.chosen, window.answered - window.chosen, window
 
 @dataclass(frozen=True)
 class _Round:
-    """Bytes that arrived, milliseconds to the first paint, to the request and to the label; bytes sent."""
+    """Bytes received; milliseconds to the first paint, the request and the label; bytes sent."""
 
     weight: float
     paint: float
@@ -69,7 +69,7 @@ def _chromium() -> Iterator[Browser]:
 
 
 def _photo(path: Path, target: Path) -> Path:
-    """Write a picture as a phone of 12 megapixels that is held upright would."""
+    """Write a picture as an upright 12-megapixel phone would."""
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB").resize(_PHOTO), np.float32)
     grain = np.random.default_rng(0).normal(0, _GRAIN, pixels.shape).astype(np.float32)
@@ -81,7 +81,7 @@ def _photo(path: Path, target: Path) -> Path:
 
 
 def _round(browser: Browser, url: str, photo: Path) -> _Round:
-    """Visit the page for the first time, and have it look at a photo."""
+    """Visit the page for the first time and classify a photo."""
     size = {"width": 360, "height": 740}
     with closing(browser.new_context(viewport=size, is_mobile=True, has_touch=True)) as context:  # type: ignore[arg-type]
         page = context.new_page()
@@ -93,7 +93,7 @@ def _round(browser: Browser, url: str, photo: Path) -> _Round:
 
 
 def _throttled(network: CDPSession) -> Sequence[float]:
-    """Slow a page's network down; return what becomes the list of the sizes of all that arrives."""
+    """Throttle a page's network; return a list that collects the sizes of all responses."""
     weights: list[float] = []
     network.on("Network.loadingFinished", lambda event: weights.append(event["encodedDataLength"]))
     network.send("Network.enable")
@@ -102,7 +102,7 @@ def _throttled(network: CDPSession) -> Sequence[float]:
 
 
 def _labelled(page: Page, photo: Path) -> tuple[float, float, float]:
-    """Return the milliseconds until a photo is sent and until it has its label, and the bytes sent."""
+    """Return the milliseconds until a photo is sent and labelled, and the bytes sent."""
     page.evaluate(_WATCHED)
     page.set_input_files("#file", photo)
     page.locator("#answer, #failure").locator("visible=true").wait_for()

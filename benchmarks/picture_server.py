@@ -1,4 +1,4 @@
-"""Serve pictures of a folder over HTTP, each request's number made part of the bytes behind their end.
+"""Serve the pictures of a folder over HTTP, with each request's number appended after the image data.
 
 Run as a program, it prints its port and serves until it is killed.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def serve(paths: list[Path]) -> None:
-    """Serve for ever: /NUMBER is the picture of that number, counted round."""
+    """Serve until killed: /NUMBER is the picture with that number, modulo their count."""
     pictures = [path.read_bytes() for path in paths]
 
     class Handler(BaseHTTPRequestHandler):

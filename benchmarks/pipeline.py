@@ -1,4 +1,4 @@
-"""What a worker costs an image over RabbitMQ and Postgres against the bare sum; what a second core adds."""
+"""CPU time per image of a worker with RabbitMQ and Postgres, against a bare loop; gain of a second core."""
 
 import os
 import subprocess
@@ -16,19 +16,19 @@ from shared.settings import read_settings
 
 _ROUNDS = 3
 _ITEMS = 3000
-#: Results that come before the measurement begins: every process has its model then.
+#: Results before the measurement begins, so that every process has loaded its model.
 _WARM_UP = 500
 _SIDE, _CROP = "224", "0.875"
 
 
 @dataclass(frozen=True)
 class Run:
-    """What labelling took, an image: processor seconds of worker and servers, and images per second."""
+    """Cost per image: CPU seconds of worker and servers; and images per second."""
 
     worker: float
     servers: dict[str, float]
     rate: float
-    #: Part of the time in which the core of a process decoded or predicted.
+    #: Fraction of the time in which a process decoded or predicted.
     busy: float
 
 
@@ -73,7 +73,7 @@ def _label(running: Servers, base: str, start: int, processes: int) -> Run:
 
 
 def _bare(network: str, paths: list[Path]) -> float:
-    """Return the processor seconds an image of the bare loop, in two processes at once."""
+    """Return the CPU seconds per image of the bare loop in two parallel processes."""
     commands = [
         [sys.executable, "-m", "benchmarks.bare", network, _SIDE, _CROP, *map(str, paths[start::2])]
         for start in (0, 1)
@@ -94,12 +94,12 @@ def _print(one: list[Run], two: list[Run], bare: list[float]) -> None:
         "Postgres": median(run.servers["Postgres"] for run in two),
     }
     rows = [(name, f"{1000 * cost:.2f}", f"{cost / base:.3f}") for name, cost in costs.items()]
-    print_table(("what", "CPU ms an image", "ratio"), rows)
+    print_table(("what", "CPU ms per image", "ratio"), rows)
     gains = [second.rate / first.rate for first, second in zip(one, two, strict=True)]
     print(f"\ntwo processes to one, round by round: {', '.join(f'{gain:.2f}' for gain in gains)}")
     for name, runs in (("one process", one), ("two processes", two)):
         rate, busy = median(run.rate for run in runs), median(run.busy for run in runs)
-        print(f"{name}: {rate:.0f} images/s, {busy:.0%} of the time at decoding and predicting")
+        print(f"{name}: {rate:.0f} images/s, {busy:.0%} of the time decoding and predicting")
 
 
 if __name__ == "__main__":

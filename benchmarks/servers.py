@@ -1,4 +1,4 @@
-"""RabbitMQ and Postgres for a measurement: the tests' own, so that nothing needs to run already."""
+"""RabbitMQ and Postgres for a measurement, started as the tests start theirs."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ from tests.servers.rabbit import RabbitServer
 
 @dataclass(frozen=True)
 class Servers:
-    """Both servers, running, and a database in which nothing is yet."""
+    """Both servers, running, with an empty database."""
 
     rabbit: RabbitServer
     postgres: PostgresServer
@@ -30,24 +30,24 @@ class Servers:
     environment: dict[str, str]
 
     def cpu(self) -> dict[str, float]:
-        """Return the processor seconds that each server has used."""
+        """Return the CPU seconds that each server has used."""
         return {"RabbitMQ": family_cpu(self.rabbit.pid), "Postgres": family_cpu(self.postgres.pid)}
 
     def command(self, *arguments: str) -> str:
-        """Run a command of ours and return what it printed."""
+        """Run a `smartsight` command and return what it printed."""
         finished = subprocess.run(
             smartsight(*arguments), env=self.environment, check=True, stdout=subprocess.PIPE, text=True
         )
         return finished.stdout
 
     def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
-        """Start a command of ours."""
+        """Start a `smartsight` command."""
         return subprocess.Popen(smartsight(*arguments), env=self.environment, stderr=subprocess.DEVNULL)
 
 
 @contextmanager
 def servers() -> Iterator[Servers]:
-    """Start both servers, and stop them in the end."""
+    """Start both servers, and stop them at the end."""
     ensure_local_binaries()
     with closing(RabbitServer()) as rabbit, closing(PostgresServer()) as postgres:
         rabbit.start()
@@ -63,7 +63,7 @@ def servers() -> Iterator[Servers]:
 
 
 def family_cpu(pid: int) -> float:
-    """Return the processor seconds of a process and those below it."""
+    """Return the CPU seconds of a process and its descendants."""
     family, waiting = [], [pid]
     while waiting:
         family.append(waiting.pop())
@@ -73,7 +73,7 @@ def family_cpu(pid: int) -> float:
 
 @contextmanager
 def picture_server(paths: Sequence[Path]) -> Iterator[str]:
-    """Serve pictures from a process of its own; yield the beginning of their URLs."""
+    """Serve pictures from a separate process; yield the prefix of their URLs."""
     command = [sys.executable, "-m", "benchmarks.picture_server", *map(str, paths)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -84,7 +84,7 @@ def picture_server(paths: Sequence[Path]) -> Iterator[str]:
 
 
 def wait_for_done(store: Store, job_id: int, count: int) -> int:
-    """Wait until so many items are done, and return how many are."""
+    """Wait until this many items are done; return how many are."""
     while (done := sum(tally.count for tally in store.results.tallies(job_id))) < count:
         time.sleep(0.05)
     return done

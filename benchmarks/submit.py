@@ -1,4 +1,4 @@
-"""How fast `smartsight submit` records and publishes with confirms, and how much memory it takes."""
+"""Speed and memory of `smartsight submit`: recording, and publishing with confirms."""
 
 import os
 import tempfile
@@ -13,7 +13,7 @@ _LENGTHS = (10_000, 100_000, 1_000_000)
 def main() -> None:
     """Measure and print."""
     with servers() as running:
-        head = ("references", "resident MB at most", "seconds", "CPU seconds", "references/s")
+        head = ("references", "peak resident MB", "seconds", "CPU seconds", "references/s")
         print_table(head, (_row(running, length) for length in _LENGTHS))
 
 
@@ -25,7 +25,7 @@ def _row(running: Servers, length: int) -> tuple[str, str, str, str, str]:
                 f"http://host{n % 997}.example/pictures/{length}/{n}.jpg\n" for n in range(length)
             )
         new = {name: running.environment[name] for name in running.environment.keys() - os.environ.keys()}
-        # All of it is published: none waits in the database.
+        # Everything is published: nothing waits in the database.
         cost = cost_of(smartsight("submit", str(source)), **new, SMARTSIGHT_QUEUE_LENGTH="2000000")
     rate = f"{length / cost.wall:,.0f}"
     return f"{length:,}", f"{cost.memory:.0f}", f"{cost.wall:.1f}", f"{cost.cpu:.1f}", rate

@@ -1,4 +1,4 @@
-"""Serve pictures as many hosts of a web would, as cheaply as one process can, with some trouble where asked.
+"""Serve pictures like many web hosts, as cheaply as one process can, some of them in trouble on request.
 
 /NUMBER is the picture of that number, counted round, with the number behind its end, so that no two are
 the same. /slow/NUMBER comes late, /drip/NUMBER never ends, /hang/NUMBER never comes. The silent hosts never
@@ -12,14 +12,14 @@ import sys
 from functools import partial
 from pathlib import Path
 
-#: Addresses, each of which is a host.
+#: Addresses; each is one host.
 HOSTS = 50
 SILENT_HOSTS = 2
-#: How late a slow picture comes, in seconds.
+#: Delay of a slow picture, in seconds.
 _LATE = 2.0
-#: Seconds between two bytes of a picture that drips.
+#: Seconds between the bytes of a picture that is sent byte by byte.
 _DRIP = 0.5
-#: Large enough that most pictures leave in one call of the system.
+#: Large enough to send most pictures with one system call.
 _SEND_BUFFER = 1 << 20
 _BACKLOG = 1024
 _DIGITS = 12
@@ -34,12 +34,12 @@ def address(host: int) -> str:
 
 
 def silent_address(host: int) -> str:
-    """Return the address of a host that takes every call and never says a word."""
+    """Return the address of a host that accepts connections and never answers."""
     return f"127.0.2.{host + 1}"
 
 
 async def serve(paths: list[Path]) -> None:
-    """Serve for ever."""
+    """Serve until killed."""
     answers = [_answer(path.read_bytes()) for path in paths]
     port = await _listen(partial(_Pictures, answers), list(map(address, range(HOSTS))), 0)
     await _listen(_Silence, list(map(silent_address, range(SILENT_HOSTS))), port)
@@ -54,7 +54,7 @@ def _answer(picture: bytes) -> bytes:
 
 
 async def _listen(protocol: "partial[_Pictures] | type[_Silence]", hosts: list[str], port: int) -> int:
-    """Listen on the addresses at one port, a free one if none is given, and return it."""
+    """Listen on all addresses at one port, by default a free one, and return it."""
     loop = asyncio.get_running_loop()
     for host in hosts:
         server = await loop.create_server(protocol, host, port, backlog=_BACKLOG)
@@ -106,7 +106,7 @@ class _Pictures(asyncio.Protocol):
 
 
 class _Silence(asyncio.Protocol):
-    """One connection on which nothing ever comes back."""
+    """A connection that is never answered."""
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What a developer runs now and then; nothing here ships or is needed to run."""
+"""Developer tools; none ships or is needed at run time."""

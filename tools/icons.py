@@ -1,4 +1,4 @@
-"""Draw the icons that browsers and phones ask for from the SVG files of the brand, in Chromium."""
+"""Draw the icons for browsers and phones from the SVG logo files, with Chromium."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from playwright.sync_api import Page, sync_playwright
 _STATIC = Path(__file__).parents[1] / "results_api" / "static"
 _ART = _STATIC / "art"
 _ICONS = _STATIC / "icons"
-#: Each PNG, the file that it is drawn from, and its side in pixels.
+#: Each PNG, its SVG source, and its side in pixels.
 _DRAWN = (
     ("icon-192.png", "icon.svg", 192),
     ("icon-512.png", "icon.svg", 512),
@@ -21,12 +21,12 @@ _DRAWN = (
     ("apple-touch-icon.png", "icon-maskable.svg", 180),
 )
 _FAVICON_SIDES = (16, 32)
-#: More colours than these show no difference, edges included.
+#: More colours make no visible difference, even at edges.
 _COLOURS = 64
 
 
 def main() -> None:
-    """Write every file of the icons' folder anew."""
+    """Rewrite all files of the icons folder."""
     _ICONS.mkdir(exist_ok=True)
     shutil.copyfile(_ART / "mark.svg", _ICONS / "favicon.svg")
     with _chromium() as page:
@@ -52,7 +52,7 @@ def _draw(page: Page, source: str, side: int) -> Image.Image:
 
 
 def _small(image: Image.Image) -> Image.Image:
-    """Return the image with a palette, which has transparent colours where the image has."""
+    """Return the image with a palette that keeps transparency."""
     if image.getchannel("A").getextrema() == (255, 255):
         return image.convert("RGB").quantize(_COLOURS)
     return image.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE)

@@ -1,1 +1,1 @@
-"""What fetching costs, what hosts in trouble hold up, and how much img2dataset does in the same time."""
+"""Performance of fetching: CPU time, hosts in trouble, and a comparison with img2dataset."""

@@ -1,4 +1,4 @@
-"""Measure fetching: all of it, or the measurements that are named."""
+"""Run all measurements of fetching, or those that are named."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -20,7 +20,7 @@ def main() -> None:
         type=Path,
         metavar="FOLDER",
         default=platformdirs.user_cache_path("smartsight", appauthor=False) / "img2dataset",
-        help="where that program is installed, or will be: %(default)s",
+        help="folder of the img2dataset installation, created if missing: %(default)s",
     )
     options = parser.parse_args()
     named = options.measurement or _ALL

@@ -1,4 +1,4 @@
-"""Fetch pictures in processes of their own, all at once, and see what they took.
+"""Fetch pictures in parallel processes and measure them.
 
 Run as a program, it warms up, says that it is ready, waits for a line, fetches its share, and says what
 that took.
@@ -22,19 +22,19 @@ from benchmarks.fetching.ours import CONCURRENCY, fetching
 from benchmarks.fetching.web import Names, Web
 from shared.images import Limits, decode
 
-#: Enough to open the connections and to have all code run.
+#: Enough to open the connections and to run all code once.
 _WARM_UP = 200
 _SIDE, _CROP = 224, 0.875
-#: That of img2dataset when nothing else is asked.
+#: The default of img2dataset.
 _QUALITY = 95
 
-#: Fetches all URLs, and returns how many bytes they were.
+#: Fetches all URLs and returns their total size in bytes.
 FetchAll = Callable[[Sequence[str]], Awaitable[int]]
 
 
 @dataclass(frozen=True)
 class Run:
-    """What fetching took: images per second, processor seconds an image, and the bytes of all images."""
+    """Images per second, CPU seconds per image, and the bytes of all images."""
 
     rate: float
     cpu: float
@@ -68,7 +68,7 @@ async def _ours(port: int) -> AsyncIterator[FetchAll]:
 
 @asynccontextmanager
 async def _working(port: int, work: Callable[[bytes], object]) -> AsyncIterator[FetchAll]:
-    """Fetch as we do, and have a thread work at each image: one thread, as one core is meant."""
+    """Fetch as a worker does and process each image in one thread, for one core."""
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1) as core:
         async with fetching(Names(), port) as ours:
@@ -96,7 +96,7 @@ _KINDS: dict[str, Callable[[int], AbstractAsyncContextManager[FetchAll]]] = {
 
 
 def run(kind: str, web: Web, count: int, processes: int = 1) -> Run:
-    """Let so many processes fetch images, dealt out to them, and return what all of it took."""
+    """Divide the images among this many processes; return the total cost."""
     command = [sys.executable, "-m", "benchmarks.fetching.client", kind, str(web.port), str(count)]
     running = [
         subprocess.Popen(

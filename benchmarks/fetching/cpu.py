@@ -1,4 +1,4 @@
-"""What fetching costs an image, against the least that aiohttp can do; and what the server itself can do."""
+"""CPU time per fetched image, against a bare aiohttp loop; and the limit of the test server itself."""
 
 import socket
 import threading
@@ -11,11 +11,11 @@ from benchmarks.measure import median, print_table
 from benchmarks.web_server import HOSTS, address
 from tests.servers.processes import cpu_seconds
 
-#: Short rounds and many of them: what else runs on the machine then meets both alike.
+#: Many short rounds, so that other load on the machine affects both alike.
 _ROUNDS = 11
 _COUNT = 5000
 _AIM = 1.3
-#: How many connections it takes to keep the server busy.
+#: Number of connections that keep the server busy.
 _CONNECTIONS = 4
 #: Larger than any of the pictures.
 _ROOM = 1 << 20
@@ -23,7 +23,9 @@ _ROOM = 1 << 20
 
 def measure(web: Web) -> None:
     """Measure and print."""
-    print(f"\n{_COUNT} images of {HOSTS} hosts, {CONCURRENCY} at a time, {_ROUNDS} rounds of each in turn\n")
+    print(
+        f"\n{_COUNT} images of {HOSTS} hosts, {CONCURRENCY} at a time, {_ROUNDS} alternating rounds of each\n"
+    )
     bare, ours = [], []
     served = cpu_seconds([web.pid])
     for _ in range(_ROUNDS):
@@ -33,15 +35,15 @@ def measure(web: Web) -> None:
     assert len({fetched.size for fetched in bare + ours}) == 1
     _print(bare, ours)
     limit = _server_limit(web)
-    print(f"\nthe server: {1000 * served / 2 / _ROUNDS / _COUNT:.2f} CPU ms an image in this", end="; ")
-    print(f"{limit:,.0f} images/s at most, to a client that does nothing with them")
+    print(f"\nthe server: {1000 * served / 2 / _ROUNDS / _COUNT:.2f} CPU ms per image here", end="; ")
+    print(f"{limit:,.0f} images/s at most, to a client that discards them")
 
 
 def _print(bare: list[Run], ours: list[Run]) -> None:
     base, cost = median(fetched.cpu for fetched in bare), median(fetched.cpu for fetched in ours)
     ratios = [mine.cpu / other.cpu for mine, other in zip(ours, bare, strict=True)]
     print_table(
-        ("what", "CPU ms an image", "images/s", "ratio", "aim"),
+        ("what", "CPU ms per image", "images/s", "ratio", "aim"),
         [
             ("bare aiohttp loop", f"{1000 * base:.2f}", f"{_rate(bare):.0f}", "1.00", ""),
             ("our fetcher", f"{1000 * cost:.2f}", f"{_rate(ours):.0f}", f"**{median(ratios):.2f}**", _AIM),
@@ -57,7 +59,7 @@ def _rate(runs: list[Run]) -> float:
 
 
 def _server_limit(web: Web) -> float:
-    """Return how many images a second the server gives to bare sockets."""
+    """Return the images per second that the server sends to bare sockets."""
     threads = [threading.Thread(target=_drain, args=(web, place)) for place in range(_CONNECTIONS)]
     started = time.monotonic()
     for thread in threads:
@@ -68,7 +70,7 @@ def _server_limit(web: Web) -> float:
 
 
 def _drain(web: Web, place: int) -> None:
-    """Ask for each picture that falls to this connection, and throw it away."""
+    """Request each picture assigned to this connection and discard it."""
     room = memoryview(bytearray(_ROOM))
     with socket.create_connection((address(place), web.port)) as connection:
         for number in range(place, _COUNT, _CONNECTIONS):

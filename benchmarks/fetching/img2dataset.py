@@ -1,4 +1,4 @@
-"""Fetching, decoding and resizing beside img2dataset, the program that people use for it today."""
+"""Fetching, decoding and resizing compared with img2dataset, the usual program for it today."""
 
 import json
 import os
@@ -16,9 +16,9 @@ _ROUNDS = 3
 _COUNT = 3000
 _PROCESSES = (1, 2)
 _VERSION = "1.47.0"
-#: Its README says as many as bandwidth and processors bear; with more than 16 it was slower on two cores.
+#: Its README advises as many as bandwidth and processors allow; more than 16 were slower on two cores.
 _THREADS = 8
-#: As near to what ours does as it comes: nothing is hashed, read from EXIF, or written.
+#: As close to our work as possible: no hash, no EXIF, no output.
 _FLAGS = {
     "thread_count": _THREADS,
     "image_size": 224,
@@ -27,24 +27,24 @@ _FLAGS = {
     "extract_exif": False,
     "compute_hash": None,
 }
-#: It asks no server for newer versions, and no proxy for the pictures.
+#: No check for newer versions, and no proxy for the pictures.
 _ENVIRONMENT = {"NO_ALBUMENTATIONS_UPDATE": "1", "no_proxy": "*"}
 _OURS = ("ours, decoded", "ours, decoded and encoded")
 
 
 @dataclass(frozen=True)
 class Run:
-    """Images per second and processor seconds an image, both without the start of the program."""
+    """Images per second and CPU seconds per image, both without the program's start."""
 
     rate: float
     cpu: float
 
 
 def measure(web: Web, folder: Path) -> None:
-    """Measure and print; what cannot be installed is left out."""
+    """Measure and print; leave img2dataset out if it cannot be installed."""
     program = _installed(folder)
     flags = " ".join(_flag(name, value) for name, value in _FLAGS.items())
-    print(f"\n{_COUNT} images, {_ROUNDS} rounds of each in turn; img2dataset {_VERSION} with {flags}\n")
+    print(f"\n{_COUNT} images, {_ROUNDS} alternating rounds of each; img2dataset {_VERSION} with {flags}\n")
     starts = {processes: _start(program, web, processes) for processes in _PROCESSES} if program else {}
     runs: dict[tuple[str, int], list[Run]] = {}
     for _ in range(_ROUNDS):
@@ -59,7 +59,7 @@ def measure(web: Web, folder: Path) -> None:
 
 
 def _installed(folder: Path) -> Path | None:
-    """Return the program, installed where it is not yet; or none, and say why."""
+    """Return the program, installing it if needed; None, with an explanation, if that fails."""
     try:
         if not _works(folder):
             print(f"Installing img2dataset into {folder}: once ...", flush=True)
@@ -72,7 +72,7 @@ def _installed(folder: Path) -> Path | None:
         reason = str(error)
     except subprocess.CalledProcessError as error:
         reason = (error.stderr or error.stdout).strip().rpartition("\n")[2]
-    print(f"img2dataset is left out, for it cannot be installed here: {reason}")
+    print(f"img2dataset is left out, because it cannot be installed here: {reason}")
     return None
 
 
@@ -94,7 +94,7 @@ def _run(*command: str) -> None:
 
 
 def _start(program: Path, web: Web, processes: int) -> float:
-    """Return the processor seconds of a run with nearly nothing to do."""
+    """Return the CPU seconds of a run with almost no images."""
     return _cost(program, web.by_address(range(processes)), processes)[0]
 
 
@@ -104,11 +104,11 @@ def _img2dataset(program: Path, web: Web, processes: int, start: float) -> Run:
 
 
 def _cost(program: Path, urls: list[str], processes: int) -> tuple[float, float]:
-    """Return the processor seconds of a run, and its images per second as it says itself."""
+    """Return the CPU seconds of a run, and the images per second that it reports."""
     with tempfile.TemporaryDirectory() as scratch:
         source, output = Path(scratch, "list.txt"), Path(scratch, "out")
         source.write_text("".join(f"{url}\n" for url in urls))
-        # A shard is what one process does, and one process does whole shards.
+        # One process works on whole shards.
         flags = _FLAGS | {"processes_count": processes, "number_sample_per_shard": len(urls) // processes}
         command = [str(program), f"--url_list={source}", f"--output_folder={output}"]
         cost = cost_of([*command, *(_flag(name, value) for name, value in flags.items())], **_ENVIRONMENT)
@@ -138,5 +138,6 @@ def _print(runs: dict[tuple[str, int], list[Run]]) -> None:
         )
         rows.append((kind, processes, *figures))
     print_table(
-        ("what", "processes", "images/s", "at best", "to img2dataset", "CPU ms an image", "at least"), rows
+        ("what", "processes", "images/s", "best round", "to img2dataset", "CPU ms per image", "best round"),
+        rows,
     )

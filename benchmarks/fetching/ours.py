@@ -1,4 +1,4 @@
-"""Where these measurements meet what they measure of ours: fetching as a worker does it, and a command."""
+"""The measured code: fetching as a worker does it, and the command line."""
 
 import asyncio
 import json
@@ -32,24 +32,24 @@ from worker.frontier.turns import FrontierPlan
 from worker.robots_book import RobotsBook
 from worker.store_retry import StoreRetry
 
-#: How long one image may take in the job with hosts in trouble, in seconds.
+#: Time limit of one image in the job with hosts in trouble, in seconds.
 _TIMEOUT = 5
-#: Seconds that a host in trouble may take of its own: five failures, two at a time; `label` sets it aside for
-#: 1, 5 and 15 seconds then, each time with a trial, and gives it up.
+#: Longest time for one host in trouble, in seconds: five failures, two at a time; then `label` backs off for
+#: 1, 5 and 15 seconds, with a trial after each, and gives up.
 OWN_DEADLINE = 3 * _TIMEOUT + 21 + 3 * _TIMEOUT
 _ROOT = Path(__file__).parents[2]
-#: Everything is on, and nothing has to wait: what is measured is what the rules cost, not what they forbid.
+#: All rules are on but cause no delay: this measures their cost, not their effect.
 _POLICY = PolitenessPolicy(connections=8, delay=0.0001, backoff_schedule=(1.0, 5.0, 15.0))
 _CAPACITY = 64
-#: Images that a process fetches at the same time.
+#: Images fetched at a time by one process.
 CONCURRENCY = 32
 
-#: What is done with an image.
+#: Processes an image.
 Use = Callable[[bytes], Awaitable[None]]
 
 
 def environment(port: int, folder: Path) -> dict[str, str]:
-    """Return what the command of the job with hosts in trouble has in its environment.
+    """Return the environment of the command with hosts in trouble.
 
     A file in the folder tells it where the names lead, and that it may go there: all else is as with
     strangers' hosts.
@@ -67,7 +67,7 @@ def environment(port: int, folder: Path) -> dict[str, str]:
 
 
 class _OpenGuard(guard.Guard):
-    """Lets through what it would, and this machine."""
+    """The guard, which also allows loopback."""
 
     def allows(self, address: str, port: int) -> bool:
         """See ``Guard``."""
@@ -76,7 +76,7 @@ class _OpenGuard(guard.Guard):
 
 
 class Fetching:
-    """Fetches as a worker does: each URL waits for its turn at its host, and passes gates and rules."""
+    """Fetches as a worker does: each URL waits for a slot of its host and passes all checks and rules."""
 
     def __init__(self, names: AbstractResolver, port: int, store: Store, threads: ThreadPoolExecutor) -> None:
         settings = Settings()
@@ -91,7 +91,7 @@ class Fetching:
         )
 
     async def fetch_all(self, urls: Sequence[str], use: Use | None = None) -> int:
-        """Fetch all of these, and return how many bytes they were; each may be used for something."""
+        """Fetch these URLs, process each image if asked, and return their total size in bytes."""
         sizes: list[int] = []
         async with asyncio.TaskGroup() as group:
             handlers = [group.create_task(self._handle_all(sizes, use)) for _ in range(CONCURRENCY)]
@@ -121,7 +121,7 @@ class Fetching:
 
 @asynccontextmanager
 async def fetching(names: AbstractResolver, port: int) -> AsyncIterator[Fetching]:
-    """Give what fetches as a worker does, save that it asks ``names`` for addresses."""
+    """Give a fetcher like a worker's that resolves names with ``names``."""
     with (
         tempfile.TemporaryDirectory() as folder,
         closing(Database(f"sqlite:///{folder}/hosts.db")) as database,

@@ -1,4 +1,4 @@
-"""How much longer a job takes because a tenth of its hosts are in trouble, and how much more memory."""
+"""Time and memory of a job when a tenth of its hosts are in trouble."""
 
 import tempfile
 import time
@@ -17,14 +17,14 @@ from shared.store.store import Store
 
 _ROUNDS = 1
 _ITEMS = 2000
-#: The last hosts, each with a trouble of its own.
+#: The last hosts, each with a different problem.
 _TROUBLED = ("slow", "drip", "hang", "silent", "silent")
 _AIM = 1.2
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a job took, when its pictures from hosts without trouble were done, and how the others ended."""
+    """The cost of a job, when its healthy hosts were done, and how the other pictures ended."""
 
     cost: Cost
     well_done: float
@@ -37,7 +37,9 @@ def measure(web: Web) -> None:
     urls = {number: _url(web, number) for number in range(_ITEMS)}
     without = {number: url for number, url in urls.items() if number % HOSTS in well}
     print(f"\n{len(without)} images of {len(well)} hosts, and {_ITEMS - len(without)} more of", end=" ")
-    print(f"{len(_TROUBLED)} hosts in trouble ({', '.join(_TROUBLED)}), {_ROUNDS} rounds of each in turn\n")
+    print(
+        f"{len(_TROUBLED)} hosts in trouble ({', '.join(_TROUBLED)}), {_ROUNDS} alternating rounds of each\n"
+    )
     calm, troubled = [], []
     with tempfile.TemporaryDirectory() as folder:
         settings = environment(web.port, Path(folder))
@@ -89,7 +91,7 @@ def _print(calm: list[Run], troubled: list[Run]) -> None:
     limit = _AIM * _median(calm, _wall) + OWN_DEADLINE
     rows = [("hosts without trouble", calm, ""), ("all hosts", troubled, f"{limit:.1f}")]
     print_table(
-        ("job", "seconds", "aim", "seconds until the hosts without trouble are done", "resident MB at most"),
+        ("job", "seconds", "aim", "seconds until the healthy hosts are done", "peak resident MB"),
         [
             (
                 name,
@@ -104,9 +106,9 @@ def _print(calm: list[Run], troubled: list[Run]) -> None:
     print(
         f"\nthe aim: {_AIM} times, and the {OWN_DEADLINE} seconds that a host in trouble may take of its own"
     )
-    print(f"all to those without trouble, round by round: {_ratios(troubled, calm, _wall)}")
-    print(f"until the hosts without trouble are done: {_ratios(troubled, calm, _well)}")
-    print(f"how the pictures of hosts in trouble ended: {dict(troubled[-1].ends)}")
+    print(f"all to healthy hosts only, round by round: {_ratios(troubled, calm, _wall)}")
+    print(f"until the healthy hosts are done: {_ratios(troubled, calm, _well)}")
+    print(f"results of the hosts in trouble: {dict(troubled[-1].ends)}")
 
 
 def _median(runs: list[Run], figure: Callable[[Run], float]) -> float:

@@ -1,4 +1,4 @@
-"""A web of its own for a measurement: fifty hosts, with names or addresses, served by one process."""
+"""A private web for a measurement: fifty hosts, by name or address, served by one process."""
 
 import socket
 import subprocess
@@ -19,27 +19,27 @@ def host_name(number: int) -> str:
 
 
 def silent_name(number: int) -> str:
-    """Return the name of a host that never answers anything."""
+    """Return the name of a host that never answers."""
     return f"silent{number}.example"
 
 
 @dataclass(frozen=True)
 class Web:
-    """Where the hosts listen, and the process that serves all of them."""
+    """The addresses of the hosts, and the process that serves them."""
 
     port: int
     pid: int = 0
 
     def by_name(self, numbers: Iterable[int]) -> list[str]:
-        """Return the URLs of pictures, dealt out to the hosts, which go by name."""
+        """Return the URLs of pictures, divided among the hosts, by name."""
         return [self.url(host_name(number % HOSTS), str(number)) for number in numbers]
 
     def by_address(self, numbers: Iterable[int]) -> list[str]:
-        """Return the URLs of pictures, dealt out to the hosts, which go by address."""
+        """Return the URLs of pictures, divided among the hosts, by address."""
         return [self.url(address(number % HOSTS), str(number)) for number in numbers]
 
     def silent(self, host: int, number: int) -> str:
-        """Return the URL of a picture at a host that never answers anything."""
+        """Return the URL of a picture on a host that never answers."""
         return self.url(silent_name(host), str(number))
 
     def url(self, host: str, path: str) -> str:
@@ -48,7 +48,7 @@ class Web:
 
 
 class Names(AbstractResolver):
-    """Knows the names of the hosts, without a look at any server."""
+    """Resolves the hosts' names without a name server."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -62,12 +62,12 @@ class Names(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Do nothing: nothing is open."""
+        """Do nothing: there is nothing to close."""
 
 
 @contextmanager
 def serving() -> Iterator[Web]:
-    """Serve the labelled pictures from a process of its own, until the block ends."""
+    """Serve the labelled pictures from a separate process until the block ends."""
     command = [sys.executable, "-m", "benchmarks.web_server", *map(str, pictures())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
