@@ -44,7 +44,7 @@ def described(store: Store, job: Job) -> Described:
         job.created_at,
         job.finished_at,
         job.submitted,
-        job.sealed,
+        job.recorded,
         store.results.tallies(job.id),
         job.published,
     )

@@ -9,10 +9,10 @@ from typing import Any
 from commands.label_run import LabelRun
 from commands.progress import Silent
 from commands.sample_run import SampleRun
-from producer.entries import Columns
+from producer.entries import ListColumns
 from producer.estimate import Estimate
 from producer.lists import read_stream
-from producer.only_urls import OnlyUrls
+from producer.only_urls import UrlEntries
 from producer.unpacking import plain_name, spooled, unpacked
 from results_api.submissions import Listed
 from shared.errors import Code, RequestError
@@ -39,8 +39,8 @@ class Estimating:
         pieces = iter(partial(listed.file.read, _PIECE), b"")
         limit = self._settings.unpacked_bytes
         with spooled(unpacked(listed.name, pieces, limit)) as file:
-            columns = Columns(options.column, options.id_column)
-            entries = OnlyUrls(read_stream(plain_name(listed.name), file, columns, limit))
+            columns = ListColumns(options.column, options.id_column)
+            entries = UrlEntries(read_stream(plain_name(listed.name), file, columns, limit))
             run = SampleRun(entries, images, options.model or self._settings.model, self._settings)
         if not run.listed.total:
             raise RequestError(Code.NOTHING_TO_LABEL, listed.name)

@@ -13,7 +13,7 @@ from commands.parts import cores, open_decoders, open_store
 from commands.progress import all_succeeded, done, summary
 from commands.sources import open_sources, reporting, what_was_looked_for
 from commands.terminal import ResultLines, quiet_logs, say
-from producer.references import Sources, read_sources
+from producer.references import InputSources, read_sources
 from producer.submit import Survey, survey
 from results_api.exports import STDOUT, RowWriter, check_output, open_output
 from shared.classifier.catalogue import open_classifier
@@ -50,7 +50,7 @@ def _protect_inputs(options: Namespace, settings: Settings) -> None:
 
 
 def _label(
-    options: Namespace, settings: Settings, sources: Sources, found: Survey, classifier: Classifier
+    options: Namespace, settings: Settings, sources: InputSources, found: Survey, classifier: Classifier
 ) -> int:
     key = _job_key(found, classifier.model, options.top)
     with open_store(settings) as store:
@@ -63,7 +63,7 @@ def _label(
     return 0 if all_succeeded(tallies) and not found.malformed else 1
 
 
-def _finish(job_run: LabelRun, sources: Sources, settings: Settings, output: str | None) -> list[Tally]:
+def _finish(job_run: LabelRun, sources: InputSources, settings: Settings, output: str | None) -> list[Tally]:
     """Run a job to its end and sum it up; or say how far it came."""
     if job_run.done_before:
         say(f"Going on with job {job_run.job.id}: {job_run.progress_now()} before.")

@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from commands.parts import cores, make_sources, politeness_policy
 from commands.progress import Progress, done, show_progress
 from producer.publish import publish_all
-from producer.references import Sources, read_sources
+from producer.references import InputSources, read_sources
 from producer.submit import Survey, record
 from results_api.exports import RowWriter
 from results_api.rows import OrderedRows, Row, all_rows
@@ -57,7 +57,7 @@ class LabelRun:
         return f"{done(self._store.results.tallies(self.job.id))} of {self._found.references} images done"
 
     def run(
-        self, sources: Sources, settings: Settings, writer: RowWriter, progress: Progress | None = None
+        self, sources: InputSources, settings: Settings, writer: RowWriter, progress: Progress | None = None
     ) -> list[Tally]:
         """Finish the job, write all its rows, and return how its items ended.
 
@@ -100,8 +100,8 @@ class LabelRun:
             thumbnail_side=settings.thumbnail_side,
         )
 
-    def _record(self, sources: Sources) -> None:
-        if not self.job.sealed:
+    def _record(self, sources: InputSources) -> None:
+        if not self.job.recorded:
             entries = read_sources(sources)
             deque(record(self._store, self.job, entries, self._stop, self._found.digest), maxlen=0)
 

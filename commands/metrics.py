@@ -20,7 +20,7 @@ _BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
 
 
 class Metrics:
-    """Counts what workers and dispatchers do; see ``worker.observing`` and ``producer.tending``."""
+    """Counts what workers and dispatchers do; see ``worker.observing`` and ``producer.maintenance``."""
 
     def __init__(self) -> None:
         from prometheus_client import Counter, Gauge, Histogram
@@ -62,7 +62,7 @@ class Metrics:
         self._unacked.set(seconds)
 
     def waiting(self, in_broker: int | None, in_all: int) -> None:
-        """See ``TendObserver``."""
+        """See ``MaintenanceObserver``."""
         self._backlog.set(in_all)
         if in_broker is not None:
             self._queue.set(in_broker)

@@ -11,9 +11,9 @@ from commands.label_run import LabelRun
 from commands.parts import ROBOT, cores, open_decoders, open_store
 from commands.progress import Progress
 from producer.entries import Entry, Reference
-from producer.estimate import Estimate, Pace, estimate
-from producer.references import Sources, read_sources
-from producer.sampling import Listed, Sampled, look_through, sample
+from producer.estimate import CrawlLimits, Estimate, estimate
+from producer.references import InputSources, read_sources
+from producer.sampling import ListProfile, SampledReference, profile_list, sample
 from producer.submit import survey
 from results_api.rows import Row
 from shared.classifier.catalogue import open_classifier
@@ -45,7 +45,7 @@ class SampleRun:
 
     def __init__(self, entries: Iterable[Entry], images: int, model: str, settings: Settings) -> None:
         chance = random.Random(_SEED)
-        self.listed = look_through((one.ref for one in entries if isinstance(one, Reference)), chance)
+        self.listed = profile_list((one.ref for one in entries if isinstance(one, Reference)), chance)
         self.sampled = sample(self.listed, images, chance)
         self._model = model
         self._settings = settings
@@ -55,7 +55,7 @@ class SampleRun:
         with tempfile.TemporaryDirectory() as folder:
             found, delays = self._label(Path(folder), started, progress)
         by_ref = {outcome.item.ref: outcome.result for outcome in found}
-        pace = Pace(self._settings.host_connections, delays, self._settings.host_delay, cores())
+        pace = CrawlLimits(self._settings.host_connections, delays, self._settings.host_delay, cores())
         return estimate(self.listed, self.sampled, [by_ref[one.ref] for one in self.sampled], pace)
 
     def _label(
@@ -67,7 +67,7 @@ class SampleRun:
         """
         file = folder / "sample.txt"
         file.write_text("".join(f"{one.ref}\n" for one in self.sampled), "utf-8")
-        sources = Sources([str(file)])
+        sources = InputSources([str(file)])
         with (
             open_decoders(self._settings, cores()) as decoders,
             open_store(self._settings) as real,
@@ -82,7 +82,7 @@ class SampleRun:
             return store.results.outcomes(run.job.id, -1, len(self.sampled)), _delays(store, self.sampled)
 
 
-def _delays(store: Store, sampled: Sequence[Sampled]) -> dict[str, float]:
+def _delays(store: Store, sampled: Sequence[SampledReference]) -> dict[str, float]:
     """Return the pauses that hosts want, by their robots.txt or by the answers that they gave."""
     known = store.hosts.page("", _HOSTS_A_REFERENCE * len(sampled))
     delays = {host.state.host: host.state.delay for host in known}
@@ -94,6 +94,6 @@ def _delays(store: Store, sampled: Sequence[Sampled]) -> dict[str, float]:
     return delays
 
 
-def found_in(listed: Listed) -> str:
+def found_in(listed: ListProfile) -> str:
     """Say how long a list is."""
     return f"{listed.total} references, {len(listed.shares)} hosts at least"

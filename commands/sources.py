@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import IO
 
 from commands.terminal import say
-from producer.entries import Columns, Entry, Malformed
+from producer.entries import Entry, ListColumns, MalformedEntry
 from producer.lists import STDIN
-from producer.references import IMAGE_ENDINGS, Sources
+from producer.references import IMAGE_ENDINGS, InputSources
 from shared.errors import Code, ResourceError
 
 #: Malformed lines that are shown on a terminal; the others are only counted.
@@ -20,14 +20,14 @@ _MALFORMED_ON_TERMINAL = 20
 
 
 @contextmanager
-def open_sources(options: Namespace) -> Iterator[Sources]:
+def open_sources(options: Namespace) -> Iterator[InputSources]:
     """Give the sources, to be read as often as need be: standard input is copied to a file that vanishes."""
-    columns = Columns(options.column, options.id_column)
+    columns = ListColumns(options.column, options.id_column)
     if STDIN in options.sources:
         with _spooled_stdin() as spool:
-            yield Sources(options.sources, columns, spool)
+            yield InputSources(options.sources, columns, spool)
     else:
-        yield Sources(options.sources, columns)
+        yield InputSources(options.sources, columns)
 
 
 def _spooled_stdin() -> IO[bytes]:
@@ -44,7 +44,7 @@ def reporting(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Pass entries on, naming the malformed ones: all of them in a log, the first ones on a terminal."""
     shown = 0
     for entry in entries:
-        if isinstance(entry, Malformed):
+        if isinstance(entry, MalformedEntry):
             shown += 1
             if shown <= _MALFORMED_ON_TERMINAL or not sys.stderr.isatty():
                 say(f"left out: {entry}", always=True)

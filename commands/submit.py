@@ -14,7 +14,7 @@ from commands.sources import open_sources, reporting, what_was_looked_for
 from commands.terminal import say, show
 from producer.dispatch import Dispatcher
 from producer.entries import Entry
-from producer.only_urls import OnlyUrls
+from producer.only_urls import UrlEntries
 from producer.references import read_sources
 from producer.submit import record
 from shared.broker import BrokerClosedError, Publisher
@@ -34,7 +34,7 @@ def run(options: Namespace, settings: Settings) -> int:
         raise UsageError(Code.WEBHOOK_INVALID, "it is the API that calls webhooks: say --api")
     if options.dry_run:
         with open_sources(options) as sources:
-            return run_dry(options, settings, reporting(OnlyUrls(read_sources(sources))))
+            return run_dry(options, settings, reporting(UrlEntries(read_sources(sources))))
     if settings.broker_url:
         check_broker(settings)
     with open_sources(options) as sources, open_store(settings) as store:
@@ -42,7 +42,7 @@ def run(options: Namespace, settings: Settings) -> int:
         job = _open_job(options, settings, store, key)
         show(str(job.id))
         say(f"Job {job.id}: recording. Stopped, it goes on with --idempotency-key {key}")
-        filtered = OnlyUrls(read_sources(sources))
+        filtered = UrlEntries(read_sources(sources))
         try:
             recorded = _submit(store, job, reporting(filtered), settings)
         finally:
@@ -129,9 +129,9 @@ def _drop_if_empty(store: Store, job_id: int) -> None:
         store.jobs.complete(job_id)
 
 
-def _report(store: Store, job: Job, filtered: OnlyUrls, recorded: int, sources: list[str]) -> int:
+def _report(store: Store, job: Job, filtered: UrlEntries, recorded: int, sources: list[str]) -> int:
     if filtered.malformed:
-        say(f"Malformed lines left out: {filtered.malformed}.")
+        say(f"MalformedEntry lines left out: {filtered.malformed}.")
     if not recorded:
         raise ResourceError(Code.NOTHING_TO_LABEL, what_was_looked_for(sources))
     waiting = recorded - store.jobs.get(job.id).published

@@ -22,8 +22,8 @@ from commands.parts import (
 )
 from commands.terminal import log_as_json, say, verbosity_options
 from producer.dispatch import Dispatcher
+from producer.maintenance import JobMaintenance
 from producer.recording import Recorder
-from producer.tending import Tender
 from shared.broker import InProcessBroker, Publisher
 from shared.classifier.catalogue import open_classifier
 from shared.decoding.pool import Decoders
@@ -153,9 +153,9 @@ def _shared_parts(
 ) -> list[Part]:
     """Return what is done once for all processes of a worker."""
     dispatcher = Dispatcher(store, publisher, settings.queue_length)
-    tender = Tender(store, publisher, settings.sweep_after, settings.placeholder_urls, metrics)
+    maintenance = JobMaintenance(store, publisher, settings.sweep_after, settings.placeholder_urls, metrics)
     recorder = Recorder(store, settings.unpacked_bytes)
-    return [dispatcher.run, tender.run, recorder.run]
+    return [dispatcher.run, maintenance.run, recorder.run]
 
 
 @contextmanager

@@ -18,7 +18,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
+class MalformedEntry:
     """A place in a source that holds no usable reference."""
 
     source: str
@@ -40,11 +40,11 @@ class Malformed:
         )
 
 
-Entry = Reference | Malformed
+Entry = Reference | MalformedEntry
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class ListColumns:
     """Which columns of a list hold the reference and, if any, the user's own id."""
 
     ref: str = "url"
@@ -57,7 +57,7 @@ def checked(ref: str, source: str, line: int | None = None, custom_id: str | Non
     if not reason and custom_id:
         reason = _reason_against("the custom id", custom_id)
     if reason:
-        return Malformed(printable(source), line, reason)
+        return MalformedEntry(printable(source), line, reason)
     return Reference(ref, custom_id, line)
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from producer.sampling import Listed, Sampled
+from producer.sampling import ListProfile, SampledReference
 from shared.errors import Code
 from shared.items import ItemState, Result
 
@@ -15,7 +15,7 @@ _FORBIDDING = (Code.ROBOTS_DISALLOWED, Code.OPTED_OUT, Code.HTTP_401, Code.HTTP_
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class CrawlLimits:
     """How fast hosts may be called and images labelled.
 
     Connections to a host at a time, seconds between two requests to each host, and the cores that label.
@@ -49,7 +49,9 @@ class Estimate:
     bound_by: str | None
 
 
-def estimate(listed: Listed, sampled: Sequence[Sampled], results: Sequence[Result], pace: Pace) -> Estimate:
+def estimate(
+    listed: ListProfile, sampled: Sequence[SampledReference], results: Sequence[Result], pace: CrawlLimits
+) -> Estimate:
     """Return what the results of a sample say of the whole list, each as far as it stands for others."""
     weights = [one.weight for one in sampled]
     whole = sum(weights)
@@ -103,7 +105,7 @@ def _mean(weights: Sequence[float], values: Sequence[float]) -> float:
     return sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)
 
 
-def _forbidding(sampled: Sequence[Sampled], results: Sequence[Result]) -> list[tuple[str, Code]]:
+def _forbidding(sampled: Sequence[SampledReference], results: Sequence[Result]) -> list[tuple[str, Code]]:
     found = {
         (one.host, result.code): None
         for one, result in zip(sampled, results, strict=True)
@@ -113,7 +115,11 @@ def _forbidding(sampled: Sequence[Sampled], results: Sequence[Result]) -> list[t
 
 
 def _time(
-    listed: Listed, sampled: Sequence[Sampled], results: Sequence[Result], pace: Pace, success: float
+    listed: ListProfile,
+    sampled: Sequence[SampledReference],
+    results: Sequence[Result],
+    pace: CrawlLimits,
+    success: float,
 ) -> tuple[float, str | None]:
     """Return how long the list takes: as long as its slowest host, or as labelling takes here."""
     fetching: dict[str, list[float]] = {}
@@ -132,6 +138,6 @@ def _time(
     return times[slowest], slowest
 
 
-def _seconds_a_request(host: str, fetching: Sequence[float] | None, pace: Pace) -> float:
+def _seconds_a_request(host: str, fetching: Sequence[float] | None, pace: CrawlLimits) -> float:
     mean = sum(fetching) / len(fetching) if fetching else 0.0
     return max(pace.delays.get(host, 0.0), pace.default_delay, mean / pace.connections)

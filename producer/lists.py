@@ -1,7 +1,7 @@
 """Read lists of references: txt, csv, tsv, jsonl, WARC (each also gzipped), parquet, and standard input.
 
 Lists are streamed, so that one of any length takes the same memory. A line that cannot be used is
-yielded as ``Malformed``, and the rest goes on.
+yielded as ``MalformedEntry``, and the rest goes on.
 """
 
 import csv
@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from producer.entries import Columns, Entry, Malformed, Reference, checked
+from producer.entries import Entry, ListColumns, MalformedEntry, Reference, checked
 from producer.warc import read_warc
 from shared.errors import Code, ResourceError, UsageError
 from shared.warc.references import is_warc_reference
@@ -41,7 +41,7 @@ def is_list(source: str) -> bool:
     return source == STDIN or is_one
 
 
-def read_list(source: str, columns: Columns, stdin: IO[bytes] | None = None) -> Iterator[Entry]:
+def read_list(source: str, columns: ListColumns, stdin: IO[bytes] | None = None) -> Iterator[Entry]:
     """Yield the entries of a list in its order; ``stdin`` is what ``-`` stands for, read from its start.
 
     Raises ``UsageError`` with ``source_not_found`` or ``column_unknown``, and
@@ -51,7 +51,7 @@ def read_list(source: str, columns: Columns, stdin: IO[bytes] | None = None) -> 
         yield from _READERS[_ending(source)](source, file, columns)
 
 
-def read_stream(name: str, file: IO[bytes], columns: Columns, limit: int) -> Iterator[Entry]:
+def read_stream(name: str, file: IO[bytes], columns: ListColumns, limit: int) -> Iterator[Entry]:
     """Yield the entries of a list that is open already, and gunzipped; its name's ending tells the format.
 
     Raises what ``read_list`` raises, and ``UsageError(body_too_large)`` if a format that packs by itself
@@ -117,7 +117,7 @@ def _skip_line(file: IO[bytes]) -> None:
         pass
 
 
-def _read_text(source: str, file: IO[bytes], _columns: Columns) -> Iterator[Entry]:
+def _read_text(source: str, file: IO[bytes], _columns: ListColumns) -> Iterator[Entry]:
     for number, line in enumerate(_lines(file), 1):
         if line == _TOO_LONG:
             yield _too_long(source, number)
@@ -125,26 +125,26 @@ def _read_text(source: str, file: IO[bytes], _columns: Columns) -> Iterator[Entr
             yield checked(ref, source, number)
 
 
-def _too_long(source: str, number: int) -> Malformed:
-    return Malformed(source, number, f"the line is longer than {_MAX_LINE} bytes")
+def _too_long(source: str, number: int) -> MalformedEntry:
+    return MalformedEntry(source, number, f"the line is longer than {_MAX_LINE} bytes")
 
 
-def _read_csv(source: str, file: IO[bytes], columns: Columns) -> Iterator[Entry]:
+def _read_csv(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
     return _read_table(source, csv.reader(_lines(file)), columns)
 
 
-def _read_tsv(source: str, file: IO[bytes], columns: Columns) -> Iterator[Entry]:
+def _read_tsv(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
     return _read_table(source, csv.reader(_lines(file), delimiter="\t"), columns)
 
 
-def _read_table(source: str, table: "Table", columns: Columns) -> Iterator[Entry]:
+def _read_table(source: str, table: "Table", columns: ListColumns) -> Iterator[Entry]:
     csv.field_size_limit(_MAX_LINE)  # else a column of HTML would cost its row
     header = [name.strip() for name in next(table, [])]
     place = column_place(source, header, columns.ref)
     id_place = None if columns.custom_id is None else column_place(source, header, columns.custom_id)
     for first, last, row in _rows(table):
         if isinstance(row, str):
-            entry: Entry = Malformed(source, last, row)
+            entry: Entry = MalformedEntry(source, last, row)
         elif row == [_TOO_LONG]:
             entry = _too_long(source, last)
         elif len(row) == len(header):
@@ -152,7 +152,7 @@ def _read_table(source: str, table: "Table", columns: Columns) -> Iterator[Entry
             entry = checked(row[place].strip(), source, last, custom_id)
         elif row:
             reason = f"{len(row)} columns where the header has {len(header)}"
-            entry = Malformed(source, last, reason)
+            entry = MalformedEntry(source, last, reason)
         else:
             continue
         yield _over_lines(entry, first, last)
@@ -163,7 +163,7 @@ def _over_lines(entry: Entry, first: int, last: int) -> Entry:
     if last == first or isinstance(entry, Reference):
         return entry
     reason = f"{entry.reason}; is the closing quote of line {first} missing?"
-    return Malformed(entry.source, first, reason, last - first + 1)
+    return MalformedEntry(entry.source, first, reason, last - first + 1)
 
 
 def _rows(table: "Table") -> Iterator[tuple[int, int, list[str] | str]]:
@@ -189,7 +189,7 @@ def column_place(source: str, header: list[str], column: str) -> int:
     raise UsageError(Code.COLUMN_UNKNOWN, f"{source}: {column!r}; its columns are {there}")
 
 
-def _read_jsonl(source: str, file: IO[bytes], columns: Columns) -> Iterator[Entry]:
+def _read_jsonl(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
     for number, line in enumerate(_lines(file), 1):
         if line == _TOO_LONG:
             yield _too_long(source, number)
@@ -197,16 +197,16 @@ def _read_jsonl(source: str, file: IO[bytes], columns: Columns) -> Iterator[Entr
             yield _json_entry(source, number, line, columns)
 
 
-def _json_entry(source: str, number: int, line: str, columns: Columns) -> Entry:
+def _json_entry(source: str, number: int, line: str, columns: ListColumns) -> Entry:
     try:
         content = json.loads(line)
     except (ValueError, RecursionError):
-        return Malformed(source, number, "not JSON")
+        return MalformedEntry(source, number, "not JSON")
     if not isinstance(content, dict):
-        return Malformed(source, number, "not a JSON object")
+        return MalformedEntry(source, number, "not a JSON object")
     ref = content.get(columns.ref)
     if not isinstance(ref, str):
-        return Malformed(source, number, f"no text under {columns.ref!r}")
+        return MalformedEntry(source, number, f"no text under {columns.ref!r}")
     custom_id = None if columns.custom_id is None else content.get(columns.custom_id)
     if custom_id is not None and not isinstance(custom_id, str):
         custom_id = json.dumps(custom_id, ensure_ascii=False)
@@ -214,14 +214,14 @@ def _json_entry(source: str, number: int, line: str, columns: Columns) -> Entry:
 
 
 def _read_parquet(
-    source: str, file: IO[bytes], columns: Columns, limit: int | None = None
+    source: str, file: IO[bytes], columns: ListColumns, limit: int | None = None
 ) -> Iterator[Entry]:
     from producer.parquet import read_parquet  # it needs this module
 
     return read_parquet(source, file, columns, limit)
 
 
-_READERS: dict[str, Callable[[str, IO[bytes], Columns], Iterator[Entry]]] = {
+_READERS: dict[str, Callable[[str, IO[bytes], ListColumns], Iterator[Entry]]] = {
     ".txt": _read_text,
     ".csv": _read_csv,
     ".tsv": _read_tsv,

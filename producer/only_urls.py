@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 
-from producer.entries import Entry, Malformed, Reference
+from producer.entries import Entry, MalformedEntry, Reference
 from shared.warc.references import is_warc_reference
 
 _SCHEMES = ("http://", "https://")
 
 
-class OnlyUrls:
+class UrlEntries:
     """Entries of which local ones are malformed; ``malformed`` counts all of these that have passed."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
@@ -18,8 +18,8 @@ class OnlyUrls:
     def __iter__(self) -> Iterator[Entry]:
         for entry in self._entries:
             if isinstance(entry, Reference) and not entry.ref.lower().startswith(_SCHEMES):
-                entry = Malformed(entry.ref, entry.line, _reason_against(entry.ref))
-            self.malformed += entry.lines if isinstance(entry, Malformed) else 0
+                entry = MalformedEntry(entry.ref, entry.line, _reason_against(entry.ref))
+            self.malformed += entry.lines if isinstance(entry, MalformedEntry) else 0
             yield entry
 
 

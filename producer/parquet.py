@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import IO, Any
 
-from producer.entries import Columns, Entry, Malformed, checked
+from producer.entries import Entry, ListColumns, MalformedEntry, checked
 from producer.lists import column_place
 from producer.unpacking import too_large
 from shared.confinement import PYTHON, cause_of_death, start_confined
@@ -19,7 +19,9 @@ _MEMORY = 768 << 20
 _MAX_ANSWER = 16 << 20
 
 
-def read_parquet(source: str, file: IO[bytes], columns: Columns, limit: int | None = None) -> Iterator[Entry]:
+def read_parquet(
+    source: str, file: IO[bytes], columns: ListColumns, limit: int | None = None
+) -> Iterator[Entry]:
     """Yield the entries of a Parquet file; a malformed one's line is its row, counted from 1.
 
     Raises ``UsageError`` with ``column_unknown``, or with ``body_too_large`` if it unpacks to more bytes than
@@ -59,6 +61,6 @@ def _entries(source: str, answers: Iterator[Any], limit: int | None) -> Iterator
             raise too_large(source, limit)
         for row, (ref, *custom_id) in enumerate(rows, row + 1):  # noqa: B020
             if ref is None:
-                yield Malformed(source, row, "no text where the reference should be")
+                yield MalformedEntry(source, row, "no text where the reference should be")
             else:
                 yield checked(ref.strip(), source, row, custom_id[0] if custom_id else None)

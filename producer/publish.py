@@ -31,7 +31,7 @@ def publish_all(store: Store, publisher: Publisher, job_id: int, stop: threading
     published = 0
     while not stop.is_set():
         job = store.jobs.get(job_id)
-        if job.sealed and published >= job.submitted:
+        if job.recorded and published >= job.submitted:
             return
         try:
             published = publish_next(store, publisher, job, published, PAGE)

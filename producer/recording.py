@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, TypeVar
 
-from producer.entries import Columns, Entry, Malformed, Reference
+from producer.entries import Entry, ListColumns, MalformedEntry, Reference
 from producer.lists import read_stream
-from producer.only_urls import OnlyUrls
+from producer.only_urls import UrlEntries
 from producer.submit import record, survey
 from producer.unpacking import plain_name, spooled, unpacked
 from shared.errors import Code, ResourceError, SmartSightError, UsageError
@@ -47,7 +47,7 @@ class _Noted:
 
     def passing(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         for entry in entries:
-            if isinstance(entry, Malformed) and len(self.first) < _KEPT:
+            if isinstance(entry, MalformedEntry) and len(self.first) < _KEPT:
                 self.first.append(MalformedLine(entry.line, entry.lines, entry.reason))
             yield entry
 
@@ -121,12 +121,12 @@ class Recorder:
 
     def _record(self, upload: Upload, hold: _Hold, stop: threading.Event) -> None:
         """Bring a list into the store's items, or fail its job if that cannot be."""
-        noted, urls = _Noted(), OnlyUrls(())
+        noted, urls = _Noted(), UrlEntries(())
         try:
             content = self._store.uploads.content(upload.job_id)
             with spooled(hold.passing(unpacked(upload.name, content, self._max_bytes))) as spool:
                 self._charge(upload, lambda: hold.passing(self._entries(upload, spool)))
-                urls = OnlyUrls(hold.passing(self._entries(upload, spool)))
+                urls = UrlEntries(hold.passing(self._entries(upload, spool)))
                 self._record_all(upload, noted.passing(urls), stop)
         except _StoppedError:
             return
@@ -154,13 +154,13 @@ class Recorder:
         """Count the items against the quota of their key, before any of them is recorded."""
         if upload.charged or self._store.jobs.get(upload.job_id).key_id is None:
             return
-        images = survey(OnlyUrls(read())).references
+        images = survey(UrlEntries(read())).references
         if not self._store.uploads.charge(upload.job_id, images):
             raise UsageError(Code.QUOTA_EXCEEDED, f"{images} images are more than are left for today")
 
     def _record_all(self, upload: Upload, entries: Iterator[Entry], stop: threading.Event) -> None:
         first = next((entry for entry in entries if isinstance(entry, Reference)), None)
-        if first is None:  # found before the job is sealed: one without items would be completed at once
+        if first is None:  # found before the job is recorded: one without items would be completed at once
             raise ResourceError(Code.NOTHING_TO_LABEL, upload.name)
         references = itertools.chain([first], entries)
         deque(record(self._store, self._store.jobs.get(upload.job_id), references, stop), maxlen=0)
@@ -170,5 +170,5 @@ class Recorder:
     def _entries(self, upload: Upload, spool: IO[bytes]) -> Iterator[Entry]:
         """Yield a list's entries from its beginning."""
         spool.seek(0)
-        columns = Columns(upload.ref_column, upload.id_column)
+        columns = ListColumns(upload.ref_column, upload.id_column)
         return read_stream(plain_name(upload.name), spool, columns, self._max_bytes)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
-from producer.entries import Columns, Entry, Malformed, checked
+from producer.entries import Entry, ListColumns, MalformedEntry, checked
 from producer.lists import is_list, read_list
 
 #: Endings of the files that are taken from a folder.
@@ -16,15 +16,15 @@ IMAGE_ENDINGS = (
 
 
 @dataclass(frozen=True)
-class Sources:
+class InputSources:
     """What the user named; ``stdin`` is a seekable copy of standard input, where ``-`` is among it."""
 
     names: list[str]
-    columns: Columns = field(default_factory=Columns)
+    columns: ListColumns = field(default_factory=ListColumns)
     stdin: IO[bytes] | None = None
 
 
-def read_sources(sources: Sources) -> Iterator[Entry]:
+def read_sources(sources: InputSources) -> Iterator[Entry]:
     """Yield the references of all sources, one after another, as they are read.
 
     Raises ``UsageError`` with ``source_not_found`` or ``column_unknown``, or
@@ -53,7 +53,7 @@ def read_folder(folder: str) -> Iterator[Entry]:
                 path = os.path.join(parent, name)
                 yield checked(path, path)
     for error in unreadable:
-        yield Malformed(str(error.filename), None, error.strerror or "it cannot be read")
+        yield MalformedEntry(str(error.filename), None, error.strerror or "it cannot be read")
 
 
 def _is_image_name(name: str) -> bool:

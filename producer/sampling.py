@@ -21,7 +21,7 @@ _OF_ONE_HOST = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListProfile:
     """A list at a glance: its length, about how many references are different, and some of them."""
 
     total: int
@@ -37,7 +37,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class SampledReference:
     """A reference of a sample, and how many references of the list it stands for, in relation to others."""
 
     ref: str
@@ -45,7 +45,7 @@ class Sampled:
     weight: float
 
 
-def look_through(refs: Iterable[str], chance: random.Random) -> Listed:
+def profile_list(refs: Iterable[str], chance: random.Random) -> ListProfile:
     """Read a list to its end, in memory that does not grow with it.
 
     What is kept is a uniform sample (Vitter, "Random sampling with a reservoir", 1985, algorithm R). The
@@ -63,7 +63,7 @@ def look_through(refs: Iterable[str], chance: random.Random) -> Listed:
         elif (place := chance.randrange(total)) < _KEPT:
             kept[place] = ref
         _note(smallest, known, _digest(ref))
-    return Listed(total, _distinct(smallest), kept)
+    return ListProfile(total, _distinct(smallest), kept)
 
 
 def _digest(ref: str) -> int:
@@ -87,7 +87,7 @@ def _distinct(smallest: list[int]) -> int:
     return (_SKETCH - 1) * _DIGESTS // -smallest[0]
 
 
-def sample(listed: Listed, size: int, chance: random.Random) -> list[Sampled]:
+def sample(listed: ListProfile, size: int, chance: random.Random) -> list[SampledReference]:
     """Return different references of a list, spread over its hosts: no host has more than its part.
 
     What is left out because its host has enough is counted, and adds to the weight of what is not.
@@ -107,4 +107,4 @@ def sample(listed: Listed, size: int, chance: random.Random) -> list[Sampled]:
             taken.append(ref)
         if len(taken) == size:
             break
-    return [Sampled(ref, hosts[ref], seen[hosts[ref]] / counts[hosts[ref]]) for ref in taken]
+    return [SampledReference(ref, hosts[ref], seen[hosts[ref]] / counts[hosts[ref]]) for ref in taken]

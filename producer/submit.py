@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from producer.entries import Entry, Malformed, Reference
+from producer.entries import Entry, MalformedEntry, Reference
 from shared.errors import Code, ResourceError
 from shared.items import Item
 from shared.store.store import Job, Store
@@ -57,7 +57,7 @@ def survey(entries: Iterable[Entry]) -> Survey:
     def counted() -> Iterator[Entry]:
         nonlocal malformed
         for entry in entries:
-            malformed += entry.lines if isinstance(entry, Malformed) else 0
+            malformed += entry.lines if isinstance(entry, MalformedEntry) else 0
             yield entry
 
     deque(digest.passing(counted()), maxlen=0)
@@ -67,20 +67,20 @@ def survey(entries: Iterable[Entry]) -> Survey:
 def record(
     store: Store, job: Job, entries: Iterable[Entry], stop: threading.Event, expected: str | None = None
 ) -> Iterator[int]:
-    """Write the items of a job that are not yet recorded, in order, and seal it.
+    """Write the items of a job that are not yet recorded, in order, and mark it as recorded.
 
-    Yields the number of items recorded, after each transaction. Stops early, without sealing, when told
-    to: the next call goes on from there. Raises ``ResourceError(source_changed)`` if the references do
-    not begin with those that are recorded, are not those of a sealed job, or have not the digest expected.
+    Yields the number of items recorded, after each transaction. Stops early, without marking the job, when
+    told to: the next call resumes there. Raises ``ResourceError(source_changed)`` if the references do not
+    begin with the recorded ones, add to a job that is marked, or do not have the expected digest.
     """
     digest = _Digest()
     references = digest.passing(entries)
     deque(itertools.islice(references, job.submitted), maxlen=0)
-    if digest.value() != job.digest:
+    if digest.value() != job.references_digest:
         raise _changed(job)
     yield job.submitted
     while chunk := list(itertools.islice(references, _RECORDED_AT_ONCE)):
-        if job.sealed:
+        if job.recorded:
             raise _changed(job)
         if stop.is_set():
             return

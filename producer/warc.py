@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import IO
 
-from producer.entries import Columns, Entry, Malformed, checked
+from producer.entries import Entry, ListColumns, MalformedEntry, checked
 from shared.errors import printable
 from shared.signatures import announced_format
 from shared.warc.members import OneStreamError
@@ -15,7 +15,7 @@ from shared.warc.references import WarcReference
 _DOCUMENTS = ("PDF", "EPS")
 
 
-def read_warc(source: str, file: IO[bytes], _columns: Columns) -> Iterator[Entry]:
+def read_warc(source: str, file: IO[bytes], _columns: ListColumns) -> Iterator[Entry]:
     """Yield the images in a WARC file in its order.
 
     What follows damage cannot be found: it is one malformed entry. A file that is of no use at all raises
@@ -35,7 +35,7 @@ def read_warc(source: str, file: IO[bytes], _columns: Columns) -> Iterator[Entry
     except DamagedError as damage:
         if damage.offset == 0:
             raise OSError(f"{damage}; is it a WARC file?") from damage
-        yield Malformed(_place(source, damage.offset), None, f"{damage}; nothing after it can be read")
+        yield MalformedEntry(_place(source, damage.offset), None, f"{damage}; nothing after it can be read")
 
 
 def _read(source: str, file: IO[bytes]) -> Iterator[Entry | None]:

@@ -75,7 +75,7 @@ def read_status(store: Store, job: Job) -> JobStatus:
         created_at=in_utc(job.created_at),
         finished_at=in_utc(job.finished_at) if job.finished_at else None,
         submitted=job.submitted,
-        recorded=job.sealed,
+        recorded=job.recorded,
         done=done,
         counts=_counts(tallies, max(0, job.submitted - done)),
         codes=_codes(tallies),

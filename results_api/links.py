@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared.errors import Code, ItemError, RequestError
-from shared.fetching.fetcher import Answer, Fetched, Redirected, Request
+from shared.fetching.fetcher import Fetched, FetchRequest, FetchResponse, Redirected
 from shared.hosts import host_of
 from shared.store.store import Store
 
@@ -27,7 +27,7 @@ _COME_AGAIN = 1.0
 class Web(Protocol):
     """What asks for URLs."""
 
-    async def fetch(self, request: Request) -> Answer:
+    async def fetch(self, request: FetchRequest) -> FetchResponse:
         """See ``Fetcher``."""
         ...
 
@@ -54,7 +54,7 @@ class Links:
         for _ in range(1 + _MAX_REDIRECTS):
             await asyncio.to_thread(self._check_rules, url)
             with self._call(self.web.throttled_host(url) or ""):
-                answer = await self.web.fetch(Request(url))
+                answer = await self.web.fetch(FetchRequest(url))
             if not isinstance(answer, Redirected):
                 content = await asyncio.to_thread(_read, answer)
                 await asyncio.to_thread(self._check_content, content)
@@ -86,6 +86,6 @@ class Links:
             self._calls += Counter()  # forgets hosts that are not called any more
 
 
-def _read(answer: Answer) -> bytes:
+def _read(answer: FetchResponse) -> bytes:
     assert isinstance(answer, Fetched), "nobody was asked whether it was modified"
     return answer.read()

@@ -78,7 +78,7 @@ class Submissions:
         options = listed.options
         new = NewJob(
             key=name_of_key(caller, key or uuid.uuid4().hex),
-            asked=_digest(listed),
+            request_digest=_digest(listed),
             model_id=self.model_of(options.model).id,
             list_name=listed.name,
             ref_column=options.column,
@@ -90,7 +90,7 @@ class Submissions:
             webhook=options.webhook,
         )
         job, is_new = self.store.uploads.accept(new, _pieces(listed.file))
-        if job.asked != new.asked:
+        if job.request_digest != new.request_digest:
             raise UsageError(Code.KEY_TAKEN, f"job {job.id}")
         self.wake()
         return job, is_new

@@ -103,7 +103,7 @@ class Result:
     #: Whether the labels are those of another item with the same bytes, or the same reference.
     reused: bool = False
     #: The reference, and what to ask for it with the next time, where the host gave anything.
-    revisit: tuple[str, Validators] | None = None
+    revalidation: tuple[str, Validators] | None = None
     #: What the model saw, as a small JPEG, where it was looked at anew; kept by content, not by item.
     thumbnail: bytes | None = field(default=None, repr=False)
 

@@ -18,7 +18,7 @@ def multiply(database: Database, job_id: int, times: int) -> None:
         for first in range(1, times, _COPIES):
             for table in (items, results):
                 _copy(connection, table, job_id, count, range(first, min(times, first + _COPIES)))
-        over = {"submitted": count * times, "sealed": True, "state": "completed"}
+        over = {"submitted": count * times, "recorded": True, "state": "completed"}
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(over))
         mine = update(progress).where(progress.c.job_id == job_id)
         connection.execute(mine.values(count=progress.c["count"] * times))

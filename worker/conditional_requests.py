@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from shared.batch_loader import BatchLoader
 from shared.items import Evidence
-from shared.store.store import KnownAnswer, Store
+from shared.store.store import Store, StoredResponse
 from worker.store_retry import StoreRetry
 
 #: Model and reference.
@@ -18,20 +18,20 @@ class ConditionalRequests:
         self._store = store
         self._stored = BatchLoader(store_retry, self._look_up)
 
-    async def find(self, model_id: int, ref: str) -> KnownAnswer | None:
+    async def find(self, model_id: int, ref: str) -> StoredResponse | None:
         """Return what a reference led to, if it can be asked for again."""
         return await self._stored.find((model_id, ref)) if "://" in ref else None
 
-    def _look_up(self, keys: Collection[Key]) -> dict[Key, KnownAnswer]:
-        found: dict[Key, KnownAnswer] = {}
+    def _look_up(self, keys: Collection[Key]) -> dict[Key, StoredResponse]:
+        found: dict[Key, StoredResponse] = {}
         for model_id in {model_id for model_id, _ in keys}:
             refs = [ref for model, ref in keys if model == model_id]
-            for ref, known in self._store.validators.known(model_id, refs).items():
+            for ref, known in self._store.stored_responses.find(model_id, refs).items():
                 found[model_id, ref] = known
         return found
 
 
-def unchanged_evidence(known: KnownAnswer, host: str | None, fetch_ms: float) -> Evidence:
+def unchanged_evidence(known: StoredResponse, host: str | None, fetch_ms: float) -> Evidence:
     """Return the evidence of an answer that said "not modified": the bytes are those of before."""
     before = known.result.evidence
     return Evidence(

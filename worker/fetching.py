@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from shared.broker import Delivery
 from shared.errors import Code, ItemError
-from shared.fetching.fetcher import Answer, Fetcher, Redirected, Request
+from shared.fetching.fetcher import Fetcher, FetchRequest, FetchResponse, Redirected
 from shared.items import Validators
 from worker.denied import DenyList
 from worker.frontier.frontier import Turn
@@ -25,7 +25,7 @@ class PoliteFetcher:
     robots: RobotsBook | None
     denied: DenyList
 
-    async def fetch(self, turn: Turn, known: Validators | None) -> Answer:
+    async def fetch(self, turn: Turn, known: Validators | None) -> FetchResponse:
         """Return the answer to the next request of a delivery.
 
         Raises ``ItemError``, and ``PostponedError`` if the host cannot be called soon.
@@ -37,7 +37,7 @@ class PoliteFetcher:
             await self._check_rules(turn, self.robots)
         await turn.begin_request()
         try:
-            answer = await self.fetcher.fetch(Request(turn.errand.url, known, turn.sent_its_own))
+            answer = await self.fetcher.fetch(FetchRequest(turn.errand.url, known, turn.sent_its_own))
             if isinstance(answer, Redirected) and turn.errand.hops >= _MAX_REDIRECTS:
                 raise ItemError(Code.TOO_MANY_REDIRECTS, f"more than {_MAX_REDIRECTS}", final_url=answer.url)
         except ItemError as error:

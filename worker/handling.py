@@ -16,7 +16,7 @@ from shared.fetching.fetcher import Fetched, NotModified, Redirected
 from shared.hosts import host_of
 from shared.images import thumbnail
 from shared.items import Evidence, Message, Result
-from shared.store.store import KnownAnswer
+from shared.store.store import StoredResponse
 from worker.conditional_requests import ConditionalRequests, unchanged_evidence
 from worker.denied import DenyList
 from worker.fetching import PoliteFetcher
@@ -102,7 +102,7 @@ class Handling:
             _log.exception("unexpected failure", extra={"job": message.job_id, "item": message.index})
             raise ItemError(Code.INTERNAL_ERROR, type(error).__name__) from error
 
-    def _unchanged(self, turn: Turn, model_id: int, known: KnownAnswer | None) -> Result:
+    def _unchanged(self, turn: Turn, model_id: int, known: StoredResponse | None) -> Result:
         """Return the result of an image that is still what it was."""
         assert known is not None, "nobody was asked whether it was modified"
         message = turn.errand.delivery.message
@@ -119,7 +119,7 @@ class Handling:
         result = await self._classify(delivery, model_id, classifier, content, evidence)
         if fetched.validators is None:
             return result
-        return replace(result, revisit=(delivery.message.ref, fetched.validators))
+        return replace(result, revalidation=(delivery.message.ref, fetched.validators))
 
     def _may_retry(self, message: Message, error: ItemError) -> bool:
         """Tell whether an attempt is left; for a host that was given up it would be one for nothing."""

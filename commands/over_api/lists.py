@@ -13,7 +13,7 @@ from api_client.submissions import Options
 from commands.sources import open_sources, reporting, what_was_looked_for
 from producer.entries import Reference
 from producer.lists import STDIN, is_list
-from producer.only_urls import OnlyUrls
+from producer.only_urls import UrlEntries
 from producer.references import read_sources
 from shared.errors import Code, ResourceError
 
@@ -45,7 +45,7 @@ def _write(file: IO[str], options: Namespace) -> int:
     """Write the URLs of all sources, and return how many lines hold none."""
     try:
         with open_sources(options) as sources:
-            filtered = OnlyUrls(read_sources(sources))
+            filtered = UrlEntries(read_sources(sources))
             listed = (entry for entry in reporting(filtered) if isinstance(entry, Reference))
             file.writelines(json.dumps({"url": entry.ref, "id": entry.custom_id}) + "\n" for entry in listed)
         file.flush()

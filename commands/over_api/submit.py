@@ -12,7 +12,7 @@ from commands.progress import Counting
 from commands.sources import reporting, what_was_looked_for
 from commands.terminal import say, show
 from producer import estimate as known
-from producer.entries import Malformed
+from producer.entries import MalformedEntry
 from shared.errors import Code, ResourceError
 from shared.items import JobState
 from shared.settings import Settings
@@ -62,12 +62,12 @@ def _recorded(client: Client, job_id: int) -> Job:
 
 def _report(job: Job, left_out: int, options: Namespace) -> int:
     source = options.sources[0] if len(options.sources) == 1 else "the list"
-    lines = (Malformed(source, one.line, one.reason, one.lines) for one in job.malformed.lines)
+    lines = (MalformedEntry(source, one.line, one.reason, one.lines) for one in job.malformed.lines)
     for _ in reporting(lines):
         pass
     malformed = left_out + job.malformed.count
     if malformed:
-        say(f"Malformed lines left out: {malformed}.")
+        say(f"MalformedEntry lines left out: {malformed}.")
     if not job.submitted:
         raise ResourceError(Code.NOTHING_TO_LABEL, job.reason or what_was_looked_for(options.sources))
     if job.state is JobState.FAILED:

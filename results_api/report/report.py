@@ -29,7 +29,7 @@ class JobFacts:
     finished_at: datetime | None
     reported_at: datetime
     submitted: int
-    sealed: bool
+    recorded: bool
     done: int
 
 
@@ -181,7 +181,7 @@ def _facts(summary: Summary, model: RecordedModel) -> JobFacts:
         finished_at=in_utc(job.finished_at) if job.finished_at else None,
         reported_at=summary.at,
         submitted=job.submitted,
-        sealed=job.sealed,
+        recorded=job.recorded,
         done=_counted(summary.endings),
     )
 

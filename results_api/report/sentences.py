@@ -32,7 +32,7 @@ def headline(summary: Summary) -> str:
     done = sum(counts.values())
     name = f" ({printable(job.name)})" if job.name else ""
     reason = f" ({printable(job.reason)})" if job.reason else ""
-    more = "" if job.sealed else ", more to come"
+    more = "" if job.recorded else ", more to come"
     parts = ", ".join(f"{number(count)} {state} ({share(count, done)})" for state, count in counts.items())
     progress = f"{number(done)} of {number(job.submitted)} images are done{more}"
     return f"Job {job.id}{name} is {job.state}{reason}. {progress}{f': {parts}' if parts else ''}."

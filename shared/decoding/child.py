@@ -8,7 +8,7 @@ import resource
 import sys
 
 from shared.confinement import confine, limit
-from shared.decoding.frames import READY, Request, pack_error, pack_picture, read_request
+from shared.decoding.frames import READY, DecodeRequest, pack_error, pack_picture, read_request
 from shared.errors import Code, ItemError
 from shared.images import Decode, decode
 
@@ -34,7 +34,7 @@ def _limit_ourselves(memory: int) -> None:
     limit(resource.RLIMIT_NPROC, 0)
 
 
-def _answer(decode: Decode, request: Request) -> bytes:
+def _answer(decode: Decode, request: DecodeRequest) -> bytes:
     try:
         return pack_picture(decode(*request))
     except MemoryError:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from shared.confinement import PYTHON, cause_of_death
-from shared.decoding.frames import ANSWER_SIZE, Request, pack_request, unpack_error, unpack_head
+from shared.decoding.frames import ANSWER_SIZE, DecodeRequest, pack_request, unpack_error, unpack_head
 from shared.decoding.process import ChildProcess, StalledError
 from shared.errors import Code, ItemError, printable
 from shared.images import Limits, Picture, Pixels
@@ -88,7 +88,7 @@ class DecoderProcess:
         child = self.await_ready()
         self._decoded += 1
         try:
-            answer = self._ask(child, Request(data, side, crop, limits))
+            answer = self._ask(child, DecodeRequest(data, side, crop, limits))
         except (EOFError, BrokenPipeError):
             raise self._post_mortem(child) from None
         except TimeoutError:
@@ -113,7 +113,7 @@ class DecoderProcess:
             self._child.end()
             self._child = None
 
-    def _ask(self, child: ChildProcess, request: Request) -> Picture | ItemError:
+    def _ask(self, child: ChildProcess, request: DecodeRequest) -> Picture | ItemError:
         child.allow(self._longest, self._patience)
         child.send(pack_request(request))
         head = unpack_head(child.receive(ANSWER_SIZE))

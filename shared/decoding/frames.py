@@ -21,7 +21,7 @@ _ANSWER = struct.Struct("<?IIH")
 ANSWER_SIZE = _ANSWER.size
 
 
-class Request(NamedTuple):
+class DecodeRequest(NamedTuple):
     """The arguments of ``shared.images.decode``."""
 
     data: bytes
@@ -39,21 +39,21 @@ class AnswerHead(NamedTuple):
     text: int
 
 
-def pack_request(request: Request) -> bytes:
+def pack_request(request: DecodeRequest) -> bytes:
     """Return a request as one piece, so that one write sends it."""
     data, side, crop, limits = request
     head = _REQUEST.pack(len(data), side, crop, limits.max_bytes, limits.max_pixels, limits.tiff)
     return head + data
 
 
-def read_request(stream: BinaryIO) -> Request | None:
+def read_request(stream: BinaryIO) -> DecodeRequest | None:
     """Return the next request, or None at the end of the stream."""
     head = stream.read(_REQUEST.size)
     if len(head) < _REQUEST.size:
         return None
     size, side, crop, max_bytes, max_pixels, tiff = _REQUEST.unpack(head)
     data = stream.read(size)
-    return Request(data, side, crop, Limits(max_bytes, max_pixels, tiff)) if len(data) == size else None
+    return DecodeRequest(data, side, crop, Limits(max_bytes, max_pixels, tiff)) if len(data) == size else None
 
 
 def pack_picture(picture: Picture) -> bytes:

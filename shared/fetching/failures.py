@@ -5,7 +5,7 @@ from shared.fetching.deadline import Deadline
 from shared.fetching.guard import NotAllowedError
 
 
-class Asking:
+class RequestContext:
     """One request: ends it in time, turns aiohttp's errors into ours, and notes where and how far it came."""
 
     def __init__(self, url: str, seconds: float) -> None:
@@ -14,7 +14,7 @@ class Asking:
         self.moved = self._deadline.moved
         self.status: int | None = None
 
-    def __enter__(self) -> "Asking":
+    def __enter__(self) -> "RequestContext":
         self._deadline.begin()
         return self
 

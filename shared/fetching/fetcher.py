@@ -41,11 +41,11 @@ class NotModified:
     final_url: str
 
 
-Answer = Fetched | Redirected | NotModified
+FetchResponse = Fetched | Redirected | NotModified
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class FetchRequest:
     """What to ask for: ``NotModified`` comes only if validators of what is known are given.
 
     ``sent`` is called when a request is on its way to a host; a file has none.
@@ -59,7 +59,7 @@ class Request:
 class Fetcher(Protocol):
     """Fetches what a reference names."""
 
-    async def fetch(self, request: Request) -> Answer:
+    async def fetch(self, request: FetchRequest) -> FetchResponse:
         """Ask once, and return what came; this, or its ``read``, raises ``ItemError`` if nothing did."""
         ...
 
@@ -74,7 +74,7 @@ class FileFetcher:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
 
-    async def fetch(self, request: Request) -> Fetched:
+    async def fetch(self, request: FetchRequest) -> Fetched:
         """See ``Fetcher``. The file is opened by ``read``, so that only files at work are in memory."""
         return Fetched(partial(self.read, Path(request.ref)))
 
@@ -118,7 +118,7 @@ class SchemeFetcher:
         self._files = files
         self._records = records
 
-    async def fetch(self, request: Request) -> Answer:
+    async def fetch(self, request: FetchRequest) -> FetchResponse:
         """See ``Fetcher``."""
         return await self._fetcher_for(request.ref).fetch(request)
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from shared.fetching.addresses import is_public
-from shared.fetching.urls import Place, UrlGate
+from shared.fetching.urls import Endpoint, UrlGate
 
 if TYPE_CHECKING:
     import aiohttp
@@ -31,9 +31,9 @@ class NotAllowedError(OSError):
 class Guard(UrlGate):
     """All three gates, with the same ports and the same own places."""
 
-    def __init__(self, ports: Collection[int], own: Collection[Place] = ()) -> None:
+    def __init__(self, ports: Collection[int], own: Collection[Endpoint] = ()) -> None:
         super().__init__(ports, own)
-        self._opened: set[Place] = set(own)
+        self._opened: set[Endpoint] = set(own)
 
     def connector(self) -> "aiohttp.TCPConnector":
         """Return the connector of an HTTP client that can get nowhere else; call it in an event loop."""
@@ -53,7 +53,7 @@ class Guard(UrlGate):
 
     def check_answers(self, host: str, port: int, addresses: Collection[str]) -> None:
         """Raise ``NotAllowedError`` if any address of a name is inside: such a mixture is an attack."""
-        if self.is_own_place(host, port):
+        if self.is_own_endpoint(host, port):
             self._opened.update((address, port) for address in addresses)
         elif not all(self.allows(address, port) for address in addresses):
             _log.warning("%s leads inside: %s", host, ", ".join(addresses))

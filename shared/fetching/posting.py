@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ItemError
-from shared.fetching.failures import Asking
+from shared.fetching.failures import RequestContext
 from shared.fetching.guard import Guard
 from shared.fetching.headers import code_of_status, retry_after
 from shared.fetching.session import open_session
@@ -39,11 +39,11 @@ class WebPoster:
         """
         target = check_target(self._guard, url)
         try:
-            with Asking(url, self._timeout) as asking:
+            with RequestContext(url, self._timeout) as context:
                 async with self._opened().post(
                     target, data=body, headers=_HEADERS | dict(headers), allow_redirects=False
                 ) as answer:
-                    asking.status = answer.status
+                    context.status = answer.status
                     _check_status(answer)
                     await _drop(answer)
         except ItemError as error:

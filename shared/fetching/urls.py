@@ -27,16 +27,16 @@ _INSIDE = (
 )
 
 #: A host name and a port, named by the operator as their own.
-Place = tuple[str, int]
+Endpoint = tuple[str, int]
 
 
 class UrlGate:
     """Knows which ports are open to all, and which places are our own: those need only be well-formed."""
 
-    def __init__(self, ports: Collection[int], own: Collection[Place] = ()) -> None:
+    def __init__(self, ports: Collection[int], own: Collection[Endpoint] = ()) -> None:
         self._ports = frozenset(ports)
         self._own = frozenset(own)
-        self._place_of = lru_cache(10_000)(self._judge)
+        self._endpoint_of = lru_cache(10_000)(self._judge)
 
     def check(self, text: str) -> URL:
         """Return a URL that may be asked for, without its fragment; raise ``ItemError(url_not_allowed)``."""
@@ -47,7 +47,7 @@ class UrlGate:
         match = _URL.match(text)
         if match is None:
             raise _refusal("not a well-formed http or https URL")
-        host, port = self._place_of(match[1].lower(), match[2])
+        host, port = self._endpoint_of(match[1].lower(), match[2])
         url = _parsed(text)
         if (url.raw_host, url.port) != (host, port):
             raise _refusal("its host cannot be told for sure")
@@ -59,27 +59,27 @@ class UrlGate:
         if match is None:
             return None
         try:
-            host, port = self._place_of(match[1].lower(), match[2])
+            host, port = self._endpoint_of(match[1].lower(), match[2])
         except ItemError:
             return None
-        return None if self.is_own_place(host, port) else host.removesuffix(".")
+        return None if self.is_own_endpoint(host, port) else host.removesuffix(".")
 
     def is_own(self, url: URL) -> bool:
         """Tell whether the operator named the place of a URL as their own."""
-        return self.is_own_place(url.raw_host or "", url.port or 0)
+        return self.is_own_endpoint(url.raw_host or "", url.port or 0)
 
-    def is_own_place(self, host: str, port: int) -> bool:
+    def is_own_endpoint(self, host: str, port: int) -> bool:
         """Tell whether the operator named this host and port as their own."""
         return (host, port) in self._own
 
-    def _judge(self, scheme: str, authority: str) -> Place:
+    def _judge(self, scheme: str, authority: str) -> Endpoint:
         """Return host and port of what stands between the slashes, or refuse it."""
         if "@" in authority or "%" in authority:
             raise _refusal("a user name, or an escape in the host")
         url = _parsed(f"{scheme}://{authority}/")
         # What is judged is what the HTTP client will use: it folds circled digits and the like.
         host, port = url.raw_host or "", url.port or 0
-        if not self.is_own_place(host, port):
+        if not self.is_own_endpoint(host, port):
             if port not in self._ports:
                 raise _refusal(f"port {port}")
             _check_host(host, authority.startswith("["))

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from shared.errors import Code, ItemError, printable
-from shared.fetching.fetcher import Fetched, Request, file_errors, regular_status
+from shared.fetching.fetcher import Fetched, FetchRequest, file_errors, regular_status
 from shared.warc.members import OneStreamError
 from shared.warc.payloads import UndecodableError
 from shared.warc.records import DamagedError, Record, read_record
@@ -20,7 +20,7 @@ class WarcFetcher:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
 
-    async def fetch(self, request: Request) -> Fetched:
+    async def fetch(self, request: FetchRequest) -> Fetched:
         """See ``Fetcher``. The headers are read now, the content by ``read``: so little is in memory."""
         reference = parse_warc_reference(request.ref)
         if reference is None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ItemError, printable
-from shared.fetching.failures import Asking
-from shared.fetching.fetcher import Answer, Fetched, NotModified, Redirected, Request
+from shared.fetching.failures import RequestContext
+from shared.fetching.fetcher import Fetched, FetchRequest, FetchResponse, NotModified, Redirected
 from shared.fetching.guard import Guard
 from shared.fetching.headers import code_of_status, opt_out, retry_after
 from shared.fetching.redirects import target
@@ -51,27 +51,27 @@ class WebFetcher:
         self.robot = user_agent.partition("/")[0].lower()
         self._session: aiohttp.ClientSession | None = None
 
-    async def fetch(self, request: Request) -> Answer:
+    async def fetch(self, request: FetchRequest) -> FetchResponse:
         """See ``Fetcher``."""
         url = self._guard.check(request.ref)
         conditions = _conditions(request.known, url)
-        with Asking(request.ref, self._limits.timeout) as asking:
+        with RequestContext(request.ref, self._limits.timeout) as context:
             async with self._get(url, conditions, request.sent) as answer:
-                asking.status = answer.status
+                context.status = answer.status
                 if answer.status == 304 and conditions:
                     return NotModified(request.ref)
-                return await self._taken(answer, url, asking)
+                return await self._taken(answer, url, context)
 
     async def fetch_text(
         self, url: str, max_bytes: int, sent: Callable[[], None]
     ) -> tuple[int, bytes] | Redirected:
         """Return status and body of any page, cut off at so many bytes; a redirect is not yet judged."""
         checked = self._guard.check(url)
-        with Asking(url, self._limits.timeout) as asking:
+        with RequestContext(url, self._limits.timeout) as context:
             async with self._get(checked, {"Accept": "text/plain"}, sent) as answer:
                 if answer.status in _REDIRECTS:
                     return Redirected(_target(checked, answer))
-                body = await self._read(answer, asking, max_bytes) if answer.status == 200 else b""
+                body = await self._read(answer, context, max_bytes) if answer.status == 200 else b""
                 return answer.status, body
 
     def throttled_host(self, url: str) -> str | None:
@@ -91,7 +91,9 @@ class WebFetcher:
         when_sent.set(sent)
         return self._session.get(url, allow_redirects=False, headers=headers or None)
 
-    async def _taken(self, answer: "aiohttp.ClientResponse", url: "URL", asking: Asking) -> Answer:
+    async def _taken(
+        self, answer: "aiohttp.ClientResponse", url: "URL", context: RequestContext
+    ) -> FetchResponse:
         """Return what an answer holds for us."""
         if answer.status in _REDIRECTS:
             # Judged here: nothing that a host says may ever be taken for the name of a file.
@@ -103,7 +105,7 @@ class WebFetcher:
             wait = retry_after(answer.headers.get("Retry-After", ""), time.time())
             raise ItemError(code_of_status(answer.status), "", answer.status, wait)
         self._check_headers(answer, url)
-        content = await self._read(answer, asking, self._limits.max_bytes, self._check_beginning)
+        content = await self._read(answer, context, self._limits.max_bytes, self._check_beginning)
         final = str(url)
         return Fetched(lambda: content, printable(final), answer.status, _validators(final, answer))
 
@@ -130,7 +132,7 @@ class WebFetcher:
     async def _read(
         self,
         answer: "aiohttp.ClientResponse",
-        asking: Asking,
+        context: RequestContext,
         limit: int,
         check: Callable[[bytes], None] | None = None,
     ) -> bytes:
@@ -138,7 +140,7 @@ class WebFetcher:
         chunks: list[bytes] = []
         size = 0
         while chunk := await answer.content.readany():
-            asking.moved()
+            context.moved()
             chunks.append(chunk)
             begun = size < _ANNOUNCED
             size += len(chunk)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.broker import Delivery
-from shared.rabbitmq.link import Link
+from shared.rabbitmq.link import ConnectionThread
 from shared.rabbitmq.messages import UnreadableMessageError, decode
 from shared.rabbitmq.topology import Topology
 
@@ -43,7 +43,7 @@ class RabbitConsumer:
         self._flushing = False
         self._stopped = threading.Event()
         self._consuming: tuple[Any, str] | None = None
-        self._link = Link(url, topology, self._opened, self._lost)
+        self._link = ConnectionThread(url, topology, self._opened, self._lost)
         self._link.start()
 
     @property

@@ -19,7 +19,7 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.5, 30.0
 _FAREWELL = 10.0
 
 
-class Link:
+class ConnectionThread:
     """Keeps one connection with one channel open, until it is closed.
 
     ``opened`` gets each new channel, ``lost`` is told when it has gone; both are called in the thread of

@@ -13,7 +13,7 @@ from pika.spec import Basic
 
 from shared.broker import BrokerClosedError
 from shared.items import Message
-from shared.rabbitmq.link import Link
+from shared.rabbitmq.link import ConnectionThread
 from shared.rabbitmq.messages import encode
 from shared.rabbitmq.topology import Topology
 
@@ -57,7 +57,7 @@ class RabbitPublisher:
         self._tags = itertools.count(1)
         self._unconfirmed: dict[int, _Outgoing] = {}
         self._returned: set[str] = set()
-        self._link = Link(url, topology, self._opened, self._lost)
+        self._link = ConnectionThread(url, topology, self._opened, self._lost)
         self._link.start()
 
     @property

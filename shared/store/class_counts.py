@@ -18,7 +18,7 @@ class ClassCounts:
     count: int = 0
 
 
-class ClassCounting:
+class ClassCounter:
     """The statement that counts classes."""
 
     def __init__(self, database: Database) -> None:

@@ -18,7 +18,7 @@ from shared.store.statements import insert_new
 Key = tuple[int, int]
 
 
-class Denied:
+class DenyList:
     """The statements on what is denied."""
 
     def __init__(self, database: Database) -> None:
@@ -109,4 +109,4 @@ def _forgotten(result: Result) -> Result:
     seen = result.evidence
     kept = Evidence(host=seen.host, fetch_ms=seen.fetch_ms, label_ms=seen.label_ms)
     bare = replace(result, state=ItemState.SKIPPED, code=Code.FORGOTTEN, detail="")
-    return replace(bare, class_ids=(), scores=(), evidence=kept, revisit=None, thumbnail=None)
+    return replace(bare, class_ids=(), scores=(), evidence=kept, revalidation=None, thumbnail=None)

@@ -36,7 +36,7 @@ class Duplicates:
         start: _Place | None = (0, 0)
         while start is not None:
             with self._database.write() as connection:
-                start = _settle_some(connection, job_id, start)
+                start = _backfill_some(connection, job_id, start)
 
 
 def copy_to_duplicates(connection: Connection, job_id: int, which: ColumnElement[bool]) -> None:
@@ -76,7 +76,7 @@ def _counted(connection: Connection, job_id: int, originals: Sequence[int]) -> S
     return connection.execute(query.order_by(items.c.index)).all()
 
 
-def _settle_some(connection: Connection, job_id: int, start: _Place) -> _Place | None:
+def _backfill_some(connection: Connection, job_id: int, start: _Place) -> _Place | None:
     """Settle some duplicates of one item, or all of several, and return where to go on."""
     original, index = start
     of_one = (items.c.original == original) & (items.c.index >= index)

@@ -62,16 +62,16 @@ class Items:
 def _extend(connection: Connection, job_id: int, submitted: int, digest: str) -> int | None:
     """Count new items, first of all: two submissions of one job must take turns.
 
-    Returns how many there were before, or None if none are missing: of two submissions, one may have sealed
-    the job.
+    Returns how many there were before, or None if none are missing: of two submissions, one may have recorded
+    the whole job.
     """
     known = select(jobs.c.submitted).where(jobs.c.id == job_id)
     before: int = connection.execute(known.with_for_update()).scalar_one()
     later = jobs.c.submitted < submitted
-    change = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(_TAKING), jobs.c.sealed.is_(False))
+    change = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(_TAKING), jobs.c.recorded.is_(False))
     change = change.values(
         submitted=case((later, submitted), else_=jobs.c.submitted),
-        digest=case((later, digest), else_=jobs.c.digest),
+        references_digest=case((later, digest), else_=jobs.c.references_digest),
     )
     if connection.execute(change).rowcount == 1:
         return before

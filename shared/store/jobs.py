@@ -16,14 +16,14 @@ from shared.store.webhooks import tell_again
 #: States in which workers label what they receive.
 RUNNING = (JobState.SUBMITTING, JobState.RUNNING)
 #: States in which a dispatcher has work with a job.
-TENDED = (*RUNNING, JobState.CANCELLING, JobState.DELETING)
+ACTIVE = (*RUNNING, JobState.CANCELLING, JobState.DELETING)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One submission.
 
-    ``submitted`` counts the items recorded so far: all of them when the job is ``sealed``. ``published``
+    ``submitted`` counts the items recorded so far: all of them when the job is ``recorded``. ``published``
     is the watermark: every item below it was handed to the broker, or had its result. ``key_id`` is whose
     it is, ``malformed`` how many lines of its list held no reference, ``rate`` how many items end a second.
     """
@@ -32,16 +32,16 @@ class Job:
     name: str | None
     state: JobState
     reason: str
-    sealed: bool
+    recorded: bool
     model_id: int
     submitted: int
-    digest: str
+    references_digest: str
     published: int
     max_failure_rate: float | None
     created_at: datetime
     finished_at: datetime | None
     key_id: int | None = None
-    asked: str = ""
+    request_digest: str = ""
     priority: int = 0
     malformed: int = 0
     rate: float | None = None
@@ -105,7 +105,7 @@ class Jobs:
     def active(self) -> list[Job]:
         """Return the jobs that have something to publish, to count or to cancel, oldest first."""
         with self._database.read() as connection:
-            query = _JOB.where(jobs.c.state.in_(TENDED)).order_by(jobs.c.id)
+            query = _JOB.where(jobs.c.state.in_(ACTIVE)).order_by(jobs.c.id)
             return [_job(row) for row in connection.execute(query).mappings()]
 
     def lease(self, job_id: int, holder: str, seconds: float) -> bool:
@@ -134,12 +134,12 @@ class Jobs:
     def mark_recorded(self, job_id: int) -> None:
         """Say that all items of a job are recorded."""
         state = case((jobs.c.state == JobState.SUBMITTING, JobState.RUNNING), else_=jobs.c.state)
-        self._change(job_id, jobs.c.sealed.is_(False), sealed=True, state=state)
+        self._change(job_id, jobs.c.recorded.is_(False), recorded=True, state=state)
 
     def complete(self, job_id: int) -> bool:
         """End a job whose items all have their results; tell whether it ended now."""
         ending = jobs.c.state.in_((JobState.RUNNING, JobState.CANCELLING))
-        all_done = jobs.c.sealed & (done_of(job_id) >= jobs.c.submitted)
+        all_done = jobs.c.recorded & (done_of(job_id) >= jobs.c.submitted)
         state = case(
             (jobs.c.state == JobState.RUNNING, JobState.COMPLETED),
             (jobs.c.reason == "", JobState.CANCELLED),
@@ -153,29 +153,29 @@ class Jobs:
 
     def resume(self, job_id: int, max_failure_rate: float | None) -> bool:
         """Go on with a paused job, under this failure budget or none; tell whether it was paused."""
-        state = case((jobs.c.sealed, JobState.RUNNING), else_=JobState.SUBMITTING)
+        state = case((jobs.c.recorded, JobState.RUNNING), else_=JobState.SUBMITTING)
         change = {"state": state, "reason": "", "max_failure_rate": max_failure_rate, "published": 0}
         return self._change(job_id, jobs.c.state == JobState.PAUSED, **change)
 
     def cancel(self, job_id: int) -> bool:
         """Stop a job for good; tell whether it was not over. What has no result is cancelled afterwards."""
         open_ = jobs.c.state.in_((*RUNNING, JobState.PAUSED))
-        return self._change(job_id, open_, state=JobState.CANCELLING, sealed=True, reason="")
+        return self._change(job_id, open_, state=JobState.CANCELLING, recorded=True, reason="")
 
     def fail(self, job_id: int, reason: str) -> bool:
         """Give a job up whose submission broke, as ``cancel`` does, but so that it ends as failed."""
         open_ = jobs.c.state.in_((*RUNNING, JobState.PAUSED))
-        return self._change(job_id, open_, state=JobState.CANCELLING, sealed=True, reason=reason)
+        return self._change(job_id, open_, state=JobState.CANCELLING, recorded=True, reason=reason)
 
     def reopen(self, job_id: int) -> bool:
         """Run a job again, for what will have no result any more; tell whether it can.
 
-        Until it is sealed once more it cannot be completed: results are taken back meanwhile. When it is
+        Until it is recorded once more it cannot be completed: results are taken back meanwhile. When it is
         over again, its webhook is told again.
         """
-        whole = jobs.c.sealed & jobs.c.state.in_((JobState.RUNNING, JobState.PAUSED, JobState.COMPLETED))
-        interrupted = jobs.c.sealed.is_(False) & (jobs.c.state == JobState.RUNNING)
-        change = {"state": JobState.RUNNING, "sealed": False, "reason": "", "finished_at": None}
+        whole = jobs.c.recorded & jobs.c.state.in_((JobState.RUNNING, JobState.PAUSED, JobState.COMPLETED))
+        interrupted = jobs.c.recorded.is_(False) & (jobs.c.state == JobState.RUNNING)
+        change = {"state": JobState.RUNNING, "recorded": False, "reason": "", "finished_at": None}
         with self._database.write() as connection:
             reopening = _set_job(job_id, **change).where(whole | interrupted)
             reopened: bool = connection.execute(reopening).rowcount == 1
@@ -188,7 +188,7 @@ class Jobs:
         self._change(job_id, jobs.c.state.in_(RUNNING), rate=rate)
 
     def delete(self, job_id: int) -> bool:
-        """Hide a job for good if it is over, and tell whether it was; see ``Removal`` for its rows."""
+        """Hide a job for good if it is over, and tell whether it was; see ``JobRemoval`` for its rows."""
         over = jobs.c.state.in_(tuple(state for state in JobState if state.is_over))
         return self._change(job_id, over, state=JobState.DELETING, key=None)
 
@@ -202,7 +202,7 @@ class Jobs:
             return connection.execute(_set_job(job_id, **values).where(condition)).rowcount == 1
 
 
-_JOB = select(*(jobs.c[name] for name in Job.__dataclass_fields__))
+_JOB = select(*(jobs.c[name].label(name) for name in Job.__dataclass_fields__))
 
 
 def job_of_key(connection: Connection, key: str) -> Job:

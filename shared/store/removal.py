@@ -13,7 +13,7 @@ _BY_ITEM = (items, suspects, waiting)
 _BY_JOB = (progress, job_hosts, upload_parts, uploads, malformed, webhooks)
 
 
-class Removal:
+class JobRemoval:
     """The statements that take a deleted job's rows away."""
 
     def __init__(self, database: Database) -> None:

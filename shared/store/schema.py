@@ -56,18 +56,18 @@ jobs = Table(
     #: Why it is paused.
     Column("reason", Text, nullable=False, server_default=""),
     #: Whether all items are recorded.
-    Column("sealed", Boolean, nullable=False, server_default=false()),
+    Column("sealed", Boolean, key="recorded", nullable=False, server_default=false()),
     Column("model_id", ForeignKey("models.id"), nullable=False),
     Column("submitted", BigInteger, nullable=False),
     #: Digest of the references recorded so far, to know them again.
-    Column("digest", Text, nullable=False, server_default=""),
+    Column("digest", Text, key="references_digest", nullable=False, server_default=""),
     #: The watermark: every item below this index was confirmed by the broker, or had its result.
     Column("published", BigInteger, nullable=False, server_default="0"),
     Column("max_failure_rate", REAL),
     #: Which key it belongs to; none where keys were not asked for.
     Column("key_id", Integer),
     #: What the request for it said, to tell another one with the same key.
-    Column("asked", Text, nullable=False, server_default=""),
+    Column("asked", Text, key="request_digest", nullable=False, server_default=""),
     #: Jobs with a higher one are published first.
     Column("priority", SmallInteger, nullable=False, server_default="0"),
     #: Lines of its list that hold no reference.

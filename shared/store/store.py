@@ -1,8 +1,8 @@
 """What is known of jobs, items and results: all statements on one database."""
 
-from shared.store.class_counts import ClassCounting, ClassCounts
+from shared.store.class_counts import ClassCounter, ClassCounts
 from shared.store.database import Database
-from shared.store.denied import Denied
+from shared.store.denied import DenyList
 from shared.store.duplicates import Duplicates
 from shared.store.forgetting import Forgetting, Forgotten
 from shared.store.found import Filter, FoundPage, FoundResults
@@ -12,13 +12,13 @@ from shared.store.jobs import Job, Jobs
 from shared.store.keys import ApiKey, ApiKeys, Grant
 from shared.store.models import Models, RecordedModel
 from shared.store.poison import PoisonTrials
-from shared.store.removal import Removal
+from shared.store.removal import JobRemoval
 from shared.store.results import Outcome, Results, Tally
 from shared.store.seen import Seen
 from shared.store.summaries import Summaries
 from shared.store.thumbnails import Thumbnails
 from shared.store.uploads import NewJob, Upload, Uploads
-from shared.store.validators import KnownAnswer, KnownAnswers
+from shared.store.validators import StoredResponse, StoredResponses
 from shared.store.waiting import Demand, Taken, Waiting, WaitingItems
 from shared.store.webhooks import Webhook, Webhooks, WebhookState
 
@@ -32,12 +32,12 @@ __all__ = [
     "FoundPage",
     "Grant",
     "Job",
-    "KnownAnswer",
     "ListedHost",
     "NewJob",
     "Outcome",
     "RecordedModel",
     "Store",
+    "StoredResponse",
     "Taken",
     "Tally",
     "Upload",
@@ -60,16 +60,16 @@ class Store:
         self.results = Results(database)
         self.duplicates = Duplicates(database)
         self.search = FoundResults(database)
-        self.removal = Removal(database)
+        self.removal = JobRemoval(database)
         self.summaries = Summaries(database)
-        self.class_counts = ClassCounting(database)
+        self.class_counts = ClassCounter(database)
         self.poison = PoisonTrials(database)
         self.thumbnails = Thumbnails(database)
         self.hosts = Hosts(database)
         self.waiting = WaitingItems(database)
-        self.validators = KnownAnswers(database)
+        self.stored_responses = StoredResponses(database)
         self.keys = ApiKeys(database)
         self.webhooks = Webhooks(database)
-        self.deny_list = Denied(database)
+        self.deny_list = DenyList(database)
         self.forgetting = Forgetting(database)
         self.seen = Seen(database)

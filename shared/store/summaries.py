@@ -107,7 +107,7 @@ class Classes:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ProgressBin:
     """How many items ended in this state in one step of the time line."""
 
     at: datetime
@@ -130,7 +130,7 @@ class Summary:
     slowest: tuple[SlowHost, ...]
     classes: Classes
     bar_seconds: int
-    bars: tuple[Bar, ...]
+    bars: tuple[ProgressBin, ...]
 
     @property
     def busiest(self) -> tuple[HostLoad, ...]:
@@ -227,9 +227,9 @@ def _classes(connection: Connection, job_id: int, top: int) -> Classes:
     return Classes(most, *(rows[0][f"all_{name}"] for name in ("classes", "count", "contents") if rows))
 
 
-def _bars(connection: Connection, job_id: int, width: int) -> tuple[Bar, ...]:
+def _bars(connection: Connection, job_id: int, width: int) -> tuple[ProgressBin, ...]:
     rows = connection.execute(aggregates.bars(job_id, width)).mappings()
     return tuple(
-        Bar(datetime.fromtimestamp(row["step"] * width, UTC), ItemState(row["state"]), row["count"])
+        ProgressBin(datetime.fromtimestamp(row["step"] * width, UTC), ItemState(row["state"]), row["count"])
         for row in rows
     )

@@ -18,13 +18,13 @@ from shared.store.webhooks import add_webhook
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What is asked for: ``key`` names the request for good, ``asked`` tells another one with the same key.
+    """A job to create: ``key`` identifies the request; the same key with another ``request_digest`` clashes.
 
     ``list_name`` ends as the format of the list has it; ``webhook`` is a URL and a secret.
     """
 
     key: str
-    asked: str
+    request_digest: str
     model_id: int
     list_name: str
     ref_column: str = "url"
@@ -133,7 +133,7 @@ class Uploads:
             return connection.execute(select(upload_parts.c.content).where(same)).scalar_one_or_none()
 
 
-_KEPT = ("key", "asked", "model_id", "name", "max_failure_rate", "priority", "key_id")
+_KEPT = ("key", "request_digest", "model_id", "name", "max_failure_rate", "priority", "key_id")
 _UPLOAD = select(*(uploads.c[name] for name in Upload.__dataclass_fields__))
 
 

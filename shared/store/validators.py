@@ -17,20 +17,20 @@ _CHANGING = ("final_url", "etag", "last_modified", "sha256")
 
 
 @dataclass(frozen=True, slots=True)
-class KnownAnswer:
+class StoredResponse:
     """What a reference led to before: its validators, and a result of the same bytes under the same model."""
 
     validators: Validators
     result: Result
 
 
-class KnownAnswers:
+class StoredResponses:
     """The statements on what is known of references."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def known(self, model_id: int, refs: Collection[str]) -> dict[str, KnownAnswer]:
+    def find(self, model_id: int, refs: Collection[str]) -> dict[str, StoredResponse]:
         """Return, by reference, what can be asked for again and is labelled by this model already."""
         digests = {ref_digest(ref): ref for ref in refs}
         same = (
@@ -50,9 +50,9 @@ class KnownAnswers:
 def save_validators(connection: Connection, new: Iterable[Result]) -> None:
     """Store what the references of these results may be asked for with the next time."""
     rows = {
-        ref_digest(result.revisit[0]): result
+        ref_digest(result.revalidation[0]): result
         for result in new
-        if result.revisit and result.evidence.sha256 and result.state is ItemState.SUCCEEDED
+        if result.revalidation and result.evidence.sha256 and result.state is ItemState.SUCCEEDED
     }
     # In the order of keys: two workers that store the same references must not wait for each other.
     values = [_values(digest, rows[digest]) for digest in sorted(rows)]
@@ -68,14 +68,14 @@ def remove_validators(connection: Connection, refs: Iterable[str]) -> None:
     connection.execute(removal, [{"known": digest} for digest in sorted(digests)])
 
 
-def _known(row: Any) -> KnownAnswer:
+def _known(row: Any) -> StoredResponse:
     known = Validators(row["known_final_url"], row["known_etag"], row["known_last_modified"])
-    return KnownAnswer(known, result_from(row))
+    return StoredResponse(known, result_from(row))
 
 
 def _values(digest: bytes, result: Result) -> dict[str, Any]:
-    assert result.revisit
-    known = result.revisit[1]
+    assert result.revalidation
+    known = result.revalidation[1]
     return {
         "ref_digest": digest,
         "final_url": known.final_url,

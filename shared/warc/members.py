@@ -17,7 +17,7 @@ class OneStreamError(Exception):
     """Several records share a gzip member, so that none of them can be found by its offset."""
 
 
-class Place(Protocol):
+class RecordSource(Protocol):
     """A place in a file at which records may be."""
 
     @property
@@ -30,20 +30,20 @@ class Place(Protocol):
         ...
 
 
-class Plain:
+class PlainSource:
     """A place in a file that is not packed."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.stream = file
 
     def end(self) -> int:
-        """See ``Place``."""
+        """See ``RecordSource``."""
         while (line := self.stream.readline(_BLOCK)) in _BLANK_LINES:
             pass
         return self.stream.tell() - len(line)
 
 
-class Member:
+class GzipMember:
     """The gzip member that begins where a file stands. Reading raises ``EOFError`` if it breaks off."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -52,7 +52,7 @@ class Member:
         self.stream: IO[bytes] = io.BufferedReader(self._unpacking, _BLOCK)
 
     def end(self) -> int:
-        """See ``Place``; raises ``OneStreamError`` if more follows than the blank lines after a record."""
+        """Raise ``OneStreamError`` if more follows than the blank lines after a record."""
         while rest := self.stream.read(_BLOCK):
             if rest.strip():
                 raise OneStreamError("several records share a gzip member")
@@ -86,9 +86,9 @@ class _Unpacking(io.RawIOBase):
         return packed
 
 
-def place_at(file: IO[bytes], offset: int) -> Place:
+def source_at(file: IO[bytes], offset: int) -> RecordSource:
     """Return what begins at an offset."""
     file.seek(offset)
     magic = file.read(len(_GZIP))
     file.seek(offset)
-    return Member(file) if magic == _GZIP else Plain(file)
+    return GzipMember(file) if magic == _GZIP else PlainSource(file)

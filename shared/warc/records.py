@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from shared.warc.members import Place, place_at
+from shared.warc.members import RecordSource, source_at
 from shared.warc.payloads import Body, decoded, pieces
 
 #: Longest headers of a record, and of the answer in it, in bytes.
@@ -36,7 +36,7 @@ class DamagedError(Exception):
 class Record:
     """One record. Its content can be read once, and before the next record is."""
 
-    def __init__(self, offset: int, place: Place, headers: Any) -> None:
+    def __init__(self, offset: int, place: RecordSource, headers: Any) -> None:
         from warcio.limitreader import LimitReader
 
         self.offset = offset
@@ -113,7 +113,7 @@ def _record_at(file: IO[bytes], offset: int) -> Record | None:
     """Return the first record at or, behind empty gzip members, after an offset; None at the file's end."""
     while True:
         with _damage_named(offset):
-            place = place_at(file, offset)
+            place = source_at(file, offset)
             if first := place.stream.readline(_MAX_LINE):
                 return Record(offset, place, _headers(place.stream, _MAX_HEADERS, _VERSIONS, first))
             end = place.end()

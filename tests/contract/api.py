@@ -20,7 +20,7 @@ from results_api.service.app import make_app
 from results_api.service.services import Services
 from results_api.submissions import Listed, Submissions
 from shared.errors import Code, ItemError, UsageError
-from shared.fetching.fetcher import Answer, Fetched, Redirected, Request
+from shared.fetching.fetcher import Fetched, FetchRequest, FetchResponse, Redirected
 from shared.fetching.urls import UrlGate
 from shared.settings import Settings
 from shared.store.store import RecordedModel, Store
@@ -31,7 +31,7 @@ from tests.contract.colours import MODEL, Colours, colour_classifier
 class Pages:
     """A web of a few pages: what each URL leads to."""
 
-    answers: dict[str, Answer | ItemError] = field(default_factory=dict)
+    answers: dict[str, FetchResponse | ItemError] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     def put(self, url: str, content: bytes) -> None:
@@ -40,7 +40,7 @@ class Pages:
     def redirect(self, url: str, target: str) -> None:
         self.answers[url] = Redirected(target)
 
-    async def fetch(self, request: Request) -> Answer:
+    async def fetch(self, request: FetchRequest) -> FetchResponse:
         self.asked.append(request.ref)
         answer = self.answers.get(request.ref, ItemError(Code.HTTP_404, "", 404))
         if isinstance(answer, ItemError):

@@ -14,7 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from pyarrow.parquet import write_table
 
-from producer.tending import Tender
+from producer.maintenance import JobMaintenance
 from results_api.access.access import KeysWanted
 from results_api.access.keys import digest_of, ending_of, make_key
 from shared.broker import InProcessBroker
@@ -478,4 +478,4 @@ def test_many_pollers_at_the_same_time(api: TestClient, store: Store) -> None:
 
 def _tend(store: Store) -> None:
     """Do once what workers do for all jobs."""
-    Tender(store, InProcessBroker(), 1000, 5).look_after(store.jobs.active())
+    JobMaintenance(store, InProcessBroker(), 1000, 5).maintain(store.jobs.active())

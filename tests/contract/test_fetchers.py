@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import Code, ItemError
-from shared.fetching.fetcher import Fetched, Fetcher, FileFetcher, Request, SchemeFetcher
+from shared.fetching.fetcher import Fetched, Fetcher, FetchRequest, FileFetcher, SchemeFetcher
 from shared.fetching.guard import Guard
 from shared.fetching.warc import WarcFetcher
 from shared.fetching.web import WebFetcher, WebLimits
@@ -97,7 +97,7 @@ def place(request: pytest.FixtureRequest) -> Place:
 def _fetched(fetcher: Fetcher, ref: str) -> tuple[Fetched, bytes]:
     async def fetch() -> tuple[Fetched, bytes]:
         try:
-            fetched = await fetcher.fetch(Request(ref))
+            fetched = await fetcher.fetch(FetchRequest(ref))
             assert isinstance(fetched, Fetched)
             return fetched, fetched.read()
         finally:

@@ -133,10 +133,12 @@ def test_many_results_are_forgotten_bit_by_bit(
 def test_a_forgotten_url_is_not_asked_for_as_one_that_is_known(store: Store, job: Job) -> None:
     known = Validators(_URL, '"tag"', None)
     _record(store, job, _URL, _OTHER)
-    store.results.save([_labelled(job, 0, revisit=(_URL, known)), _labelled(job, 1, revisit=(_OTHER, known))])
+    store.results.save(
+        [_labelled(job, 0, revalidation=(_URL, known)), _labelled(job, 1, revalidation=(_OTHER, known))]
+    )
     store.forgetting.url(_URL)
     store.results.save([_labelled(job, 2)])  # the same bytes have labels still
-    assert list(store.validators.known(job.model_id, [_URL, _OTHER])) == [_OTHER]
+    assert list(store.stored_responses.find(job.model_id, [_URL, _OTHER])) == [_OTHER]
     store.forgetting.sha256(_CAT)
     with store.jobs._database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM validators")).scalar() == 0
@@ -176,7 +178,7 @@ def test_nothing_that_is_denied_is_stored_with_labels(store: Store, job: Job) ->
     _record(store, job, *refs)
     revisit = (_URL, Validators(_URL, '"tag"', None))
     store.results.save(
-        [_labelled(job, 0, revisit=revisit), _labelled(job, 1, _DOG, reused=True), _labelled(job, 2)]
+        [_labelled(job, 0, revalidation=revisit), _labelled(job, 1, _DOG, reused=True), _labelled(job, 2)]
     )
     store.results.save([_failed(job, 3)])
     assert _codes(store, job) == [
@@ -185,7 +187,7 @@ def test_nothing_that_is_denied_is_stored_with_labels(store: Store, job: Job) ->
     ]
     outcomes = store.results.outcomes(job.id, -1, 10)
     assert all(_is_bare(outcomes[index].result) for index in (0, 1, 4, 5))
-    assert store.validators.known(job.model_id, [_URL]) == {}
+    assert store.stored_responses.find(job.model_id, [_URL]) == {}
 
 
 def test_what_a_worker_left_out_is_stored_without_what_it_saw(store: Store, job: Job) -> None:

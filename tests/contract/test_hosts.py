@@ -240,19 +240,21 @@ def _result(
 
 def test_what_a_url_led_to_is_known_to_the_same_model(store: Store, job: Job) -> None:
     known = Validators("http://h/final", '"tag"', None)
-    store.results.save([_result(job, 0, revisit=("http://h/a", known)), _result(job, 1, sha256="cd" * 32)])
-    found = store.validators.known(job.model_id, ["http://h/a", "http://h/b"])
+    store.results.save(
+        [_result(job, 0, revalidation=("http://h/a", known)), _result(job, 1, sha256="cd" * 32)]
+    )
+    found = store.stored_responses.find(job.model_id, ["http://h/a", "http://h/b"])
     assert list(found) == ["http://h/a"]
     assert found["http://h/a"].validators == known
     assert found["http://h/a"].result.class_ids == (1, 0)
-    assert store.validators.known(job.model_id + 1, ["http://h/a"]) == {}
+    assert store.stored_responses.find(job.model_id + 1, ["http://h/a"]) == {}
 
 
 def test_the_newest_validators_count(store: Store, job: Job) -> None:
     for index, (tag, sha256) in enumerate((("1", "ab" * 32), ("2", "cd" * 32))):
         known = Validators("http://h/a", tag, "Mon, 01 Jan 2024 00:00:00 GMT")
-        store.results.save([_result(job, index, sha256, revisit=("http://h/a", known))])
-    found = store.validators.known(job.model_id, ["http://h/a"])["http://h/a"]
+        store.results.save([_result(job, index, sha256, revalidation=("http://h/a", known))])
+    found = store.stored_responses.find(job.model_id, ["http://h/a"])["http://h/a"]
     assert (found.validators.etag, found.result.evidence.sha256) == ("2", "cd" * 32)
 
 

@@ -91,7 +91,7 @@ def test_a_list_that_takes_long_to_unpack_is_held_meanwhile(
     uploads.contents[job.id] = slowly
     _record(store)
     assert taken == [False] * 9
-    assert (store.jobs.get(job.id).sealed, store.jobs.get(job.id).submitted) == (True, 9)
+    assert (store.jobs.get(job.id).recorded, store.jobs.get(job.id).submitted) == (True, 9)
 
 
 def test_a_list_that_was_taken_over_is_left_alone(store: Store, uploads: _Uploads, accept: Accept) -> None:
@@ -140,7 +140,7 @@ def test_a_list_that_nobody_reckoned_with_fails_its_job_and_no_other(
     with caplog.at_level(logging.ERROR, "smartsight.recorder"):
         _record(store)
     assert store.jobs.get(bad.id).reason == Code.INTERNAL_ERROR.sentence
-    assert (store.jobs.get(good.id).sealed, store.jobs.get(good.id).submitted) == (True, 9)
+    assert (store.jobs.get(good.id).recorded, store.jobs.get(good.id).submitted) == (True, 9)
     assert store.uploads.waiting() == []
     assert f"job {bad.id}" in caplog.text
     assert "what is this" in caplog.text
@@ -156,7 +156,7 @@ def test_a_list_that_our_disk_has_no_room_for_waits_alone(
     assert [upload.job_id for upload in store.uploads.waiting()] == [large.id]
     del uploads.contents[large.id]
     _record(store)
-    assert (store.jobs.get(large.id).sealed, store.jobs.get(large.id).submitted) == (True, 9)
+    assert (store.jobs.get(large.id).recorded, store.jobs.get(large.id).submitted) == (True, 9)
 
 
 def test_a_list_for_which_there_is_never_room_is_given_up(

@@ -18,7 +18,7 @@ from PIL import Image
 
 from shared.confinement import PYTHON
 from shared.decoding.decoder import DecoderProcess, memory_for
-from shared.decoding.frames import ANSWER_SIZE, Request, pack_request, unpack_error, unpack_head
+from shared.decoding.frames import ANSWER_SIZE, DecodeRequest, pack_request, unpack_error, unpack_head
 from shared.decoding.pool import Decoders
 from shared.decoding.process import ChildProcess
 from shared.errors import Code, ItemError, ResourceError
@@ -264,7 +264,7 @@ def test_it_ends_with_its_parent(work: str) -> None:
 
 
 def test_what_is_sent_while_it_decodes_does_not_end_it() -> None:
-    request = pack_request(Request(b"dawdle" + bytes(200_000), 32, 1.0, _LIMITS))
+    request = pack_request(DecodeRequest(b"dawdle" + bytes(200_000), 32, 1.0, _LIMITS))
     child = ChildProcess([*_FAULTY, str(_MEMORY)])
     with ExitStack() as stack:
         stack.callback(child.end)

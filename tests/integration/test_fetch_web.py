@@ -9,7 +9,7 @@ import pytest
 
 from shared.errors import Code, ItemError
 from shared.fetching import guard as gates
-from shared.fetching.fetcher import Answer, Fetched, NotModified, Redirected, Request
+from shared.fetching.fetcher import Fetched, FetchRequest, FetchResponse, NotModified, Redirected
 from shared.fetching.guard import Guard
 from shared.fetching.session import open_session
 from shared.fetching.web import WebFetcher, WebLimits
@@ -56,8 +56,8 @@ def _with_fetcher(
 
 def _fetch(
     web: Web, host: str, path: str, known: Validators | None = None, timeout: float = _TIMEOUT
-) -> Answer:
-    request = Request(web.url(host, path), known)
+) -> FetchResponse:
+    request = FetchRequest(web.url(host, path), known)
     return _with_fetcher(web, lambda fetcher: fetcher.fetch(request), timeout)  # type: ignore[arg-type, return-value]
 
 
@@ -156,7 +156,7 @@ def test_a_redirect_meets_the_first_gate(web: Web, word: str) -> None:
 def test_where_a_redirect_leads_meets_the_other_gates(web: Web, word: str) -> None:
     answer = _fetch(web, "moved.example.net", f"/redirect/{word}")
     assert isinstance(answer, Redirected)
-    request = Request(answer.url)
+    request = FetchRequest(answer.url)
     with pytest.raises(ItemError) as caught:
         _with_fetcher(web, lambda fetcher: fetcher.fetch(request))  # type: ignore[arg-type, return-value]
     assert caught.value.code is Code.URL_NOT_ALLOWED
@@ -179,7 +179,7 @@ def test_a_redirect_leads_where_its_bytes_say(web: Web) -> None:
 
 @pytest.mark.usefixtures("names")
 def test_nothing_is_read_on_that_begins_like_no_image(web: Web) -> None:  # case 74
-    request = Request(web.url(_STRANGE, "/html/1"))
+    request = FetchRequest(web.url(_STRANGE, "/html/1"))
     with pytest.raises(ItemError) as caught:
         _with_fetcher(web, lambda fetcher: fetcher.fetch(request), limit=20_000_000)  # type: ignore[arg-type, return-value]
     assert (caught.value.code, caught.value.http_status) == (Code.NOT_AN_IMAGE, 200)

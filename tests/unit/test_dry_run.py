@@ -7,20 +7,20 @@ from datetime import UTC, datetime
 import pytest
 
 from commands.estimates import words_of
-from producer.estimate import Pace, estimate, wilson
-from producer.sampling import Listed, Sampled, look_through, sample
+from producer.estimate import CrawlLimits, estimate, wilson
+from producer.sampling import ListProfile, SampledReference, profile_list, sample
 from shared.errors import Code
 from shared.items import Evidence, ItemState, Result
 
-_PACE = Pace(connections=2, delays={}, default_delay=0.25, cores=2)
+_PACE = CrawlLimits(connections=2, delays={}, default_delay=0.25, cores=2)
 
 
 def _refs(host: str, count: int) -> list[str]:
     return [f"http://{host}/{number}.jpg" for number in range(count)]
 
 
-def _look(refs: list[str]) -> Listed:
-    return look_through(refs, random.Random(1))
+def _look(refs: list[str]) -> ListProfile:
+    return profile_list(refs, random.Random(1))
 
 
 def test_a_short_list_is_known_exactly() -> None:
@@ -60,10 +60,10 @@ def _result(code: Code | None = None, **evidence: float | str) -> Result:
 
 
 def test_each_result_counts_for_what_it_stands_for() -> None:
-    listed = Listed(1000, 500, [*_refs("a.example", 9), *_refs("b.example", 1)])
+    listed = ListProfile(1000, 500, [*_refs("a.example", 9), *_refs("b.example", 1)])
     sampled = [
-        Sampled("http://a.example/1", "a.example", 9.0),
-        Sampled("http://b.example/1", "b.example", 1.0),
+        SampledReference("http://a.example/1", "a.example", 9.0),
+        SampledReference("http://b.example/1", "b.example", 1.0),
     ]
     results = [_result(bytes=1000, label_ms=10.0), _result(Code.HTTP_403, bytes=0)]
     found = estimate(listed, sampled, results, _PACE)
@@ -79,21 +79,21 @@ def test_each_result_counts_for_what_it_stands_for() -> None:
 @pytest.mark.parametrize(
     ("pace", "seconds"),
     [
-        (Pace(2, {"a.example": 10.0}, 0.25, 2), 100 * 10.0),
-        (Pace(2, {}, 0.25, 2), 100 * 4.0 / 2),  # a fetch takes four seconds, two at a time
-        (Pace(2, {}, 5.0, 2), 100 * 5.0),
+        (CrawlLimits(2, {"a.example": 10.0}, 0.25, 2), 100 * 10.0),
+        (CrawlLimits(2, {}, 0.25, 2), 100 * 4.0 / 2),  # a fetch takes four seconds, two at a time
+        (CrawlLimits(2, {}, 5.0, 2), 100 * 5.0),
     ],
 )
-def test_the_slowest_host_bounds_the_time(pace: Pace, seconds: float) -> None:
-    listed = Listed(100, 100, _refs("a.example", 100))
-    sampled = [Sampled("http://a.example/1", "a.example", 1.0)]
+def test_the_slowest_host_bounds_the_time(pace: CrawlLimits, seconds: float) -> None:
+    listed = ListProfile(100, 100, _refs("a.example", 100))
+    sampled = [SampledReference("http://a.example/1", "a.example", 1.0)]
     found = estimate(listed, sampled, [_result(fetch_ms=4000.0, label_ms=1.0)], pace)
     assert found.seconds == pytest.approx(seconds)
 
 
 def test_where_hosts_are_many_labelling_bounds_the_time() -> None:
-    listed = Listed(10_000, 10_000, [f"http://h{n}.example/" for n in range(10_000)])
-    sampled = [Sampled("http://h1.example/", "h1.example", 1.0)]
+    listed = ListProfile(10_000, 10_000, [f"http://h{n}.example/" for n in range(10_000)])
+    sampled = [SampledReference("http://h1.example/", "h1.example", 1.0)]
     found = estimate(listed, sampled, [_result(fetch_ms=1.0, label_ms=20.0)], _PACE)
     assert (found.seconds, found.bound_by) == (pytest.approx(10_000 * 0.02 / 2), None)
 
@@ -107,8 +107,8 @@ def test_the_interval_is_wilsons(rate: float, count: float, low: float, high: fl
 
 
 def test_an_estimate_is_told_in_words() -> None:
-    listed = Listed(20_000, 18_000, _refs("slow.example", 10))
-    sampled = [Sampled("http://slow.example/1", "slow.example", 1.0)] * 4
+    listed = ListProfile(20_000, 18_000, _refs("slow.example", 10))
+    sampled = [SampledReference("http://slow.example/1", "slow.example", 1.0)] * 4
     results = [_result(bytes=150_000)] * 3 + [_result(Code.ROBOTS_DISALLOWED)]
     text = "\n".join(words_of(estimate(listed, sampled, results, _PACE)))
     assert "75.0%" in text

@@ -12,20 +12,20 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from producer.entries import Columns, Malformed
+from producer.entries import ListColumns, MalformedEntry
 from producer.lists import read_list, read_stream
 from shared.errors import Code, ResourceError, UsageError
 
 #: Reads a list, and says what came of it, and how many kilobytes we and whoever unpacks it took at most.
 _MEASURED = """
 import json, resource, sys
-from producer.entries import Columns
+from producer.entries import ListColumns
 from producer.lists import read_list
 from shared.errors import SmartSightError
 resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
 count, last = 0, None
 try:
-    for last in read_list(sys.argv[1], Columns()):
+    for last in read_list(sys.argv[1], ListColumns()):
         count += 1
 except SmartSightError as error:
     last = error
@@ -93,7 +93,7 @@ def test_what_a_file_unpacks_to_has_a_limit(tmp_path: Path) -> None:
     _write(path, ["https://a.example/" + "x" * 1000] * 100_000)
     assert path.stat().st_size < 20_000
     with path.open("rb") as file, pytest.raises(UsageError) as caught:
-        list(read_stream("list.parquet", file, Columns(), 1_000_000))
+        list(read_stream("list.parquet", file, ListColumns(), 1_000_000))
     assert caught.value.code is Code.BODY_TOO_LARGE
     assert "list.parquet: more than 1000000 bytes" in str(caught.value)
 
@@ -101,8 +101,8 @@ def test_what_a_file_unpacks_to_has_a_limit(tmp_path: Path) -> None:
 def test_long_texts_are_malformed_and_the_rest_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "l.parquet"
     _write(path, ["a.jpg", "ü" * 1_000_000, "b.jpg", "\U0001f600" * 4097, "\U0001f600" * 4096])
-    entries = list(read_list(str(path), Columns()))
-    bad = [(entry.line, entry.reason) for entry in entries if isinstance(entry, Malformed)]
+    entries = list(read_list(str(path), ListColumns()))
+    bad = [(entry.line, entry.reason) for entry in entries if isinstance(entry, MalformedEntry)]
     assert (len(entries), bad) == (5, [(2, _TOO_LONG), (4, _TOO_LONG)])
 
 
@@ -111,7 +111,7 @@ def test_a_list_of_many_rows_is_whole(tmp_path: Path) -> None:
     refs = [f"https://a.example/{i}.jpg" for i in range(10_000)]
     for column in (pyarrow.array(refs), pyarrow.array(refs).dictionary_encode()):
         parquet.write_table(pyarrow.table({"url": column}), path, row_group_size=3000)
-        entries = list(read_list(str(path), Columns("url", "url")))
+        entries = list(read_list(str(path), ListColumns("url", "url")))
         assert [(one.ref, one.custom_id, one.line) for one in entries] == [
             (ref, ref, line) for line, ref in enumerate(refs, 1)
         ]
@@ -122,7 +122,7 @@ def _damaged(tmp_path: Path, change: Callable[[bytes], bytes]) -> ResourceError:
     parquet.write_table(pyarrow.table({"url": ["a.jpg"], "zzzz": ["x"]}), path, store_schema=False)
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(ResourceError) as caught:
-        list(read_list(str(path), Columns()))
+        list(read_list(str(path), ListColumns()))
     return caught.value
 
 

@@ -7,7 +7,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from producer.entries import Columns, Entry, Malformed, Reference
+from producer.entries import Entry, ListColumns, MalformedEntry, Reference
 from producer.lists import is_list, read_list
 from shared.errors import Code, ResourceError, SmartSightError, UsageError
 
@@ -24,8 +24,8 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-def _read(source: str, columns: Columns | None = None) -> list[Entry]:
-    return list(read_list(source, columns or Columns()))
+def _read(source: str, columns: ListColumns | None = None) -> list[Entry]:
+    return list(read_list(source, columns or ListColumns()))
 
 
 def _refs(entries: list[Entry]) -> list[str]:
@@ -33,10 +33,10 @@ def _refs(entries: list[Entry]) -> list[str]:
 
 
 def _malformed(entries: list[Entry]) -> list[tuple[int | None, str]]:
-    return [(entry.line, entry.reason) for entry in entries if isinstance(entry, Malformed)]
+    return [(entry.line, entry.reason) for entry in entries if isinstance(entry, MalformedEntry)]
 
 
-def _failure(source: str, columns: Columns | None = None) -> SmartSightError:
+def _failure(source: str, columns: ListColumns | None = None) -> SmartSightError:
     with pytest.raises(SmartSightError) as caught:
         _read(source, columns)
     return caught.value
@@ -75,7 +75,7 @@ def test_txt_has_a_reference_a_line(ending: str, write: Write) -> None:
     ],
 )
 def test_columns_give_reference_and_custom_id(name: str, content: str, write: Write) -> None:
-    entries = _read(write(name, content.encode()), Columns("url", "id"))
+    entries = _read(write(name, content.encode()), ListColumns("url", "id"))
     assert entries == [Reference("a.jpg", "7"), Reference("b,c.jpg", "8"), Reference("d.jpg")]
 
 
@@ -83,7 +83,7 @@ def test_parquet(tmp_path: Path) -> None:
     path = tmp_path / "l.parquet"
     table = pyarrow.table({"id": [7, 8, None], "url": ["a.jpg", None, "c.jpg"], "other": [1, 2, 3]})
     parquet.write_table(table, path)
-    entries = _read(str(path), Columns("url", "id"))
+    entries = _read(str(path), ListColumns("url", "id"))
     assert _refs(entries) == ["a.jpg", "c.jpg"]
     assert entries[0] == Reference("a.jpg", "7")
     assert _malformed(entries) == [(2, "no text where the reference should be")]
@@ -114,7 +114,7 @@ def test_malformed_rows_of_a_table(write: Write) -> None:
 def test_an_unclosed_quote_says_where_it_began(write: Write) -> None:
     entries = _read(write("l.csv", b'size,url\n1,a.jpg\n2,"b.jpg\n3,c.jpg\n'))
     assert _refs(entries) == ["a.jpg"]
-    (malformed,) = (entry for entry in entries if isinstance(entry, Malformed))
+    (malformed,) = (entry for entry in entries if isinstance(entry, MalformedEntry))
     assert malformed.lines == 2
     assert "lines 3 to 4: " in str(malformed)
     assert "is the closing quote of line 3 missing?" in str(malformed)
@@ -123,12 +123,12 @@ def test_an_unclosed_quote_says_where_it_began(write: Write) -> None:
 def test_an_unclosed_quote_before_many_lines_counts_them_all(write: Write) -> None:
     rows = "".join(f"{number},{number:06}.jpg\n" for number in range(20_000))
     entries = _read(write("l.csv", f'size,url\n1,"a.jpg\n{rows}'.encode()))
-    lost = sum(entry.lines for entry in entries if isinstance(entry, Malformed))
+    lost = sum(entry.lines for entry in entries if isinstance(entry, MalformedEntry))
     assert lost + len(_refs(entries)) == 20_001
 
 
 def test_a_custom_id_that_cannot_be_used_is_named(write: Write) -> None:
-    entries = _read(write("l.csv", b"id,url\nx\x01y,a.jpg\n"), Columns("url", "id"))
+    entries = _read(write("l.csv", b"id,url\nx\x01y,a.jpg\n"), ListColumns("url", "id"))
     assert _malformed(entries) == [(2, "the custom id holds control characters or is not UTF-8")]
 
 
@@ -152,7 +152,7 @@ def test_parquet_columns_of_any_type(tmp_path: Path) -> None:
     good = {"text": 2, "dictionary": 2, "binary": 1, "list": 0}
     for name, column in refs.items():
         parquet.write_table(pyarrow.table({"url": column, "id": times}), path)
-        entries = _read(str(path), Columns("url", "id"))
+        entries = _read(str(path), ListColumns("url", "id"))
         assert len(_refs(entries)) == good[name], name
         assert len(entries) == 2
 
@@ -181,7 +181,7 @@ def test_a_column_of_html_costs_no_row(write: Write) -> None:
 
 def test_a_custom_id_of_json_stays_json(write: Write) -> None:
     content = b'{"url": "a.jpg", "id": {"a": [1, null, true]}}\n{"url": "b.jpg", "id": 7}\n'
-    assert _read(write("l.jsonl", content), Columns("url", "id")) == [
+    assert _read(write("l.jsonl", content), ListColumns("url", "id")) == [
         Reference("a.jpg", '{"a": [1, null, true]}'),
         Reference("b.jpg", "7"),
     ]
@@ -190,7 +190,7 @@ def test_a_custom_id_of_json_stays_json(write: Write) -> None:
 def test_standard_input_is_read_from_its_start_each_time() -> None:
     stdin = io.BytesIO(b"a.jpg\nb.jpg\n")
     for _ in range(2):
-        assert _refs(list(read_list("-", Columns(), stdin))) == ["a.jpg", "b.jpg"]
+        assert _refs(list(read_list("-", ListColumns(), stdin))) == ["a.jpg", "b.jpg"]
 
 
 @pytest.mark.parametrize("name", ["l.csv", "l.tsv.gz", "l.parquet"])
@@ -198,7 +198,7 @@ def test_an_unknown_column_is_a_usage_error_that_names_the_others(name: str, wri
     source = write(name, b"link\tsize\n" if "tsv" in name else b"link,size\n")
     if name.endswith("parquet"):
         parquet.write_table(pyarrow.table({"link": ["a"], "size": [1]}), source)
-    for columns in (Columns("url"), Columns("link", "id")):
+    for columns in (ListColumns("url"), ListColumns("link", "id")):
         error = _failure(source, columns)
         assert (type(error), error.code) == (UsageError, Code.COLUMN_UNKNOWN)
         assert "'link', 'size'" in str(error)

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from producer.entries import Malformed, Reference
-from producer.references import Sources, read_folder, read_sources
+from producer.entries import MalformedEntry, Reference
+from producer.references import InputSources, read_folder, read_sources
 
 
 def _touch(*paths: str) -> None:
@@ -31,18 +31,18 @@ def test_a_file_name_that_could_hurt_a_terminal_is_malformed() -> None:
     entries = list(read_folder("p"))
     assert len(entries) == 2
     for entry in entries:
-        assert isinstance(entry, Malformed)
+        assert isinstance(entry, MalformedEntry)
         assert str(entry).isprintable()
 
 
 def test_sources_follow_one_another() -> None:
     _touch("p/a.jpg")
     Path("l.txt").write_text("b.jpg\n")
-    entries = list(read_sources(Sources(["c.jpg", "p", "l.txt", "http://host/list.csv", "missing"])))
+    entries = list(read_sources(InputSources(["c.jpg", "p", "l.txt", "http://host/list.csv", "missing"])))
     expected = ["c.jpg", "p/a.jpg", "b.jpg", "http://host/list.csv", "missing"]
     assert [entry.ref for entry in entries if isinstance(entry, Reference)] == expected
 
 
 @pytest.mark.parametrize(("line", "text"), [(3, "l.txt, line 3: why"), (None, "l.txt: why")])
 def test_a_malformed_place_says_where_it_is(line: int | None, text: str) -> None:
-    assert str(Malformed("l.txt", line, "why")) == text
+    assert str(MalformedEntry("l.txt", line, "why")) == text

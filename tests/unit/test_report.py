@@ -23,12 +23,12 @@ from shared.items import ItemState, JobState
 from shared.store.store import Job, RecordedModel
 from shared.store.summaries import (
     RECENT,
-    Bar,
     Cause,
     ClassCount,
     Classes,
     Ending,
     HostLoad,
+    ProgressBin,
     SlowHost,
     Summary,
 )
@@ -277,9 +277,9 @@ def _full(**changes: Any) -> Summary:
         slowest=(SlowHost(_HOSTILE, 3, 1234.5, 999),),
         classes=Classes(tuple(ClassCount(place, 90 - place, 40) for place in range(3)), 9, 4588, 200),
         bars=(
-            Bar(_NOW - timedelta(minutes=2), ItemState.SUCCEEDED, 10),
-            Bar(_NOW - timedelta(minutes=2), ItemState.FAILED, 5),
-            Bar(_NOW, ItemState.SKIPPED, 10),
+            ProgressBin(_NOW - timedelta(minutes=2), ItemState.SUCCEEDED, 10),
+            ProgressBin(_NOW - timedelta(minutes=2), ItemState.FAILED, 5),
+            ProgressBin(_NOW, ItemState.SKIPPED, 10),
         ),
         **changes,
     )
@@ -345,7 +345,7 @@ def test_the_page_tells_what_the_sentences_tell() -> None:
     assert "all others" in text
 
 
-@pytest.mark.parametrize("job", [_job(), _job(submitted=0, sealed=False), _DONE])
+@pytest.mark.parametrize("job", [_job(), _job(submitted=0, recorded=False), _DONE])
 def test_a_page_without_results(job: Job) -> None:
     parsed = _Page(render(make_report(_summary(job=job), _MODEL)))
     assert f"Job {job.id} is {job.state}" in parsed.text

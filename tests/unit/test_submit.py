@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.entries import Entry, Malformed, Reference
+from producer.entries import Entry, MalformedEntry, Reference
 from producer.publish import publish_all
 from producer.submit import record, survey
 from shared.broker import InProcessBroker
@@ -40,7 +40,7 @@ def _record(store: Store, job: Job, entries: list[Entry], stop: threading.Event 
 
 
 def test_a_survey_counts_and_tells_lists_apart() -> None:
-    found = survey([*_entries(2), Malformed("l.txt", 3, "why")])
+    found = survey([*_entries(2), MalformedEntry("l.txt", 3, "why")])
     assert (found.references, found.malformed) == (2, 1)
     assert found.digest == survey(_entries(2)).digest
     assert found.digest != survey(_entries(3)).digest
@@ -48,7 +48,7 @@ def test_a_survey_counts_and_tells_lists_apart() -> None:
 
 
 def test_items_are_recorded_in_order_and_the_job_is_sealed(store: Store, job: Job) -> None:
-    _record(store, job, [*_entries(2), Malformed("l.txt", 3, "why"), Reference("last.jpg")])
+    _record(store, job, [*_entries(2), MalformedEntry("l.txt", 3, "why"), Reference("last.jpg")])
     assert [(item.index, item.ref) for item in store.items.pending(job.id, 0, 10)] == [
         (0, "0.jpg"),
         (1, "1.jpg"),

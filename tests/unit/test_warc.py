@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producer.entries import Columns, Entry, Malformed, Reference
+from producer.entries import Entry, ListColumns, MalformedEntry, Reference
 from producer.lists import is_list, read_list
 from shared.errors import Code, ItemError, ResourceError, SmartSightError, UsageError
 from shared.fetching.warc import WarcFetcher
@@ -23,7 +23,7 @@ both_kinds = pytest.mark.parametrize("name", ["crawl.warc", "crawl.warc.gz"])
 
 
 def _entries(source: str) -> list[Entry]:
-    return list(read_list(source, Columns()))
+    return list(read_list(source, ListColumns()))
 
 
 def _refs(source: str) -> list[str]:
@@ -194,7 +194,7 @@ def test_a_uri_that_no_reference_can_hold_is_malformed_and_the_rest_goes_on(uri:
         offset = crawl.answer("https://host/a.jpg") or crawl.answer(uri)
         crawl.answer("https://host/b.jpg")
     entries = _entries("c.warc.gz")
-    assert [type(entry) for entry in entries] == [Reference, Malformed, Reference]
+    assert [type(entry) for entry in entries] == [Reference, MalformedEntry, Reference]
     assert str(entries[1]).startswith(f"c.warc.gz, byte {offset}: the reference ")
 
 
@@ -217,8 +217,8 @@ def _read_damaged(name: str) -> tuple[list[str], bool]:
     """Return what a damaged file yields, and whether it says that it is damaged."""
     refs: list[str] = []
     try:
-        for entry in read_list(name, Columns()):
-            if isinstance(entry, Malformed):
+        for entry in read_list(name, ListColumns()):
+            if isinstance(entry, MalformedEntry):
                 return refs, True
             refs.append(entry.ref)
     except ResourceError as error:

@@ -19,7 +19,7 @@ from shared.broker import InProcessBroker
 from shared.classifier.classifier import Classification, Classifier, Prediction
 from shared.classifier.model import Label
 from shared.errors import Code, ItemError, ResourceError
-from shared.fetching.fetcher import Fetched, FileFetcher, Redirected, Request
+from shared.fetching.fetcher import Fetched, FetchRequest, FileFetcher, Redirected
 from shared.images import Picture
 from shared.items import ItemState, JobState, Message, Result
 from shared.store.store import Job, RecordedModel, Store
@@ -45,7 +45,7 @@ class _Store:
         self.jobs = SimpleNamespace(get=self._job)
         self.models = SimpleNamespace(get=lambda model_id: RecordedModel(model_id, "lite0", "1", []))
         self.results = SimpleNamespace(save=self._save, labelled=self._labelled)
-        self.validators = SimpleNamespace(known=lambda model_id, refs: {})
+        self.stored_responses = SimpleNamespace(find=lambda model_id, refs: {})
         self.deny_list = SimpleNamespace(urls=self._denied, contents=self._denied)
         self.poison = SimpleNamespace(begin_trial=self._begin_trial, end_trial=self._end_trial)
         # Nothing waits: no host has to be spared here.
@@ -86,7 +86,7 @@ class _Fetcher:
         self.calls: list[str] = []
         self.closed = False
 
-    async def fetch(self, request: Request) -> Fetched:
+    async def fetch(self, request: FetchRequest) -> Fetched:
         ref = request.ref
         self.calls.append(ref)
         content = self._answer(ref, self.calls.count(ref))
@@ -292,7 +292,7 @@ def test_what_takes_too_long_when_stopped_is_handed_back() -> None:
     broker, store = _published("quick", "slow"), _Store(expected=1)
 
     class Slow(_Fetcher):
-        async def fetch(self, request: Request) -> Fetched:
+        async def fetch(self, request: FetchRequest) -> Fetched:
             if request.ref == "slow":
                 await asyncio.sleep(1000)
             return await super().fetch(request)
@@ -395,7 +395,7 @@ def test_a_redirect_to_a_denied_url_is_not_followed() -> None:
     store.denied = {"http://h/final"}
 
     class Redirecting(_Fetcher):
-        async def fetch(self, request: Request) -> Redirected:  # type: ignore[override]
+        async def fetch(self, request: FetchRequest) -> Redirected:  # type: ignore[override]
             self.calls.append(request.ref)
             return Redirected("http://h/final")
 

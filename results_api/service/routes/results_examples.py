@@ -45,7 +45,7 @@ SUMMARY: dict[str, Any] = {
             "finished_at": "2026-11-25T04:20:26Z",
             "reported_at": "2026-11-25T04:30:00Z",
             "submitted": 1,
-            "sealed": True,
+            "recorded": True,
             "done": 1,
         },
         "sentences": ["Job 12 is over: 1 of 1 images labelled."],

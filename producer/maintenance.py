@@ -21,12 +21,12 @@ _INTERVAL = 1.0
 #: How many outcomes a failure rate is judged by at least.
 _ENOUGH = 50
 #: Seconds without progress after which duplicates of done items are looked for, at least doubled each time.
-_SETTLE_AFTER = 1.0
+_BACKFILL_AFTER = 1.0
 #: What the broker still holds is given this many times longer before it is published again.
 _PATIENCE_WITH_BROKER = 4
 
 
-class TendObserver(Protocol):
+class MaintenanceObserver(Protocol):
     """Is told how much there is to do."""
 
     def waiting(self, in_broker: int | None, in_all: int) -> None:
@@ -40,11 +40,11 @@ class _Watch:
 
     done: int
     since: float
-    settle_after: float = field(default_factory=lambda: _SETTLE_AFTER)
+    backfill_after: float = field(default_factory=lambda: _BACKFILL_AFTER)
     pace: Pace = field(default_factory=Pace)
 
 
-class Tender:
+class JobMaintenance:
     """Looks after all jobs. Several may do so at once: whatever one of them does, another can repeat."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Tender:
         publisher: Publisher,
         sweep_after: float,
         placeholder_urls: int,
-        observer: TendObserver | None = None,
+        observer: MaintenanceObserver | None = None,
     ) -> None:
         self._store = store
         self._observer = observer
@@ -66,20 +66,20 @@ class Tender:
         """Look after all jobs until told to stop."""
         while not stop.wait(_INTERVAL):
             try:
-                self.look_after(self._store.jobs.active())
+                self.maintain(self._store.jobs.active())
             except ResourceError as error:
                 _log.warning("no job is looked after for now: %s", error)
 
-    def look_after(self, jobs: Sequence[Job]) -> None:
+    def maintain(self, jobs: Sequence[Job]) -> None:
         """Do what these jobs need; forget what was known of others."""
         self._watches = {job.id: self._watches.get(job.id) or _Watch(-1, 0) for job in jobs}
         for job in jobs:
-            self._look_after(job)
+            self._maintain(job)
         if self._observer:
             backlog = sum(job.submitted - self._watches[job.id].done for job in jobs)
             self._observer.waiting(self._publisher.depth(), backlog)
 
-    def _look_after(self, job: Job) -> None:
+    def _maintain(self, job: Job) -> None:
         if job.state is JobState.DELETING:
             remove_rest(self._store, job)
             return
@@ -91,10 +91,10 @@ class Tender:
         if reason := over_budget(job, tallies):
             self._store.jobs.pause(job.id, reason)
             _log.warning("job %s pauses: %s", job.id, reason)
-        elif job.sealed and done >= job.submitted:
+        elif job.recorded and done >= job.submitted:
             self._store.results.skip_placeholders(job.id, self._placeholder_urls)
             self._store.jobs.complete(job.id)
-        elif job.sealed and job.published >= job.submitted:
+        elif job.recorded and job.published >= job.submitted:
             self._wake(job, self._watches[job.id])
 
     def _note_pace(self, job: Job, done: int) -> None:
@@ -109,10 +109,10 @@ class Tender:
     def _wake(self, job: Job, watch: _Watch) -> None:
         """Look for what keeps a job from its end, the longer it stands still the further."""
         still = time.monotonic() - watch.since
-        if still >= watch.settle_after:
+        if still >= watch.backfill_after:
             self._store.duplicates.backfill(job.id)
             # Counted from here: among very many, looking takes a while itself.
-            watch.settle_after = 2 * (time.monotonic() - watch.since)
+            watch.backfill_after = 2 * (time.monotonic() - watch.since)
         if still >= self._sweep_after and self._is_forgotten(still):
             _log.warning("job %s: no progress for %.0f s, publishing the rest again", job.id, still)
             self._store.jobs.publish_again(job.id)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete
 
 from producer.dispatch import Dispatcher
-from producer.tending import Tender
+from producer.maintenance import JobMaintenance
 from shared.broker import InProcessBroker
 from shared.errors import Code
 from shared.items import Item, ItemState, JobState, Result, now
@@ -37,9 +37,9 @@ def _result(job: Job, index: int, code: Code | None = None) -> Result:
     return Result(job.id, index, state, now(), 1, job.model_id, code=code)
 
 
-def _look(store: Store, tender: Tender, times: int = 1) -> None:
+def _look(store: Store, maintenance: JobMaintenance, times: int = 1) -> None:
     for _ in range(times):
-        tender.look_after(store.jobs.active())
+        maintenance.maintain(store.jobs.active())
 
 
 def _publish_all(store: Store, broker: InProcessBroker, queue_length: int = 10_000) -> Dispatcher:
@@ -73,20 +73,20 @@ def test_a_job_has_one_dispatcher_at_a_time(store: Store) -> None:
 
 
 def test_a_job_whose_items_are_all_done_is_completed(store: Store) -> None:
-    job, tender = _job(store, 2), Tender(store, InProcessBroker(), 60, 5)
+    job, maintenance = _job(store, 2), JobMaintenance(store, InProcessBroker(), 60, 5)
     store.results.save([_result(job, 0)])
-    _look(store, tender)
+    _look(store, maintenance)
     assert store.jobs.get(job.id).state is JobState.RUNNING
     store.results.save([_result(job, 1, Code.HTTP_404)])
-    _look(store, tender)
+    _look(store, maintenance)
     assert store.jobs.get(job.id).state is JobState.COMPLETED
 
 
 def test_a_cancelled_job_is_brought_to_its_end(store: Store) -> None:
-    job, tender = _job(store, 5), Tender(store, InProcessBroker(), 60, 5)
+    job, maintenance = _job(store, 5), JobMaintenance(store, InProcessBroker(), 60, 5)
     store.results.save([_result(job, 0)])
     store.jobs.cancel(job.id)
-    _look(store, tender)
+    _look(store, maintenance)
     assert store.jobs.get(job.id).state is JobState.CANCELLED
 
 
@@ -94,10 +94,10 @@ def test_a_cancelled_job_is_brought_to_its_end(store: Store) -> None:
 def test_a_job_over_its_failure_budget_pauses_and_says_why(
     store: Store, failures: int, state: JobState
 ) -> None:
-    job, tender = _job(store, 100, max_failure_rate=0.2), Tender(store, InProcessBroker(), 60, 5)
+    job, maintenance = _job(store, 100, max_failure_rate=0.2), JobMaintenance(store, InProcessBroker(), 60, 5)
     codes = [Code.HTTP_403] * failures + [None] * (50 - failures)
     store.results.save([_result(job, index, code) for index, code in enumerate(codes)])
-    _look(store, tender)
+    _look(store, maintenance)
     assert store.jobs.get(job.id).state is state
     if state is JobState.PAUSED:
         expected = "11 of 50 images failed (22%, 20% are allowed), 11 of them with http_403"
@@ -105,22 +105,22 @@ def test_a_job_over_its_failure_budget_pauses_and_says_why(
 
 
 def test_few_outcomes_do_not_decide(store: Store) -> None:
-    job, tender = _job(store, 100, max_failure_rate=0.2), Tender(store, InProcessBroker(), 60, 5)
+    job, maintenance = _job(store, 100, max_failure_rate=0.2), JobMaintenance(store, InProcessBroker(), 60, 5)
     store.results.save([_result(job, index, Code.HTTP_403) for index in range(49)])
-    _look(store, tender)
+    _look(store, maintenance)
     assert store.jobs.get(job.id).state is JobState.RUNNING
 
 
 def test_what_was_lost_is_published_again_but_not_at_once(store: Store) -> None:
     job, broker = _job(store, 3), InProcessBroker()
-    tender = Tender(store, broker, sweep_after=0.2, placeholder_urls=5)
+    maintenance = JobMaintenance(store, broker, sweep_after=0.2, placeholder_urls=5)
     _publish_all(store, broker).close()
     lost = broker.receive(10, 0)
     store.results.save([_result(job, 0)])
-    _look(store, tender, times=2)
+    _look(store, maintenance, times=2)
     assert store.jobs.get(job.id).published == 3, "published again before its time"
     time.sleep(0.25)
-    _look(store, tender)
+    _look(store, maintenance)
     assert store.jobs.get(job.id).published == 0
     _publish_all(store, broker)
     assert [delivery.message.index for delivery in broker.receive(10, 0)] == [1, 2]
@@ -129,21 +129,21 @@ def test_what_was_lost_is_published_again_but_not_at_once(store: Store) -> None:
 
 def test_what_the_broker_still_holds_is_given_longer(store: Store) -> None:
     job, broker = _job(store, 3), InProcessBroker()
-    tender = Tender(store, broker, sweep_after=0.1, placeholder_urls=5)
+    maintenance = JobMaintenance(store, broker, sweep_after=0.1, placeholder_urls=5)
     _publish_all(store, broker)
-    _look(store, tender)
+    _look(store, maintenance)
     time.sleep(0.15)
-    _look(store, tender)
+    _look(store, maintenance)
     assert store.jobs.get(job.id).published == 3
     time.sleep(0.3)
-    _look(store, tender)
+    _look(store, maintenance)
     assert store.jobs.get(job.id).published == 0
 
 
 def test_duplicates_that_missed_their_result_do_not_hold_a_job_up(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producer.tending._SETTLE_AFTER", 0.0)
+    monkeypatch.setattr("producer.maintenance._BACKFILL_AFTER", 0.0)
     job, broker = _job(store, 1), InProcessBroker()
     other = store.jobs.open("twins", job.model_id)
     store.items.add([Item(other.id, 0, "a"), Item(other.id, 1, "a")])
@@ -152,14 +152,14 @@ def test_duplicates_that_missed_their_result_do_not_hold_a_job_up(
     with store.jobs._database.write() as connection:
         connection.execute(delete(results).where(results.c.job_id == other.id, results.c.index == 1))
     _publish_all(store, broker)
-    _look(store, Tender(store, broker, 60, 5), times=3)
+    _look(store, JobMaintenance(store, broker, 60, 5), times=3)
     assert store.jobs.get(other.id).state is JobState.COMPLETED
 
 
 def test_a_job_is_not_completed_before_all_duplicates_have_results(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producer.tending._SETTLE_AFTER", 0.0)
+    monkeypatch.setattr("producer.maintenance._BACKFILL_AFTER", 0.0)
     monkeypatch.setattr("shared.store.duplicates.AT_ONCE", 3)
     model, broker = store.models.record("lite0", "1", []), InProcessBroker()
     job = store.jobs.open("same", model.id)
@@ -168,9 +168,9 @@ def test_a_job_is_not_completed_before_all_duplicates_have_results(
     _publish_all(store, broker)
     assert len(broker.receive(100, 0)) == 1
     store.results.save([_result(job, 0)])
-    tender = Tender(store, broker, 60, 5)
+    maintenance = JobMaintenance(store, broker, 60, 5)
     for _ in range(5):
-        _look(store, tender)
+        _look(store, maintenance)
         done = sum(tally.count for tally in store.results.tallies(job.id))
         assert store.jobs.get(job.id).state is JobState.RUNNING or done == 20
     assert store.jobs.get(job.id).state is JobState.COMPLETED
