@@ -26,8 +26,8 @@ from commands.parts import (
 )
 from producer.recording import Recorder
 from results_api.access.access import Access, KeysWanted
-from results_api.live.messenger import Messenger
-from results_api.live.webhooks import judged
+from results_api.webhooks.dispatcher import WebhookDispatcher
+from results_api.webhooks.messages import judged
 from shared.classifier.catalogue import open_classifier
 from shared.classifier.classifier import Classifier
 from shared.errors import Code, UsageError
@@ -37,7 +37,7 @@ from shared.settings import Settings
 from shared.store.store import Store
 
 if TYPE_CHECKING:
-    from results_api.photos import Photos
+    from results_api.classify import ImageClassifier
     from results_api.service.health import Check
     from results_api.service.services import Services
     from results_api.submissions import Submissions
@@ -65,28 +65,28 @@ def make_services(
 
     What is to run beside it, besides its own background work, comes by its name.
     """
+    from results_api.classify import ImageUrlFetcher
     from results_api.job_statuses import JobStatuses
-    from results_api.links import Links
     from results_api.service.health import Health
     from results_api.service.services import Services
 
     store = patiently(lambda: stack.enter_context(open_store(settings)), threading.Event())
     wanted = keys_wanted(store, address, options.no_auth)
     _tell(wanted, store, address)
-    photos = _photos(options.threads or cores(), store, settings, stack)
+    classifier = _image_classifier(options.threads or cores(), store, settings, stack)
     recorder = Recorder(store, settings.unpacked_bytes)
-    parts = {"recorder": recorder.run, "messenger": _messenger(store, settings).run, **(beside or {})}
+    parts = {"recorder": recorder.run, "webhooks": _webhook_dispatcher(store, settings).run, **(beside or {})}
     background = stack.enter_context(in_background(parts, recorder.wake))
     checks: dict[str, Check] = {"store": lambda: _ask(store), "background": background.check}
-    checks["model"] = lambda: _try(photos.classifier)
+    checks["model"] = lambda: _try(classifier.classifier)
     if settings.broker_url:
         checks["broker"] = lambda: check_broker(settings)
     return Services(
         store=store,
         settings=settings,
         access=Access(store, wanted),
-        photos=photos,
-        links=Links(_web(settings), store, settings.host_connections),
+        image_classifier=classifier,
+        image_fetcher=ImageUrlFetcher(_web(settings), store, settings.host_connections),
         job_statuses=JobStatuses(store),
         submissions=_submissions(store, settings, recorder),
         health=Health(checks),
@@ -94,10 +94,10 @@ def make_services(
     )
 
 
-def _photos(threads: int, store: Store, settings: Settings, stack: ExitStack) -> "Photos":
+def _image_classifier(threads: int, store: Store, settings: Settings, stack: ExitStack) -> "ImageClassifier":
     """Return what classifies at once, warmed up, with cores of its own: no bulk work is ahead of it."""
     from results_api.capacity import Capacity
-    from results_api.photos import Photos
+    from results_api.classify import ImageClassifier
 
     in_hand = threads + 1  # one more than there are networks: it is decoded while these are busy
     decoders = stack.enter_context(open_decoders(settings, in_hand))
@@ -108,7 +108,7 @@ def _photos(threads: int, store: Store, settings: Settings, stack: ExitStack) ->
         warmed.result()
     recorded = model_of(store, settings, None)
     capacity = Capacity(in_hand + _AT_HAND, settings.classify_queue)
-    return Photos(store, classifier, recorded.id, capacity, pool)
+    return ImageClassifier(store, classifier, recorded.id, capacity, pool)
 
 
 def _web(settings: Settings) -> WebFetcher:
@@ -116,9 +116,9 @@ def _web(settings: Settings) -> WebFetcher:
     return make_web(replace(settings, max_bytes=settings.upload_bytes))
 
 
-def _messenger(store: Store, settings: Settings) -> Messenger:
+def _webhook_dispatcher(store: Store, settings: Settings) -> WebhookDispatcher:
     guard = make_guard(settings)
-    return Messenger(store, WebPoster(guard, user_agent(settings)))
+    return WebhookDispatcher(store, WebPoster(guard, user_agent(settings)))
 
 
 def _submissions(store: Store, settings: Settings, recorder: Recorder) -> "Submissions":

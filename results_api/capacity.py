@@ -1,4 +1,4 @@
-"""How much is classified at once: who comes when there is no room is told so at once, and waits elsewhere."""
+"""Bound concurrent work: what exceeds the queue is refused at once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -6,35 +6,35 @@ from contextlib import asynccontextmanager, contextmanager
 
 from shared.errors import Code, RequestError
 
-#: After how many seconds whoever was turned away may come again.
-_COME_AGAIN = 1.0
+#: Value of ``Retry-After`` for refused requests, in seconds.
+_RETRY_AFTER = 1.0
 
 
 class Capacity:
-    """So many images in hand, and so many in line behind them."""
+    """So many requests at work, and so many in the queue behind them."""
 
-    def __init__(self, in_hand: int, waiting: int) -> None:
-        self._places = in_hand + waiting
-        self._taken = 0
-        self._turns = asyncio.Semaphore(in_hand)
+    def __init__(self, concurrent: int, queued: int) -> None:
+        self._limit = concurrent + queued
+        self._admitted = 0
+        self._slots = asyncio.Semaphore(concurrent)
 
     def check(self) -> None:
-        """Raise ``RequestError(at_capacity)`` if there is no room: better before an image is even read."""
-        if self._taken >= self._places:
-            raise RequestError(Code.AT_CAPACITY, retry_after=_COME_AGAIN)
+        """Raise ``RequestError(at_capacity)`` if the queue is full: cheaper before the body is read."""
+        if self._admitted >= self._limit:
+            raise RequestError(Code.AT_CAPACITY, retry_after=_RETRY_AFTER)
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Be in line; raise ``RequestError(at_capacity)`` if it is full."""
+    def admit(self) -> Iterator[None]:
+        """Take a place in the queue; raise ``RequestError(at_capacity)`` if it is full."""
         self.check()
-        self._taken += 1
+        self._admitted += 1
         try:
             yield
         finally:
-            self._taken -= 1
+            self._admitted -= 1
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Be in hand, as soon as those who came before are done."""
-        async with self._turns:
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait for one of the slots of those at work, first come, first served."""
+        async with self._slots:
             yield

@@ -63,7 +63,7 @@ class Submissions:
 
         One list at a time: this takes cores and calls hosts. Raises ``RequestError(at_capacity)``.
         """
-        with self._sampling.place():
+        with self._sampling.admit():
             return await asyncio.to_thread(self.estimate, listed, images)
 
     def is_known(self, caller: Caller, key: str) -> bool:

@@ -10,14 +10,14 @@ from fastapi import FastAPI
 from fastapi.middleware import Middleware
 from fastapi.middleware.cors import CORSMiddleware
 
-from results_api.service.around.access_log import AccessLog
-from results_api.service.around.bodies import Bodies, BodyLimits
-from results_api.service.around.defects import Defects
-from results_api.service.around.draining import Drain
-from results_api.service.around.request_ids import RequestIds
-from results_api.service.around.security_headers import SecurityHeaders
 from results_api.service.document import describe
 from results_api.service.failures import handle_failures
+from results_api.service.middleware.access_log import AccessLog
+from results_api.service.middleware.bodies import Bodies, BodyLimits
+from results_api.service.middleware.defects import Defects
+from results_api.service.middleware.draining import Drain
+from results_api.service.middleware.request_ids import RequestIds
+from results_api.service.middleware.security_headers import SecurityHeaders
 from results_api.service.pages.files import serve_files
 from results_api.service.routes import (
     classify,
@@ -90,7 +90,7 @@ async def _open(app: FastAPI) -> AsyncIterator[None]:
     """
     yield
     app.state.services.submissions.abandon()
-    await app.state.services.links.web.close()
+    await app.state.services.image_fetcher.fetcher.close()
 
 
 class _Described(FastAPI):

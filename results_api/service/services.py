@@ -11,12 +11,11 @@ from results_api.access.access import Access, KeysWanted
 from results_api.access.caller import Caller, Scope
 from results_api.access.origins import check_origin, is_loopback
 from results_api.capacity import Capacity
+from results_api.classify import ImageClassifier, ImageUrlFetcher
 from results_api.job_statuses import JobStatuses
-from results_api.links import Links
-from results_api.photos import Photos
-from results_api.service.around.draining import Draining
 from results_api.service.cookies import authorization_of
 from results_api.service.health import Health
+from results_api.service.middleware.draining import Draining
 from results_api.service.observer import ServiceObserver, Unobserved
 from results_api.submissions import Submissions
 from shared.settings import Settings
@@ -34,8 +33,8 @@ class Services:
     store: Store
     settings: Settings
     access: Access
-    photos: Photos
-    links: Links
+    image_classifier: ImageClassifier
+    image_fetcher: ImageUrlFetcher
     job_statuses: JobStatuses
     submissions: Submissions
     health: Health = field(default_factory=Health)
@@ -52,37 +51,37 @@ async def _services(request: Request) -> Services:  # what is not async takes a 
     return services
 
 
-Here = Annotated[Services, Depends(_services)]
+ServicesDep = Annotated[Services, Depends(_services)]
 
 # For the documentation: what is missing or wrong, we say ourselves.
 _key = HTTPBearer(auto_error=False, description="A key made by `smartsight keys create`.")
 
 
 def _may(scope: Scope) -> object:
-    async def admit(request: Request, here: Here, _: Annotated[object, Security(_key)]) -> Caller:
-        caller = await here.access.admit(authorization_of(request), scope)
+    async def admit(request: Request, services: ServicesDep, _: Annotated[object, Security(_key)]) -> Caller:
+        caller = await services.access.admit(authorization_of(request), scope)
         request.state.key_id = caller.key_id  # for the access log
         if caller.key_id is None:
-            _check_origin(request, here)
+            _check_origin(request, services)
         return caller
 
     return Depends(admit)
 
 
-def _check_origin(request: Request, here: Services) -> None:
+def _check_origin(request: Request, services: Services) -> None:
     """Keep the pages of others out where whoever asks may do everything."""
-    headers, names = request.headers, here.settings.host_names
+    headers, names = request.headers, services.settings.host_names
 
     def is_ours(name: str) -> bool:
-        if here.access.wanted is KeysWanted.IF_ANY:
+        if services.access.wanted is KeysWanted.IF_ANY:
             return is_loopback(name)
         return not names or name in names
 
-    check_origin(headers.get("Host"), headers.get("Origin"), here.settings.cors_origins, is_ours)
+    check_origin(headers.get("Host"), headers.get("Origin"), services.settings.cors_origins, is_ours)
 
 
 #: Who asks, if they may classify, submit, read, or do everything.
-Classifying = Annotated[Caller, _may(Scope.CLASSIFY)]
-Submitting = Annotated[Caller, _may(Scope.SUBMIT)]
-Reading = Annotated[Caller, _may(Scope.READ)]
-Administering = Annotated[Caller, _may(Scope.ADMIN)]
+RequireClassify = Annotated[Caller, _may(Scope.CLASSIFY)]
+RequireSubmit = Annotated[Caller, _may(Scope.SUBMIT)]
+RequireRead = Annotated[Caller, _may(Scope.READ)]
+RequireAdmin = Annotated[Caller, _may(Scope.ADMIN)]

@@ -12,13 +12,12 @@ from fastapi.testclient import TestClient
 from producer.recording import Recorder
 from results_api.access.access import Access, KeysWanted
 from results_api.capacity import Capacity
+from results_api.classify import ImageClassifier, ImageUrlFetcher
 from results_api.job_statuses import JobStatuses
-from results_api.links import Links
-from results_api.live.webhooks import judged
-from results_api.photos import Photos
 from results_api.service.app import make_app
 from results_api.service.services import Services
 from results_api.submissions import Listed, Submissions
+from results_api.webhooks.messages import judged
 from shared.errors import Code, ItemError, UsageError
 from shared.fetching.fetcher import Fetched, FetchRequest, FetchResponse, Redirected
 from shared.fetching.urls import UrlGate
@@ -75,8 +74,10 @@ def services_on(store: Store, around: Surroundings | None = None, **settings: An
         store=store,
         settings=known,
         access=Access(store, around.wanted),
-        photos=Photos(store, classifier, recorded.id, around.capacity, ThreadPoolExecutor(2)),
-        links=Links(around.web, store, known.host_connections),
+        image_classifier=ImageClassifier(
+            store, classifier, recorded.id, around.capacity, ThreadPoolExecutor(2)
+        ),
+        image_fetcher=ImageUrlFetcher(around.web, store, known.host_connections),
         job_statuses=JobStatuses(store),
         submissions=Submissions(
             store,

@@ -12,7 +12,13 @@ from fastapi.testclient import TestClient
 from results_api.access.access import Access, KeysWanted
 from results_api.access.keys import digest_of, ending_of, make_key
 from results_api.service.app import make_app
-from results_api.service.services import Administering, Classifying, Here, Reading, Submitting
+from results_api.service.services import (
+    RequireAdmin,
+    RequireClassify,
+    RequireRead,
+    RequireSubmit,
+    ServicesDep,
+)
 from shared.errors import Code, ResourceError
 from shared.items import now
 from shared.store.database import Database
@@ -27,24 +33,24 @@ routes = APIRouter()
 
 
 @routes.get("/read")
-async def read(caller: Reading) -> int | None:
+async def read(caller: RequireRead) -> int | None:
     return caller.key_id
 
 
 @routes.get("/administer")
-async def administer(caller: Administering) -> int | None:
+async def administer(caller: RequireAdmin) -> int | None:
     return caller.key_id
 
 
 @routes.post("/classify")
-async def classify(caller: Classifying, here: Here, images: int) -> int | None:
-    await here.access.charge(caller, images)
+async def classify(caller: RequireClassify, services: ServicesDep, images: int) -> int | None:
+    await services.access.charge(caller, images)
     return caller.key_id
 
 
 @routes.post("/submit")
-async def submit(caller: Submitting, here: Here) -> int | None:
-    await here.access.check_open_jobs(caller)
+async def submit(caller: RequireSubmit, services: ServicesDep) -> int | None:
+    await services.access.check_open_jobs(caller)
     return caller.key_id
 
 

@@ -136,7 +136,7 @@ def test_what_the_web_refuses_is_told(api: TestClient, around: Surroundings) -> 
 def test_the_same_bytes_are_answered_from_the_store(
     api: TestClient, services: Services, around: Surroundings, store: Store, jpeg: bytes
 ) -> None:
-    _store_labels(store, services.photos.model_id, jpeg, (2, 0))
+    _store_labels(store, services.image_classifier.model_id, jpeg, (2, 0))
     answer = api.post(_URL, params={"top": 2}, content=jpeg)
     assert answer.json()["meta"]["reused"] is True
     assert [entry["class"] for entry in answer.json()["data"]] == ["blue, azure", "red, crimson"]
@@ -159,7 +159,7 @@ def _store_labels(store: Store, model_id: int, content: bytes, class_ids: tuple[
 def test_who_comes_when_there_is_no_room_is_told_to_come_again(
     services: Services, around: Surroundings, jpeg: bytes
 ) -> None:
-    around.capacity._taken = around.capacity._places
+    around.capacity._admitted = around.capacity._limit
     with client_on(services) as client:
         answer = client.post(_URL, content=jpeg)
     assert _type(answer) == (503, "at_capacity")
@@ -169,17 +169,17 @@ def test_who_comes_when_there_is_no_room_is_told_to_come_again(
 def test_places_are_given_back_whatever_happens(api: TestClient, around: Surroundings, jpeg: bytes) -> None:
     for content in (jpeg, b"text", jpeg[:100]) * 10:
         api.post(_URL, content=content)
-    assert around.capacity._taken == 0
+    assert around.capacity._admitted == 0
 
 
 def test_so_many_at_work_and_so_many_in_line() -> None:
     async def come() -> None:
         capacity = Capacity(1, 1)
-        with capacity.place(), capacity.place():
-            with pytest.raises(RequestError) as caught, capacity.place():
+        with capacity.admit(), capacity.admit():
+            with pytest.raises(RequestError) as caught, capacity.admit():
                 pass
             assert caught.value.code is Code.AT_CAPACITY
-        with capacity.place():
+        with capacity.admit():
             pass
 
     asyncio.run(come())

@@ -161,7 +161,7 @@ _ITEMS, _TIMES = 5, 1000
 @pytest.fixture
 def long(store: Store, database: Database, services: Services) -> Job:
     """A job that is over, of more results than are read at a time, all of which failed."""
-    job = store.jobs.open("long", services.photos.model_id)
+    job = store.jobs.open("long", services.image_classifier.model_id)
     store.items.add([Item(job.id, index, f"https://a.example/{index}.jpg") for index in range(_ITEMS)])
     store.jobs.mark_recorded(job.id)
     _end(store, job.id, Code.HTTP_404)

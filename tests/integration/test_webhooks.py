@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook as Verifier
 
-from results_api.live.messenger import Messenger
-from results_api.live.webhooks import make_secret
+from results_api.webhooks.dispatcher import WebhookDispatcher
+from results_api.webhooks.messages import make_secret
 from shared.errors import Code, ItemError, ResourceError
 from shared.fetching import guard as gates
 from shared.fetching.guard import Guard
@@ -57,7 +57,7 @@ def receiving() -> Iterator[Receiving]:
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("results_api.live.messenger._INTERVAL", 0.02)
+    monkeypatch.setattr("results_api.webhooks.dispatcher._INTERVAL", 0.02)
 
 
 def _ended_job(store: Store, url: str, key: str = "job") -> tuple[Job, str]:
@@ -91,8 +91,8 @@ def _telling(
 ) -> Iterator[threading.Event]:
     """Tell webhooks meanwhile; what is given ends it."""
     stop = threading.Event()
-    messenger = Messenger(store, WebPoster(guard, "SmartSightBot/1", timeout), schedule)
-    thread = threading.Thread(target=messenger.run, args=(stop,))
+    dispatcher = WebhookDispatcher(store, WebPoster(guard, "SmartSightBot/1", timeout), schedule)
+    thread = threading.Thread(target=dispatcher.run, args=(stop,))
     thread.start()
     try:
         yield stop
@@ -351,7 +351,7 @@ class _OftenAway(Webhooks):
 def test_a_store_that_is_away_is_waited_for(
     tmp_path: Path, receiving: Receiving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("results_api.live.messenger._LEASE", _SHORT)
+    monkeypatch.setattr("results_api.webhooks.dispatcher._LEASE", _SHORT)
     receiver = receiving()
     with closing(Database(f"sqlite:///{tmp_path / 'test.db'}")) as database:
         store = Store(database)
@@ -401,7 +401,7 @@ class _Broken:
 def test_a_defect_costs_an_attempt_and_is_reported(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     job, _ = _ended_job(store, "https://hooks.example.com/")
     stop = threading.Event()
-    thread = threading.Thread(target=Messenger(store, _Broken(), _QUICK).run, args=(stop,))
+    thread = threading.Thread(target=WebhookDispatcher(store, _Broken(), _QUICK).run, args=(stop,))
     thread.start()
     wait_until(lambda: _webhook(store, job).state is WebhookState.GIVEN_UP, _PATIENCE, "the end")
     stop.set()

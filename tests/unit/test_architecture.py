@@ -29,7 +29,7 @@ _HOMES = {
     "pydantic": ("results_api.service",),
     "httpx2": ("api_client",),
     "orjson": ("results_api",),
-    "standardwebhooks": ("results_api.live",),
+    "standardwebhooks": ("results_api.webhooks",),
     "uvicorn": ("commands.serving", "commands.connections"),
     "uvloop": ("commands.serving",),
     "jinja2": ("results_api.report.page", "results_api.service.pages"),

@@ -20,13 +20,13 @@ def _wait(stop: threading.Event) -> None:
 
 
 def test_the_end_of_one_part_is_told_and_does_not_end_the_others() -> None:
-    """As in `smartsight up`: a worker, which is several parts itself, beside the messenger."""
+    """As in `smartsight up`: a worker, which is several parts itself, beside the dispatcher."""
     told = threading.Event()
 
     def work(stop: threading.Event) -> None:
         run_parts([_fail, _wait], lambda: None, stop)
 
-    def messenger(stop: threading.Event) -> None:
+    def dispatcher(stop: threading.Event) -> None:
         assert stop.wait(_PATIENCE)
         told.set()
 
@@ -37,7 +37,7 @@ def test_the_end_of_one_part_is_told_and_does_not_end_the_others() -> None:
             return error.detail == "ended: worker"
         return False
 
-    with in_background({"worker": work, "messenger": messenger}, lambda: None) as background:
+    with in_background({"worker": work, "dispatcher": dispatcher}, lambda: None) as background:
         wait_until(is_unwell, _PATIENCE, "the worker's end to be told")
         assert not told.is_set()
     assert told.is_set()

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from results_api.live.messenger import SCHEDULE, pause_after
-from results_api.live.webhooks import check_webhook, make_secret, message_of, signed_headers
+from results_api.webhooks.dispatcher import SCHEDULE, pause_after
+from results_api.webhooks.messages import check_webhook, make_secret, message_of, signed_headers
 from shared.errors import Code, ItemError, RequestError
 from shared.fetching.urls import UrlGate
 from shared.items import ItemState, JobState, now

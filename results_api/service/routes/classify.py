@@ -6,13 +6,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from results_api.photos import Answer, GoneError
+from results_api.classify import ClassifiedImage, ClientDisconnectedError
+from results_api.service import result_models
 from results_api.service.bodies import counted, first_file, form_of, media_type, model_in
 from results_api.service.envelope import Meta, Success
 from results_api.service.failures import documented
 from results_api.service.replies import reply
-from results_api.service.result_models import Prediction
-from results_api.service.services import Classifying, Here
+from results_api.service.services import RequireClassify, ServicesDep
+from shared.classifier.classifier import Prediction
 from shared.errors import Code, RequestError, SmartSightError
 
 routes = APIRouter(tags=["classify"])
@@ -21,6 +22,8 @@ routes = APIRouter(tags=["classify"])
 _MAX_JSON = 64 * 1024
 #: What nginx says of whoever went away before the answer; nobody sees it but our log.
 _CLIENT_GONE = 499
+#: Digits of a score behind the point.
+_DECIMALS = 6
 _EXAMPLE: dict[str, Any] = {
     "meta": {"type": "success", "code": 200, "model": "lite0@1", "reused": False},
     "data": [
@@ -46,7 +49,7 @@ class ClassifiedMeta(Meta):
     reused: bool
 
 
-class Classified(Success[list[Prediction]]):
+class Classified(Success[list[result_models.Prediction]]):
     """The best classes of an image, best first."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
@@ -82,8 +85,8 @@ _FAILURES = documented(
 @routes.post("/v1/classify", response_model=Classified, responses=_FAILURES, openapi_extra=_BODY)
 async def classify(
     request: Request,
-    here: Here,
-    caller: Classifying,
+    services: ServicesDep,
+    caller: RequireClassify,
     top: Annotated[int, Query(ge=1, le=20, description="How many classes.")] = 5,
 ) -> Response:
     """Classify one image at once.
@@ -94,27 +97,27 @@ async def classify(
     started = time.monotonic()
     outcome = "gone"
     try:
-        here.photos.capacity.check()
-        content = await _image(request, here)
-        await here.access.charge(caller, 1)
-        answer = await here.photos.classify(content, top, request.is_disconnected)
+        services.image_classifier.capacity.check()
+        content = await _image(request, services)
+        await services.access.charge(caller, 1)
+        classified = await services.image_classifier.classify(content, top, request.is_disconnected)
         outcome = "succeeded"
     except SmartSightError as error:
         outcome = error.code
         raise
-    except GoneError:
+    except ClientDisconnectedError:
         return Response(status_code=_CLIENT_GONE)
     finally:
-        here.observer.classified(outcome, time.monotonic() - started)
-    return reply(_body(answer, here.photos.model_name))
+        services.observer.classified(outcome, time.monotonic() - started)
+    return reply(_body(classified, services.image_classifier.model_name))
 
 
-async def _image(request: Request, here: Here) -> bytes:
+async def _image(request: Request, services: ServicesDep) -> bytes:
     """Return the bytes of the image that is asked about, whichever way it came."""
     kind = media_type(request)
-    limit = here.settings.upload_bytes
+    limit = services.settings.upload_bytes
     if kind == "application/json":
-        return await here.links.fetch((await model_in(request, Link, _MAX_JSON)).url)
+        return await services.image_fetcher.fetch((await model_in(request, Link, _MAX_JSON)).url)
     if kind == "multipart/form-data":
         async with form_of(request, limit, Code.TOO_MANY_BYTES) as form:
             file = first_file(form)
@@ -128,10 +131,11 @@ async def _image(request: Request, here: Here) -> bytes:
     return content
 
 
-def _body(answer: Answer, model: str) -> dict[str, Any]:
-    meta = {"type": "success", "code": 200, "model": model, "reused": answer.reused}
-    guesses = [
-        {"class": guess.label.name, "wordnet_id": guess.label.wordnet_id, "score": guess.score}
-        for guess in answer.guesses
-    ]
-    return {"meta": meta, "data": guesses}
+def _body(image: ClassifiedImage, model: str) -> dict[str, Any]:
+    meta = {"type": "success", "code": 200, "model": model, "reused": image.reused}
+    return {"meta": meta, "data": [_entry(prediction) for prediction in image.predictions]}
+
+
+def _entry(prediction: Prediction) -> dict[str, Any]:
+    label, score = prediction.label, round(prediction.score, _DECIMALS)
+    return {"class": label.name, "wordnet_id": label.wordnet_id, "score": score}

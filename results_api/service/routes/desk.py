@@ -15,7 +15,7 @@ from results_api.service.pages.desk import classes_part, job_page, jobs_page, re
 from results_api.service.pages.grid import given_in, look_through
 from results_api.service.pages.route import PageRoute
 from results_api.service.parameters import JobId
-from results_api.service.services import Here, Reading, Services
+from results_api.service.services import RequireRead, Services, ServicesDep
 
 routes = APIRouter(prefix="/jobs", include_in_schema=False, route_class=PageRoute)
 
@@ -27,55 +27,55 @@ _CLASSES, _TOP = 8, 20
 @routes.get("")
 async def jobs(
     request: Request,
-    here: Here,
-    caller: Reading,
+    services: ServicesDep,
+    caller: RequireRead,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     """Show jobs, the newest first, and take new ones."""
     before = decode_cursor(cursor, 1)[0] if cursor else None
     # One more than fits tells whether there are older ones.
-    found = await asyncio.to_thread(here.job_statuses.newest, caller, before, _JOBS + 1)
+    found = await asyncio.to_thread(services.job_statuses.newest, caller, before, _JOBS + 1)
     return jobs_page(request, caller, found[:_JOBS], cursor, len(found) > _JOBS)
 
 
 @routes.get("/{job_id}")
-async def job(job_id: JobId, request: Request, here: Here, caller: Reading) -> Response:
+async def job(job_id: JobId, request: Request, services: ServicesDep, caller: RequireRead) -> Response:
     """Show how a job stands, and the results that the query asks for."""
-    status = await here.job_statuses.of(caller, job_id)
-    grid = await run_in_threadpool(look_through, here.store, job_id, given_in(request))
+    status = await services.job_statuses.of(caller, job_id)
+    grid = await run_in_threadpool(look_through, services.store, job_id, given_in(request))
     return job_page(request, caller, status, grid)
 
 
 @routes.get("/{job_id}/standing")
-async def standing(job_id: JobId, request: Request, here: Here, caller: Reading) -> Response:
+async def standing(job_id: JobId, request: Request, services: ServicesDep, caller: RequireRead) -> Response:
     """Show how a job stands, as a part of its page."""
-    return standing_part(request, caller, await here.job_statuses.of(caller, job_id))
+    return standing_part(request, caller, await services.job_statuses.of(caller, job_id))
 
 
 @routes.get("/{job_id}/classes")
-async def classes(job_id: JobId, request: Request, here: Here, caller: Reading) -> Response:
+async def classes(job_id: JobId, request: Request, services: ServicesDep, caller: RequireRead) -> Response:
     """Show of which classes a job's images are, as a part of its page.
 
     All labels are counted for it, so that it is not a part of what the page itself waits for.
     """
-    async with here.summaries:
-        return await run_in_threadpool(_counted, request, here, caller, job_id)
+    async with services.summaries:
+        return await run_in_threadpool(_counted, request, services, caller, job_id)
 
 
-def _counted(request: Request, here: Services, caller: Caller, job_id: int) -> Response:
-    job = own_job(here.store, caller, job_id)
-    counts = here.store.class_counts.get(job.id, _CLASSES)
-    return classes_part(request, job.id, counts, here.store.models.get(job.model_id))
+def _counted(request: Request, services: Services, caller: Caller, job_id: int) -> Response:
+    job = own_job(services.store, caller, job_id)
+    counts = services.store.class_counts.get(job.id, _CLASSES)
+    return classes_part(request, job.id, counts, services.store.models.get(job.model_id))
 
 
 @routes.get("/{job_id}/report")
-async def report(job_id: JobId, here: Here, caller: Reading) -> Response:
+async def report(job_id: JobId, services: ServicesDep, caller: RequireRead) -> Response:
     """Show the report of a job, as `smartsight report` writes it."""
-    async with here.summaries:
-        return await run_in_threadpool(_reported, here, caller, job_id)
+    async with services.summaries:
+        return await run_in_threadpool(_reported, services, caller, job_id)
 
 
-def _reported(here: Services, caller: Caller, job_id: int) -> Response:
-    job = own_job(here.store, caller, job_id)
-    summary = here.store.summaries.get(job.id, here.settings.host_delay, _TOP)
-    return report_page(render_report(make_report(summary, here.store.models.get(job.model_id))))
+def _reported(services: Services, caller: Caller, job_id: int) -> Response:
+    job = own_job(services.store, caller, job_id)
+    summary = services.store.summaries.get(job.id, services.settings.host_delay, _TOP)
+    return report_page(render_report(make_report(summary, services.store.models.get(job.model_id))))

@@ -12,7 +12,7 @@ from results_api.events import event, heartbeat
 from results_api.job_statuses import as_json, tag_of
 from results_api.service.failures import documented
 from results_api.service.parameters import JobId
-from results_api.service.services import Here, Reading, Services
+from results_api.service.services import RequireRead, Services, ServicesDep
 from shared.errors import Code
 
 routes = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -33,22 +33,24 @@ _EXAMPLE = 'event: job\nid: "8c1f"\ndata: {"id": 12, "state": "running", "done":
         }
     },
 )
-async def follow_job(job_id: JobId, here: Here, caller: Reading) -> Response:
+async def follow_job(job_id: JobId, services: ServicesDep, caller: RequireRead) -> Response:
     """Follow a job: each event holds how it stands, as `GET /v1/jobs/{id}` tells it.
 
     The stream ends with the job, or with the server: a browser comes again by itself.
     """
-    await here.job_statuses.of(caller, job_id)
-    here.streams.check()
+    await services.job_statuses.of(caller, job_id)
+    services.streams.check()
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(here, caller, job_id), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(
+        _events(services, caller, job_id), media_type="text/event-stream", headers=headers
+    )
 
 
-async def _events(here: Services, caller: Caller, job_id: int) -> AsyncIterator[bytes]:
-    with here.streams.place():
+async def _events(services: Services, caller: Caller, job_id: int) -> AsyncIterator[bytes]:
+    with services.streams.admit():
         told, silent = "", 0.0
         while True:
-            status = await here.job_statuses.of(caller, job_id)
+            status = await services.job_statuses.of(caller, job_id)
             body = as_json(status)
             tag = tag_of(body)
             if tag != told:
@@ -60,14 +62,14 @@ async def _events(here: Services, caller: Caller, job_id: int) -> AsyncIterator[
             if silent >= _SILENCE:
                 silent = 0.0
                 yield heartbeat()
-            if await _ends_within(here, _INTERVAL):
+            if await _ends_within(services, _INTERVAL):
                 return
             silent += _INTERVAL
 
 
-async def _ends_within(here: Services, seconds: float) -> bool:
+async def _ends_within(services: Services, seconds: float) -> bool:
     """Wait, and tell whether the server is being stopped."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(here.draining.begun(), seconds)
+        await asyncio.wait_for(services.draining.begun(), seconds)
         return True
     return False

@@ -14,7 +14,7 @@ from results_api.service.envelope import Page, Success, page, success
 from results_api.service.failures import documented
 from results_api.service.replies import reply
 from results_api.service.result_models import ITEM_RESULT, ItemResult
-from results_api.service.services import Administering, Here, Reading
+from results_api.service.services import RequireAdmin, RequireRead, ServicesDep
 from shared.errors import Code, RequestError
 from shared.store.store import Outcome, Store
 
@@ -106,23 +106,23 @@ _Picture = Annotated[Named, Depends(_named)]
     responses=documented(Code.CURSOR_INVALID, Code.IMAGE_UNKNOWN),
 )
 def known_image(
-    caller: Reading, here: Here, picture: _Picture, cursor: _Cursor = None, limit: _Limit = 100
+    caller: RequireRead, services: ServicesDep, picture: _Picture, cursor: _Cursor = None, limit: _Limit = 100
 ) -> Response:
     """Tell what is known of a picture: what it came to in the jobs that are yours to see, newest first."""
     after = None if cursor is None else _place(cursor)
     # One more than is shown, to know whether there is more.
-    found = picture.seen(here.store, key_seen_by(caller), after, limit + 1)
+    found = picture.seen(services.store, key_seen_by(caller), after, limit + 1)
     if not found and cursor is None:
         raise RequestError(Code.IMAGE_UNKNOWN)
     shown = found[:limit]
     last = shown[-1].item if len(found) > limit else None
-    return reply(page(_rows(here.store, shown), encode_cursor(last.job_id, last.index) if last else None))
+    return reply(page(_rows(services.store, shown), encode_cursor(last.job_id, last.index) if last else None))
 
 
 @routes.delete("", response_model=Success[Receipt])
-def forget_image(caller: Administering, here: Here, picture: _Picture) -> Response:
+def forget_image(caller: RequireAdmin, services: ServicesDep, picture: _Picture) -> Response:
     """Forget a picture in all jobs, and see to it that it is not fetched, labelled or kept again."""
-    return reply(success(picture.forget(here.store)))
+    return reply(success(picture.forget(services.store)))
 
 
 def _place(cursor: str) -> tuple[int, int]:

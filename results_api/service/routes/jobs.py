@@ -24,7 +24,7 @@ from results_api.service.job_models import (
 )
 from results_api.service.parameters import IfNoneMatch, JobId
 from results_api.service.replies import reply
-from results_api.service.services import Here, Reading, Submitting
+from results_api.service.services import RequireRead, RequireSubmit, ServicesDep
 from results_api.submissions import name_of_key
 from shared import steering
 from shared.errors import Code, RequestError
@@ -46,8 +46,8 @@ def _body(kind: type[BaseModel]) -> dict[str, Any]:
 
 @routes.get("", response_model=JobPage, responses=documented(Code.CURSOR_INVALID, Code.REQUEST_INVALID))
 async def list_jobs(
-    here: Here,
-    caller: Reading,
+    services: ServicesDep,
+    caller: RequireRead,
     limit: Annotated[int, Query(ge=1, le=100, description="Jobs of a page.")] = 20,
     cursor: Annotated[str | None, Query(max_length=200, description="Where to go on.")] = None,
     idempotency_key: Annotated[
@@ -59,9 +59,9 @@ async def list_jobs(
 
     def read() -> list[JobStatus]:
         if idempotency_key is None:
-            return here.job_statuses.newest(caller, before, limit)
-        job = here.store.jobs.find(name_of_key(caller, idempotency_key))
-        return [read_status(here.store, job)] if job else []
+            return services.job_statuses.newest(caller, before, limit)
+        job = services.store.jobs.find(name_of_key(caller, idempotency_key))
+        return [read_status(services.store, job)] if job else []
 
     found = await asyncio.to_thread(read)
     more = len(found) == limit and idempotency_key is None
@@ -73,12 +73,14 @@ async def list_jobs(
     response_model=JobAnswer,
     responses=_UNKNOWN | {304: {"description": "Nothing has changed since `If-None-Match`."}},
 )
-async def show_job(job_id: JobId, here: Here, caller: Reading, if_none_match: IfNoneMatch = None) -> Response:
+async def show_job(
+    job_id: JobId, services: ServicesDep, caller: RequireRead, if_none_match: IfNoneMatch = None
+) -> Response:
     """Tell how a job stands.
 
     Ask again after `Retry-After` seconds, with the `ETag` as `If-None-Match`: 304 says that nothing changed.
     """
-    status = await here.job_statuses.of(caller, job_id)
+    status = await services.job_statuses.of(caller, job_id)
     body = as_json(status)
     headers = {"ETag": tag_of(body), "Cache-Control": "private, no-cache"} | _retry_after(status)
     if matches(headers["ETag"], if_none_match):
@@ -87,60 +89,64 @@ async def show_job(job_id: JobId, here: Here, caller: Reading, if_none_match: If
 
 
 @routes.post("/{job_id}/cancel", response_model=JobAnswer, responses=_STEERING)
-async def cancel_job(job_id: JobId, here: Here, caller: Submitting) -> Response:
+async def cancel_job(job_id: JobId, services: ServicesDep, caller: RequireSubmit) -> Response:
     """Stop a job for good; what was done stays. Cancelling again changes nothing."""
 
     def cancel() -> Job:
-        steering.cancel(here.store, own_job(here.store, caller, job_id))
-        return here.store.jobs.get(job_id)
+        steering.cancel(services.store, own_job(services.store, caller, job_id))
+        return services.store.jobs.get(job_id)
 
     job = await asyncio.to_thread(cancel)
-    answer = await _answer(here, caller, job_id)
-    answer.background = BackgroundTask(steering.cancel_rest, here.store, job)
+    answer = await _answer(services, caller, job_id)
+    answer.background = BackgroundTask(steering.cancel_rest, services.store, job)
     return answer
 
 
 @routes.post("/{job_id}/resume", response_model=JobAnswer, responses=_STEERING, openapi_extra=_body(Resuming))
-async def resume_job(job_id: JobId, request: Request, here: Here, caller: Submitting) -> Response:
+async def resume_job(
+    job_id: JobId, request: Request, services: ServicesDep, caller: RequireSubmit
+) -> Response:
     """Go on with a paused job, under a new failure budget or none."""
     wanted = await optional_model_in(request, Resuming, _MAX_JSON)
 
     def resume() -> None:
-        steering.resume(here.store, own_job(here.store, caller, job_id), wanted.max_failure_rate)
+        steering.resume(services.store, own_job(services.store, caller, job_id), wanted.max_failure_rate)
 
     await asyncio.to_thread(resume)
-    return await _answer(here, caller, job_id)
+    return await _answer(services, caller, job_id)
 
 
 @routes.post(
     "/{job_id}/retry", response_model=RetryAnswer, responses=_STEERING, openapi_extra=_body(Retrying)
 )
-async def retry_job(job_id: JobId, request: Request, here: Here, caller: Submitting) -> Response:
+async def retry_job(
+    job_id: JobId, request: Request, services: ServicesDep, caller: RequireSubmit
+) -> Response:
     """Try failures again: those with the codes named, or all whose cause may have passed."""
     codes = _codes(await optional_model_in(request, Retrying, _MAX_JSON))
 
     def retry() -> int:
-        return steering.retry(here.store, own_job(here.store, caller, job_id), codes)
+        return steering.retry(services.store, own_job(services.store, caller, job_id), codes)
 
     retried = await asyncio.to_thread(retry)
-    return await _answer(here, caller, job_id, retried=retried)
+    return await _answer(services, caller, job_id, retried=retried)
 
 
 @routes.delete("/{job_id}", status_code=204, responses=_STEERING)
-async def delete_job(job_id: JobId, here: Here, caller: Submitting) -> Response:
+async def delete_job(job_id: JobId, services: ServicesDep, caller: RequireSubmit) -> Response:
     """Remove a job that is over, with its list and its results, for good."""
 
     def delete() -> Job:
-        job = own_job(here.store, caller, job_id)
-        steering.delete(here.store, job)
+        job = own_job(services.store, caller, job_id)
+        steering.delete(services.store, job)
         return job
 
     job = await asyncio.to_thread(delete)
-    return Response(status_code=204, background=BackgroundTask(steering.remove_rest, here.store, job))
+    return Response(status_code=204, background=BackgroundTask(steering.remove_rest, services.store, job))
 
 
-async def _answer(here: Here, caller: Caller, job_id: int, **more: object) -> Response:
-    return reply(success(as_json(await here.job_statuses.of(caller, job_id)) | more))
+async def _answer(services: ServicesDep, caller: Caller, job_id: int, **more: object) -> Response:
+    return reply(success(as_json(await services.job_statuses.of(caller, job_id)) | more))
 
 
 def _codes(wanted: Retrying) -> list[Code]:

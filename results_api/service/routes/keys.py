@@ -12,7 +12,7 @@ from results_api.service.bodies import form_of, invalid
 from results_api.service.cookies import authorization_of, forget_key, keep_key
 from results_api.service.pages.rendering import render
 from results_api.service.pages.route import PageRoute, key_wanted_page
-from results_api.service.services import Here
+from results_api.service.services import ServicesDep
 from shared.errors import Code, RequestError
 
 routes = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -34,12 +34,12 @@ class _Given(BaseModel):
 
 @routes.get("/key")
 async def key(
-    request: Request, here: Here, next: Annotated[str, Query(max_length=_MAX_KEY)] = _HOME
+    request: Request, services: ServicesDep, next: Annotated[str, Query(max_length=_MAX_KEY)] = _HOME
 ) -> Response:
     """Show whether a key is kept, and take one; then go on to the page that asked for it."""
-    wants_keys = await here.access.wants_keys()
+    wants_keys = await services.access.wants_keys()
     try:
-        caller = await here.access.identify(authorization_of(request))
+        caller = await services.access.identify(authorization_of(request))
         failure = None
     except RequestError as error:
         caller = None
@@ -48,12 +48,12 @@ async def key(
 
 
 @routes.post("/key")
-async def keep(request: Request, here: Here) -> Response:
+async def keep(request: Request, services: ServicesDep) -> Response:
     """Have the browser keep a key that is good, and go on where it was asked for."""
     check_own_page(request.headers.get("Host"), request.headers.get("Origin"))
     given = await _given(request)
     try:
-        await here.access.identify(f"Bearer {given.key.strip()}")
+        await services.access.identify(f"Bearer {given.key.strip()}")
     except RequestError as error:
         return key_wanted_page(request, error, given.next)
     response = _see(request, given.next)

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from results_api.service.envelope import Success, success
 from results_api.service.failures import documented
 from results_api.service.replies import reply
-from results_api.service.services import Administering, Here
+from results_api.service.services import RequireAdmin, ServicesDep
 from shared.errors import Code, RequestError
 
 routes = APIRouter(tags=["operations"])
@@ -36,11 +36,11 @@ async def livez() -> Response:
         **documented(Code.NOT_READY, Code.SHUTTING_DOWN),
     },
 )
-async def readyz(here: Here) -> Response:
+async def readyz(services: ServicesDep) -> Response:
     """Tell whether requests are well placed here: what they need is there, and the server stays."""
-    if here.draining.has_begun:
+    if services.draining.has_begun:
         raise RequestError(Code.SHUTTING_DOWN)
-    found = await here.health.look()
+    found = await services.health.look()
     words = {name: code.sentence if code else _WELL for name, code in found.items()}
     if any(found.values()):
         detail = " ".join(f"{name}: {said}" for name, said in words.items())
@@ -54,6 +54,6 @@ async def readyz(here: Here) -> Response:
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": _METRICS_EXAMPLE}}}},
 )
-async def metrics(here: Here, _: Administering) -> Response:
+async def metrics(services: ServicesDep, _: RequireAdmin) -> Response:
     """Give the numbers of this process as Prometheus reads them."""
-    return Response(here.observer.exposition(), media_type=_METRICS)
+    return Response(services.observer.exposition(), media_type=_METRICS)

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from results_api.service.pages.files import STATIC
 from results_api.service.pages.phone import manifest, offline_page, phone_page, service_worker
-from results_api.service.services import Here
+from results_api.service.services import ServicesDep
 
 routes = APIRouter(include_in_schema=False)
 
@@ -14,9 +14,9 @@ _DAY = "public, max-age=86400"
 
 
 @routes.get("/")
-async def phone(request: Request, here: Here) -> Response:
+async def phone(request: Request, services: ServicesDep) -> Response:
     """Take a picture, and say what it is."""
-    return phone_page(request, here.settings.upload_bytes)
+    return phone_page(request, services.settings.upload_bytes)
 
 
 @routes.get("/offline")
@@ -33,9 +33,9 @@ async def app_manifest() -> Response:
 
 
 @routes.get("/service-worker.js")
-async def worker(here: Here) -> Response:
+async def worker(services: ServicesDep) -> Response:
     """Give out the worker: at the root, so that it stands before all pages."""
-    return service_worker(here.settings.upload_bytes)
+    return service_worker(services.settings.upload_bytes)
 
 
 @routes.get("/favicon.ico")

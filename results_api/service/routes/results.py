@@ -20,7 +20,7 @@ from results_api.service.parameters import JobId
 from results_api.service.replies import reply
 from results_api.service.results_filter import ResultsFilter
 from results_api.service.routes.results_examples import PAGE, SUMMARY, ResultsPage
-from results_api.service.services import Here, Reading, Services
+from results_api.service.services import RequireRead, Services, ServicesDep
 from results_api.streams.columns import Columns
 from results_api.streams.lines import CSV, JSON, Lines
 from results_api.streams.stream import Encoder, stream
@@ -63,7 +63,11 @@ _STREAMS[MEDIA_TYPES[Format.CSV]]["example"] = (
     },
 )
 def results(
-    job_id: JobId, query: Annotated[ResultsQuery, Query()], request: Request, here: Here, caller: Reading
+    job_id: JobId,
+    query: Annotated[ResultsQuery, Query()],
+    request: Request,
+    services: ServicesDep,
+    caller: RequireRead,
 ) -> Response:
     """Return the results that a job has so far, in the order of its items.
 
@@ -77,14 +81,14 @@ def results(
     its job is deleted meanwhile, or was over and is tried again. Texts are given as strangers wrote them, in
     CSV, too: tell a spreadsheet that they are texts.
     """
-    job = own_job(here.store, caller, job_id)
+    job = own_job(services.store, caller, job_id)
     format = query.format or accepted_format(",".join(request.headers.getlist("accept")))
-    model = here.store.models.get(job.model_id)
+    model = services.store.models.get(job.model_id)
     wanted, after = query.wanted(model), query.after
     if format is Format.JSON:
-        found = here.store.search.page(job.id, wanted, after, query.limit)
+        found = services.store.search.page(job.id, wanted, after, query.limit)
         return reply(_page(found.rows, found.after, model, job))
-    body = stream(here.store, job, wanted, after, _encoder(format, model))
+    body = stream(services.store, job, wanted, after, _encoder(format, model))
     return StreamingResponse(body, 200, _headers(job, format), MEDIA_TYPES[format])
 
 
@@ -122,18 +126,22 @@ class SummaryQuery(BaseModel):
     responses={200: {"content": {"application/json": {"example": SUMMARY}}}, **documented(*_READING)},
 )
 async def summary(
-    job_id: JobId, query: Annotated[SummaryQuery, Query()], request: Request, here: Here, caller: Reading
+    job_id: JobId,
+    query: Annotated[SummaryQuery, Query()],
+    request: Request,
+    services: ServicesDep,
+    caller: RequireRead,
 ) -> Response:
     """Return what a job came to so far: how many images ended how, by class, by code and by host, and why.
 
     Every result is counted for it, which takes seconds for a million: for how far a job is, ask for the job.
     Lists of hosts have ten rows at most.
     """
-    async with here.summaries:
-        return await run_in_threadpool(_summed_up, here, caller, job_id, query.top)
+    async with services.summaries:
+        return await run_in_threadpool(_summed_up, services, caller, job_id, query.top)
 
 
-def _summed_up(here: Services, caller: Caller, job_id: int, top: int) -> Response:
-    job = own_job(here.store, caller, job_id)
-    found = here.store.summaries.get(job.id, here.settings.host_delay, top)
-    return reply(success(make_report(found, here.store.models.get(job.model_id))))
+def _summed_up(services: Services, caller: Caller, job_id: int, top: int) -> Response:
+    job = own_job(services.store, caller, job_id)
+    found = services.store.summaries.get(job.id, services.settings.host_delay, top)
+    return reply(success(make_report(found, services.store.models.get(job.model_id))))

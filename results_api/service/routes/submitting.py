@@ -14,7 +14,7 @@ from results_api.service.job_examples import ESTIMATE
 from results_api.service.job_models import JobAccepted, JobWanted, ListWanted
 from results_api.service.lists import LIST_TYPES, handed_in
 from results_api.service.replies import reply
-from results_api.service.services import Here, Services, Submitting
+from results_api.service.services import RequireSubmit, Services, ServicesDep
 from shared.errors import Code
 
 routes = APIRouter(tags=["jobs"])
@@ -77,8 +77,8 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {200: _DRY_RUN, **_FAILURES}
 )
 async def submit(
     request: Request,
-    here: Here,
-    caller: Submitting,
+    services: ServicesDep,
+    caller: RequireSubmit,
     said: Annotated[ListWanted, Query()],
     key: _IdempotencyKey = None,
 ) -> Response:
@@ -90,15 +90,15 @@ async def submit(
     holds no URL is told by line number with its status. With `dry_run`, nothing is stored: a sample is
     fetched and labelled, which takes up to a few minutes and counts against the key's images of the day.
     """
-    await _check_quota(here, caller, said, key)
-    async with handed_in(request, said, here.settings.list_bytes) as handed:
+    await _check_quota(services, caller, said, key)
+    async with handed_in(request, said, services.settings.list_bytes) as handed:
         if said.dry_run:
-            return reply(success(await here.submissions.try_sample(handed.listed, said.sample)))
+            return reply(success(await services.submissions.try_sample(handed.listed, said.sample)))
         wanted = handed.webhook
-        webhook = here.submissions.judge_webhook(wanted.url, wanted.secret) if wanted else None
+        webhook = services.submissions.judge_webhook(wanted.url, wanted.secret) if wanted else None
         listed = replace(handed.listed, options=replace(handed.listed.options, webhook=webhook))
-        job, is_new = await asyncio.to_thread(here.submissions.submit, caller, key, listed)
-    status = await here.job_statuses.of(caller, job.id)
+        job, is_new = await asyncio.to_thread(services.submissions.submit, caller, key, listed)
+    status = await services.job_statuses.of(caller, job.id)
     body = as_json(status)
     if status.webhook:
         # Told here only; also to whoever asks once more because the first answer was lost.
@@ -107,9 +107,9 @@ async def submit(
     return reply(success(body, 202), 202, headers | ({} if is_new else {"Idempotency-Replayed": "true"}))
 
 
-async def _check_quota(here: Services, caller: Caller, said: ListWanted, key: str | None) -> None:
+async def _check_quota(services: Services, caller: Caller, said: ListWanted, key: str | None) -> None:
     """Raise ``RequestError(quota_exceeded)`` before a list is read; a job that is there is no new one."""
     if said.dry_run:
-        await here.access.charge(caller, said.sample)
-    elif key is None or not await asyncio.to_thread(here.submissions.is_known, caller, key):
-        await here.access.check_open_jobs(caller)
+        await services.access.charge(caller, said.sample)
+    elif key is None or not await asyncio.to_thread(services.submissions.is_known, caller, key):
+        await services.access.check_open_jobs(caller)

@@ -8,7 +8,7 @@ from results_api.entity_tags import entity_tag, matches
 from results_api.ownership import own_job
 from results_api.service.failures import documented
 from results_api.service.parameters import IfNoneMatch, ItemIndex, JobId
-from results_api.service.services import Here, Reading
+from results_api.service.services import RequireRead, ServicesDep
 from shared.errors import Code, RequestError
 
 routes = APIRouter(tags=["results"])
@@ -31,14 +31,18 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     responses=_ANSWERS | documented(Code.JOB_UNKNOWN, Code.THUMBNAIL_MISSING),
 )
 def thumbnail(
-    job_id: JobId, index: ItemIndex, here: Here, caller: Reading, if_none_match: IfNoneMatch = None
+    job_id: JobId,
+    index: ItemIndex,
+    services: ServicesDep,
+    caller: RequireRead,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return what the model saw of an image, its centre as a square, as a small JPEG.
 
     There is none of an image that no model has looked at, nor of one that was labelled while none were kept.
     """
-    job = own_job(here.store, caller, job_id)
-    content = here.store.thumbnails.get(job.id, index)
+    job = own_job(services.store, caller, job_id)
+    content = services.store.thumbnails.get(job.id, index)
     if content is None:
         raise RequestError(Code.THUMBNAIL_MISSING)
     headers = {"ETag": entity_tag(content), "Cache-Control": _CACHED}

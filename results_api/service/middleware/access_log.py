@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from results_api.service.around.bodies import is_gone
-from results_api.service.around.request_ids import request_id_of
+from results_api.service.middleware.bodies import is_gone
+from results_api.service.middleware.request_ids import request_id_of
 from results_api.service.observer import ServiceObserver
 from shared.errors import printable
 

@@ -5,8 +5,8 @@ import logging
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from results_api.service.around.request_ids import request_id_of
 from results_api.service.failures import answer
+from results_api.service.middleware.request_ids import request_id_of
 from shared.errors import Code, RequestError, SmartSightError
 
 _log = logging.getLogger("smartsight.api")

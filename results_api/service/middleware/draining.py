@@ -4,8 +4,8 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from results_api.service.around.access_log import OPERATIONS
 from results_api.service.failures import answer
+from results_api.service.middleware.access_log import OPERATIONS
 from shared.errors import Code, RequestError
 
 #: Seconds after which whoever was turned away may find another server, or this one started anew.

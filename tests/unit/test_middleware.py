@@ -1,4 +1,4 @@
-"""What happens around every request, each part by itself."""
+"""The ASGI middlewares, each by itself."""
 
 import asyncio
 import logging
@@ -7,12 +7,12 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
-from results_api.service.around.access_log import AccessLog
-from results_api.service.around.bodies import Bodies, BodyLimits
-from results_api.service.around.defects import Defects
-from results_api.service.around.draining import Drain, Draining
-from results_api.service.around.request_ids import RequestIds
-from results_api.service.around.security_headers import SecurityHeaders
+from results_api.service.middleware.access_log import AccessLog
+from results_api.service.middleware.bodies import Bodies, BodyLimits
+from results_api.service.middleware.defects import Defects
+from results_api.service.middleware.draining import Drain, Draining
+from results_api.service.middleware.request_ids import RequestIds
+from results_api.service.middleware.security_headers import SecurityHeaders
 from results_api.service.observer import Unobserved
 from shared.errors import Code, RequestError
 from tests.unit.asgi import GONE, Answered, App, ask, part, well

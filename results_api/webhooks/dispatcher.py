@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from results_api.live.webhooks import Message, message_of, signed_headers
+from results_api.webhooks.messages import Message, message_of, signed_headers
 from shared.errors import Code, ItemError, ResourceError, UsageError
 from shared.hosts import host_of
 from shared.items import now
@@ -41,7 +41,7 @@ class Poster(Protocol):
         ...
 
 
-class Messenger:
+class WebhookDispatcher:
     """Tells webhooks. Several may do so on one store: each webhook is told by one of them at a time."""
 
     def __init__(self, store: Store, poster: Poster, schedule: Sequence[float] = SCHEDULE) -> None:
