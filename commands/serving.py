@@ -19,7 +19,7 @@ from commands.terminal import say
 from shared.errors import Code, ResourceError
 
 if TYPE_CHECKING:
-    from results_api.service.middleware.draining import Draining
+    from results_api.service.middleware import Draining
 
 #: An ASGI application.
 App = Callable[..., Any]

@@ -12,12 +12,15 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from results_api.service.document import describe
 from results_api.service.failures import handle_failures
-from results_api.service.middleware.access_log import AccessLog
-from results_api.service.middleware.bodies import Bodies, BodyLimits
-from results_api.service.middleware.defects import Defects
-from results_api.service.middleware.draining import Drain
-from results_api.service.middleware.request_ids import RequestIds
-from results_api.service.middleware.security_headers import SecurityHeaders
+from results_api.service.middleware import (
+    AccessLogMiddleware,
+    BodyLimitMiddleware,
+    BodyLimits,
+    DrainingMiddleware,
+    RequestIdMiddleware,
+    SecurityHeadersMiddleware,
+    UnhandledErrorMiddleware,
+)
 from results_api.service.pages.files import serve_files
 from results_api.service.routes import (
     classify,
@@ -114,13 +117,13 @@ def _around(services: Services) -> list[Middleware]:
         expose_headers=_READ_BY_PAGES,
     )
     return [
-        Middleware(RequestIds),
-        Middleware(AccessLog, observer=services.observer),
-        Middleware(SecurityHeaders, other_origins=bool(settings.cors_origins)),
+        Middleware(RequestIdMiddleware),
+        Middleware(AccessLogMiddleware, observer=services.observer),
+        Middleware(SecurityHeadersMiddleware, cors=bool(settings.cors_origins)),
         *([origins] if settings.cors_origins else []),
-        Middleware(Drain, draining=services.draining),
-        Middleware(Defects),
-        Middleware(Bodies, limits=_body_limits(settings)),
+        Middleware(DrainingMiddleware, draining=services.draining),
+        Middleware(UnhandledErrorMiddleware),
+        Middleware(BodyLimitMiddleware, limits=_body_limits(settings)),
     ]
 
 

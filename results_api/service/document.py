@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 
 from results_api.service.envelope import Failure
 from results_api.service.failures import documented
-from results_api.service.middleware.access_log import OPERATIONS
+from results_api.service.middleware import OPERATIONS
 from shared.errors import Code
 
 Json = dict[str, Any]

@@ -15,7 +15,7 @@ from results_api.classify import ImageClassifier, ImageUrlFetcher
 from results_api.job_statuses import JobStatuses
 from results_api.service.cookies import authorization_of
 from results_api.service.health import Health
-from results_api.service.middleware.draining import Draining
+from results_api.service.middleware import Draining
 from results_api.service.observer import ServiceObserver, Unobserved
 from results_api.submissions import Submissions
 from shared.settings import Settings

@@ -7,12 +7,16 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
-from results_api.service.middleware.access_log import AccessLog
-from results_api.service.middleware.bodies import Bodies, BodyLimits
-from results_api.service.middleware.defects import Defects
-from results_api.service.middleware.draining import Drain, Draining
-from results_api.service.middleware.request_ids import RequestIds
-from results_api.service.middleware.security_headers import SecurityHeaders
+from results_api.service.middleware import (
+    AccessLogMiddleware,
+    BodyLimitMiddleware,
+    BodyLimits,
+    Draining,
+    DrainingMiddleware,
+    RequestIdMiddleware,
+    SecurityHeadersMiddleware,
+    UnhandledErrorMiddleware,
+)
 from results_api.service.observer import Unobserved
 from shared.errors import Code, RequestError
 from tests.unit.asgi import GONE, Answered, App, ask, part, well
@@ -42,14 +46,16 @@ async def _break_down(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.mark.parametrize("given", ["a", "A.b_c-9", "x" * 64])
 def test_an_id_that_is_brought_along_is_taken_over(given: str) -> None:
-    answered = asyncio.run(ask(RequestIds(well), headers={"X-Request-ID": given}))
+    answered = asyncio.run(ask(RequestIdMiddleware(well), headers={"X-Request-ID": given}))
     assert (answered.headers["x-request-id"], answered.state["request_id"]) == (given, given)
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a\nb", "é", "a/b"])
 def test_an_improper_id_is_replaced(given: str) -> None:
-    made = {asyncio.run(ask(RequestIds(well), headers={"X-Request-ID": given})).headers["x-request-id"]}
-    made |= {asyncio.run(ask(RequestIds(well))).headers["x-request-id"]}
+    made = {
+        asyncio.run(ask(RequestIdMiddleware(well), headers={"X-Request-ID": given})).headers["x-request-id"]
+    }
+    made |= {asyncio.run(ask(RequestIdMiddleware(well))).headers["x-request-id"]}
     assert given not in made
     assert len(made) == 2
 
@@ -60,7 +66,7 @@ def test_every_answer_has_the_headers_that_it_does_not_have_yet() -> None:
             {"type": "http.response.start", "status": 200, "headers": [(b"cache-control", b"no-cache")]}
         )
 
-    headers = asyncio.run(ask(SecurityHeaders(own, other_origins=False))).headers
+    headers = asyncio.run(ask(SecurityHeadersMiddleware(own, cors=False))).headers
     assert headers == {
         "cache-control": "no-cache",
         "x-content-type-options": "nosniff",
@@ -68,7 +74,7 @@ def test_every_answer_has_the_headers_that_it_does_not_have_yet() -> None:
         "referrer-policy": "no-referrer",
         "cross-origin-resource-policy": "same-origin",
     }
-    open_to_others = asyncio.run(ask(SecurityHeaders(well, other_origins=True))).headers
+    open_to_others = asyncio.run(ask(SecurityHeadersMiddleware(well, cors=True))).headers
     assert open_to_others["cache-control"] == "no-store"
     assert "cross-origin-resource-policy" not in open_to_others
 
@@ -102,11 +108,22 @@ def test_a_request_is_one_line_without_anything_secret(caplog: pytest.LogCapture
     seen = _Seen()
     with caplog.at_level(logging.INFO, "smartsight.access"):
         asyncio.run(
-            ask(RequestIds(AccessLog(known, seen)), "/v1/jobs/\x1b3", {"Authorization": "Bearer secret"})
+            ask(
+                RequestIdMiddleware(AccessLogMiddleware(known, seen)),
+                "/v1/jobs/\x1b3",
+                {"Authorization": "Bearer secret"},
+            )
         )
     (line,) = _logged(caplog)
-    assert line.getMessage() == "GET /v1/jobs/?3 200"
-    extra = {"route": "/v1/jobs/{id}", "path": "/v1/jobs/?3", "status": 200, "bytes": 2, "key_id": 7}
+    assert line.getMessage() == "request"
+    extra = {
+        "method": "GET",
+        "route": "/v1/jobs/{id}",
+        "path": "/v1/jobs/?3",
+        "status": 200,
+        "bytes": 2,
+        "key_id": 7,
+    }
     assert extra.items() <= vars(line).items()
     assert vars(line)["client"] == "192.0.2.1"
     assert len(vars(line)["request_id"]) == 32
@@ -117,14 +134,16 @@ def test_a_request_is_one_line_without_anything_secret(caplog: pytest.LogCapture
 def test_what_probes_ask_for_is_counted_but_not_written_down(caplog: pytest.LogCaptureFixture) -> None:
     seen = _Seen()
     with caplog.at_level(logging.INFO, "smartsight.access"):
-        asyncio.run(ask(AccessLog(well, seen), "/readyz"))
+        asyncio.run(ask(AccessLogMiddleware(well, seen), "/readyz"))
     assert not _logged(caplog)
     assert seen.requests == [("GET", "none", 200)]
 
 
 def test_whoever_breaks_off_is_written_down_as_such(caplog: pytest.LogCaptureFixture) -> None:
     seen = _Seen()
-    app = AccessLog(Defects(Bodies(_read_and_suspect, _PATIENT)), seen)
+    app = AccessLogMiddleware(
+        UnhandledErrorMiddleware(BodyLimitMiddleware(_read_and_suspect, _PATIENT)), seen
+    )
     with caplog.at_level(logging.INFO):
         asyncio.run(ask(app, body=[part(b"1"), GONE], method="POST"))
     assert seen.requests == [("POST", "none", 499)]
@@ -135,31 +154,37 @@ def test_whoever_breaks_off_is_written_down_as_such(caplog: pytest.LogCaptureFix
 @pytest.mark.parametrize("length", ["3", "-1", "many", "9" * 5000])
 def test_a_body_is_counted_not_believed(app: App, length: str) -> None:
     parts = [part(b"12345"), part(b"67890"), part(b"!")]
-    answered = asyncio.run(ask(Bodies(app, _PATIENT), headers={"Content-Length": length}, body=parts))
+    answered = asyncio.run(
+        ask(BodyLimitMiddleware(app, _PATIENT), headers={"Content-Length": length}, body=parts)
+    )
     assert (answered.status, answered.type) == (413, "body_too_large")
-    whole = asyncio.run(ask(Bodies(app, _PATIENT), body=[*parts[:1], part(b"67890", more=False)]))
+    whole = asyncio.run(
+        ask(BodyLimitMiddleware(app, _PATIENT), body=[*parts[:1], part(b"67890", more=False)])
+    )
     assert whole.status == 200
 
 
 def test_a_body_that_is_announced_as_too_large_is_not_waited_for() -> None:
-    answered = asyncio.run(ask(Bodies(_read, _PATIENT), headers={"Content-Length": "11"}, body=[part(b"")]))
+    answered = asyncio.run(
+        ask(BodyLimitMiddleware(_read, _PATIENT), headers={"Content-Length": "11"}, body=[part(b"")])
+    )
     assert answered.status == 413
 
 
 @pytest.mark.parametrize("app", [_read, _read_and_suspect])
 def test_a_body_that_does_not_go_on_ends_the_request_and_the_connection(app: App) -> None:
     limits = BodyLimits(size=10, pause=0.05, whole=60)
-    answered = asyncio.run(ask(Bodies(app, limits), body=[part(b"1")]))
+    answered = asyncio.run(ask(BodyLimitMiddleware(app, limits), body=[part(b"1")]))
     assert (answered.status, answered.type) == (408, "request_timeout")
     assert answered.headers["connection"] == "close"
 
 
 def test_a_large_body_has_longer_than_a_small_one() -> None:
     limits = BodyLimits(size=10, pause=60, whole=0.05, rate=1)
-    assert asyncio.run(ask(Bodies(_read, limits), body=[part(b"")])).status == 408
+    assert asyncio.run(ask(BodyLimitMiddleware(_read, limits), body=[part(b"")])).status == 408
 
     async def slowly() -> Answered:
-        return await asyncio.wait_for(ask(Bodies(_read, limits), body=[part(b"1" * 9)]), 0.2)
+        return await asyncio.wait_for(ask(BodyLimitMiddleware(_read, limits), body=[part(b"1" * 9)]), 0.2)
 
     with pytest.raises(TimeoutError):
         asyncio.run(slowly())
@@ -172,7 +197,8 @@ def test_the_time_that_a_route_takes_is_not_the_senders() -> None:
         await _read(scope, receive, send)
 
     limits = BodyLimits(size=10, pause=0.05, whole=0.05)
-    assert asyncio.run(ask(Bodies(slow, limits), body=[part(b"1"), part(b"2", more=False)])).status == 200
+    app = BodyLimitMiddleware(slow, limits)
+    assert asyncio.run(ask(app, body=[part(b"1"), part(b"2", more=False)])).status == 200
 
 
 def test_what_waits_for_the_end_of_a_connection_may_wait_for_long() -> None:
@@ -183,7 +209,7 @@ def test_what_waits_for_the_end_of_a_connection_may_wait_for_long() -> None:
         await well(scope, receive, send)
 
     limits = BodyLimits(size=10, pause=0.02, whole=0.02)
-    assert asyncio.run(ask(Bodies(wait, limits), body=[part(b"1", more=False)])).status == 200
+    assert asyncio.run(ask(BodyLimitMiddleware(wait, limits), body=[part(b"1", more=False)])).status == 200
 
 
 def test_an_answer_that_has_begun_is_not_replaced() -> None:
@@ -192,20 +218,20 @@ def test_an_answer_that_has_begun_is_not_replaced() -> None:
         await _read(scope, receive, send)
 
     with pytest.raises(RequestError):
-        asyncio.run(ask(Bodies(begin, _PATIENT), body=[part(b"1" * 11)]))
+        asyncio.run(ask(BodyLimitMiddleware(begin, _PATIENT), body=[part(b"1" * 11)]))
 
 
 def test_a_defect_is_told_with_the_name_of_the_request_and_nothing_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    app = RequestIds(Defects(_break_down))
+    app = RequestIdMiddleware(UnhandledErrorMiddleware(_break_down))
     answered = asyncio.run(ask(app, headers={"X-Request-ID": "mine"}))
     assert (answered.status, answered.type) == (500, "internal_error")
     assert b"(request mine)" in answered.body
     assert b"Zero" not in answered.body
     (line,) = caplog.records
     assert line.exc_info
-    assert line.getMessage() == "request mine broke down"
+    assert (line.getMessage(), vars(line)["request_id"]) == ("unhandled error", "mine")
 
 
 def test_a_defect_in_the_middle_of_an_answer_leaves_it_unfinished(caplog: pytest.LogCaptureFixture) -> None:
@@ -213,7 +239,7 @@ def test_a_defect_in_the_middle_of_an_answer_leaves_it_unfinished(caplog: pytest
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise ZeroDivisionError
 
-    assert [message["type"] for message in asyncio.run(ask(Defects(begin))).messages] == [
+    assert [message["type"] for message in asyncio.run(ask(UnhandledErrorMiddleware(begin))).messages] == [
         "http.response.start"
     ]
     assert len(caplog.records) == 1
@@ -223,7 +249,7 @@ def test_that_somebody_left_is_no_defect(caplog: pytest.LogCaptureFixture) -> No
     async def leave(scope: Scope, receive: Receive, send: Send) -> None:
         raise ClientDisconnect
 
-    assert asyncio.run(ask(Defects(leave))).messages == []
+    assert asyncio.run(ask(UnhandledErrorMiddleware(leave))).messages == []
     assert not caplog.records
 
 
@@ -231,7 +257,7 @@ def test_what_comes_while_draining_is_turned_away_and_probes_are_not() -> None:
     async def drain() -> tuple[Answered, Answered]:
         draining = Draining()
         draining.begin(60)
-        app = Drain(well, draining)
+        app = DrainingMiddleware(well, draining)
         return await ask(app), await ask(app, "/livez")
 
     turned_away, probe = asyncio.run(drain())
@@ -248,7 +274,7 @@ def test_what_is_in_hand_ends_before_draining_does() -> None:
             await go_on.wait()
             await well(scope, receive, send)
 
-        in_hand = asyncio.create_task(ask(Drain(wait, draining)))
+        in_hand = asyncio.create_task(ask(DrainingMiddleware(wait, draining)))
         await asyncio.sleep(0)
         draining.begin(60)
         finished = asyncio.create_task(draining.finished())
@@ -268,7 +294,7 @@ def test_what_does_not_end_in_time_is_turned_away_after_all() -> None:
         async def wait(scope: Scope, receive: Receive, send: Send) -> None:
             await asyncio.Event().wait()
 
-        in_hand = asyncio.create_task(ask(Drain(wait, draining)))
+        in_hand = asyncio.create_task(ask(DrainingMiddleware(wait, draining)))
         await asyncio.sleep(0)
         draining.begin(0.05)
         await draining.finished()
@@ -286,7 +312,7 @@ def test_a_stream_hears_of_the_end() -> None:
             await draining.begun()
             await well(scope, receive, send)
 
-        in_hand = asyncio.create_task(ask(Drain(stream, draining)))
+        in_hand = asyncio.create_task(ask(DrainingMiddleware(stream, draining)))
         await asyncio.sleep(0)
         draining.begin(60)
         await draining.finished()
@@ -300,4 +326,4 @@ def test_a_timeout_of_a_route_is_its_own_defect() -> None:
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        asyncio.run(ask(Drain(time_out, Draining())))
+        asyncio.run(ask(DrainingMiddleware(time_out, Draining())))
