@@ -123,11 +123,11 @@ def _serve(url: str, port: int) -> None:
     """Serve a database until killed."""
     import uvicorn
 
-    from results_api.access.access import KeysWanted
+    from results_api.access import KeysRequired
     from results_api.service.app import make_app
     from tests.contract.api import Surroundings, services_on
 
-    app = make_app(services_on(Store(Database(url)), Surroundings(wanted=KeysWanted.NEVER)))
+    app = make_app(services_on(Store(Database(url)), Surroundings(wanted=KeysRequired.NEVER)))
     uvicorn.run(app, port=port, log_level="warning", access_log=False)
 
 

@@ -14,7 +14,7 @@ from commands.options import (
     add_workload,
     number,
 )
-from results_api.access.caller import Scope
+from results_api.api_keys import Scope
 
 _DEFAULT_SCOPES = (Scope.CLASSIFY, Scope.SUBMIT, Scope.READ)
 _MAX_IMAGES = 10**12

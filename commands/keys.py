@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from commands.parts import open_store
 from commands.terminal import say, show
-from results_api.access.keys import digest_of, ending_of, make_key
+from results_api.api_keys import digest_of, ending_of, make_key
 from shared.errors import printable
 from shared.items import now
 from shared.settings import Settings

@@ -25,7 +25,7 @@ from commands.parts import (
     user_agent,
 )
 from producer.recording import Recorder
-from results_api.access.access import Access, KeysWanted
+from results_api.access import Access, KeysRequired
 from results_api.webhooks.dispatcher import WebhookDispatcher
 from results_api.webhooks.messages import judged
 from shared.classifier.catalogue import open_classifier
@@ -71,8 +71,8 @@ def make_services(
     from results_api.service.services import Services
 
     store = patiently(lambda: stack.enter_context(open_store(settings)), threading.Event())
-    wanted = keys_wanted(store, address, options.no_auth)
-    _tell(wanted, store, address)
+    required = keys_required(store, address, options.no_auth)
+    _tell(required, store, address)
     classifier = _image_classifier(options.threads or cores(), store, settings, stack)
     recorder = Recorder(store, settings.unpacked_bytes)
     parts = {"recorder": recorder.run, "webhooks": _webhook_dispatcher(store, settings).run, **(beside or {})}
@@ -84,7 +84,7 @@ def make_services(
     return Services(
         store=store,
         settings=settings,
-        access=Access(store, wanted),
+        access=Access(store, required),
         image_classifier=classifier,
         image_fetcher=ImageUrlFetcher(_web(settings), store, settings.host_connections),
         job_statuses=JobStatuses(store),
@@ -141,22 +141,22 @@ def _try(classifier: Classifier) -> None:
     classifier.classify(_TINY, 1)
 
 
-def keys_wanted(store: Store, address: str, no_auth: bool) -> KeysWanted:
+def keys_required(store: Store, address: str, no_auth: bool) -> KeysRequired:
     """Return when callers are asked for a key; raise ``UsageError(keys_needed)`` if no caller has one."""
     if no_auth:
-        return KeysWanted.NEVER
+        return KeysRequired.NEVER
     if ip_address(address).is_loopback:
-        return KeysWanted.IF_ANY
+        return KeysRequired.IF_ANY
     if not store.keys.exist():
         raise UsageError(Code.KEYS_NEEDED, f"--host {address}; smartsight keys create makes one")
-    return KeysWanted.ALWAYS
+    return KeysRequired.ALWAYS
 
 
-def _tell(wanted: KeysWanted, store: Store, address: str) -> None:
+def _tell(required: KeysRequired, store: Store, address: str) -> None:
     """Say in the log if no key is asked for."""
-    if wanted is KeysWanted.NEVER:
+    if required is KeysRequired.NEVER:
         _log.warning("open: whoever reaches %s may do everything", address)
-    elif wanted is KeysWanted.IF_ANY and not store.keys.exist():
+    elif required is KeysRequired.IF_ANY and not store.keys.exist():
         _log.warning("open: there is no key, so that everybody on this machine may do everything")
 
 

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import orjson
 
-from results_api.access.caller import Caller
+from results_api.access import key_seen_by, may_see, unknown_job
+from results_api.api_keys import Caller
 from results_api.entity_tags import entity_tag
-from results_api.ownership import key_seen_by, may_see, unknown
 from shared.batch_loader import BatchLoader
 from shared.errors import UsageError
 from shared.items import ItemState
@@ -44,7 +44,7 @@ class JobStatuses:
         """Return the status of a job that this caller may see; raise ``UsageError(job_unknown)``."""
         found = await self._asked.find(job_id)
         if found is None or not may_see(caller, found[0]):
-            raise unknown(job_id)
+            raise unknown_job(job_id)
         return found[1]
 
     def newest(self, caller: Caller, before: int | None, limit: int) -> list[JobStatus]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import IO, Any
 
-from results_api.access.caller import Caller
+from results_api.api_keys import Caller
 from results_api.capacity import Capacity
 from shared.errors import Code, UsageError
 from shared.job_status import PRIORITIES

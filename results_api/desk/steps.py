@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from results_api.access.caller import Caller, Scope
+from results_api.api_keys import Caller, Scope
 from shared.items import JobState
 from shared.job_status import JobStatus
 

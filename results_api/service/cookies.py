@@ -5,7 +5,7 @@ https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.ht
 
 from fastapi import Request, Response
 
-from results_api.access.origins import check_own_page
+from results_api.access import check_same_origin
 
 _NAME = "smartsight_key"
 _YEAR = 31_536_000
@@ -20,7 +20,7 @@ def authorization_of(request: Request) -> str | None:
     kept = request.cookies.get(_NAME)
     if header or not kept:
         return header
-    check_own_page(request.headers.get("Host"), request.headers.get("Origin"))
+    check_same_origin(request.headers.get("Host"), request.headers.get("Origin"))
     return f"Bearer {kept}"
 
 

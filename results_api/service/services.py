@@ -7,9 +7,8 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
-from results_api.access.access import Access, KeysWanted
-from results_api.access.caller import Caller, Scope
-from results_api.access.origins import check_origin, is_loopback
+from results_api.access import Access, KeysRequired, check_origin, is_loopback
+from results_api.api_keys import Caller, Scope
 from results_api.capacity import Capacity
 from results_api.classify import ImageClassifier, ImageUrlFetcher
 from results_api.job_statuses import JobStatuses
@@ -73,7 +72,7 @@ def _check_origin(request: Request, services: Services) -> None:
     headers, names = request.headers, services.settings.host_names
 
     def is_ours(name: str) -> bool:
-        if services.access.wanted is KeysWanted.IF_ANY:
+        if services.access.required is KeysRequired.IF_ANY:
             return is_loopback(name)
         return not names or name in names
 

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from producer.recording import Recorder
-from results_api.access.access import Access, KeysWanted
+from results_api.access import Access, KeysRequired
 from results_api.capacity import Capacity
 from results_api.classify import ImageClassifier, ImageUrlFetcher
 from results_api.job_statuses import JobStatuses
@@ -60,7 +60,7 @@ class Surroundings:
     engine: Colours = field(default_factory=Colours)
     web: Pages = field(default_factory=Pages)
     capacity: Capacity = field(default_factory=lambda: Capacity(2, 8))
-    wanted: KeysWanted = KeysWanted.IF_ANY
+    wanted: KeysRequired = KeysRequired.IF_ANY
 
 
 def services_on(store: Store, around: Surroundings | None = None, **settings: Any) -> Services:

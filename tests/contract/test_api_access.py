@@ -9,8 +9,8 @@ import pytest
 from fastapi import APIRouter
 from fastapi.testclient import TestClient
 
-from results_api.access.access import Access, KeysWanted
-from results_api.access.keys import digest_of, ending_of, make_key
+from results_api.access import Access, KeysRequired
+from results_api.api_keys import digest_of, ending_of, make_key
 from results_api.service.app import make_app
 from results_api.service.services import (
     RequireAdmin,
@@ -83,14 +83,14 @@ def _client(
 @pytest.fixture
 def guarded(store: Store, clock: _Clock) -> Iterator[TestClient]:
     """A client of a service that always wants keys."""
-    with _client(store, Access(store, KeysWanted.ALWAYS, clock), "api.example.com") as client:
+    with _client(store, Access(store, KeysRequired.ALWAYS, clock), "api.example.com") as client:
         yield client
 
 
 @pytest.fixture
 def local(store: Store, clock: _Clock) -> Iterator[TestClient]:
     """A client of a service that answers this machine alone."""
-    with _client(store, Access(store, KeysWanted.IF_ANY, clock)) as client:
+    with _client(store, Access(store, KeysRequired.IF_ANY, clock)) as client:
         yield client
 
 
@@ -188,7 +188,7 @@ def test_a_key_is_looked_up_no_more_than_once_a_second(database: Database, clock
     store = Store(database)
     store.keys = counting = Counting(database)
     _, headers = _add(store)
-    with _client(store, Access(store, KeysWanted.ALWAYS, clock)) as client:
+    with _client(store, Access(store, KeysRequired.ALWAYS, clock)) as client:
         for _ in range(3):
             assert client.get("/read", headers=headers).status_code == 200
         assert counting.lookups == 1
@@ -245,7 +245,7 @@ def test_from_the_first_key_on_this_machine_needs_one_too(
 
 def test_who_wants_no_keys_lets_everybody_in(store: Store) -> None:
     _add(store)
-    with _client(store, Access(store, KeysWanted.NEVER), "api.example.com") as client:
+    with _client(store, Access(store, KeysRequired.NEVER), "api.example.com") as client:
         assert client.get("/read").json() is None
 
 
@@ -256,14 +256,14 @@ def test_nobody_is_let_in_while_the_store_is_away(database: Database) -> None:
 
     store = Store(database)
     store.keys = Away(database)
-    with _client(store, Access(store, KeysWanted.IF_ANY)) as client:
+    with _client(store, Access(store, KeysRequired.IF_ANY)) as client:
         answer = client.get("/read")
     assert answer.status_code == 503
     assert "db.internal" not in answer.text
 
 
 def test_where_nobody_is_asked_for_a_key_pages_from_elsewhere_are_refused(store: Store) -> None:
-    with _client(store, Access(store, KeysWanted.NEVER), "api.example.com:8000") as client:
+    with _client(store, Access(store, KeysRequired.NEVER), "api.example.com:8000") as client:
         for origin, status in (
             (None, 200),
             ("http://api.example.com:8000", 200),
@@ -276,7 +276,7 @@ def test_where_nobody_is_asked_for_a_key_pages_from_elsewhere_are_refused(store:
 
 
 def test_where_nobody_is_asked_for_a_key_only_our_names_are_answered_if_they_are_told(store: Store) -> None:
-    with _client(store, Access(store, KeysWanted.NEVER), names=["localhost", "127.0.0.1"]) as client:
+    with _client(store, Access(store, KeysRequired.NEVER), names=["localhost", "127.0.0.1"]) as client:
         for host, status in (("localhost:8000", 200), ("127.0.0.1", 200), ("rebound.example.com:8000", 403)):
             origin = f"http://{host}"
             assert client.get("/read", headers={"Host": host, "Origin": origin}).status_code == status, host

@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from results_api.access.access import Access, KeysWanted
-from results_api.access.caller import Caller, Scope
+from results_api.access import Access, KeysRequired
+from results_api.api_keys import Caller, Scope
 from results_api.cursors import encode_cursor
 from results_api.service.services import Services
 from shared.errors import Code, RequestError
@@ -154,7 +154,7 @@ class _Keys(Access):
 
 @pytest.fixture
 def guarded(services: Services) -> Iterator[TestClient]:
-    with client_on(replace(services, access=_Keys(services.store, KeysWanted.ALWAYS))) as client:
+    with client_on(replace(services, access=_Keys(services.store, KeysRequired.ALWAYS))) as client:
         yield client
 
 

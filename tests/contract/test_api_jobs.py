@@ -15,8 +15,8 @@ from fastapi.testclient import TestClient
 from pyarrow.parquet import write_table
 
 from producer.maintenance import JobMaintenance
-from results_api.access.access import KeysWanted
-from results_api.access.keys import digest_of, ending_of, make_key
+from results_api.access import KeysRequired
+from results_api.api_keys import digest_of, ending_of, make_key
 from shared.broker import InProcessBroker
 from shared.errors import Code
 from shared.items import ItemState, JobState, Result
@@ -392,7 +392,7 @@ def two_keys(store: Store) -> Iterator[tuple[TestClient, dict[str, str], dict[st
             digest_of(key), ending_of(key), Grant("x", scopes, rate=1000, burst=1000, images_per_day=5)
         )
         headers.append({"Authorization": f"Bearer {key}"})
-    with client_on(services_on(store, Surroundings(wanted=KeysWanted.ALWAYS))) as client:
+    with client_on(services_on(store, Surroundings(wanted=KeysRequired.ALWAYS))) as client:
         yield client, headers[0], headers[1], headers[2]
 
 
@@ -436,7 +436,7 @@ def test_who_has_all_jobs_open_finds_those_again_but_opens_no_more(store: Store)
         digest_of(key), ending_of(key), Grant("x", ("submit",), rate=1000, burst=1000, open_jobs=1)
     )
     shown = {"Authorization": f"Bearer {key}", "Idempotency-Key": "k"}
-    with client_on(services_on(store, Surroundings(wanted=KeysWanted.ALWAYS))) as client:
+    with client_on(services_on(store, Surroundings(wanted=KeysRequired.ALWAYS))) as client:
         first, again = (client.post(_JOBS, json={"urls": _URLS}, headers=shown) for _ in range(2))
         assert (again.status_code, again.json()["data"]["id"]) == (202, first.json()["data"]["id"])
         shown["Idempotency-Key"] = "another"

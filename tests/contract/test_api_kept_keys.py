@@ -5,8 +5,8 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
-from results_api.access.access import KeysWanted
-from results_api.access.keys import digest_of, ending_of, make_key
+from results_api.access import KeysRequired
+from results_api.api_keys import digest_of, ending_of, make_key
 from results_api.service.services import Services
 from shared.store.store import Grant, Store
 from tests.contract.api import Surroundings, client_on, services_on
@@ -18,7 +18,7 @@ _ELSEWHERE = {"Origin": "http://evil.example.com"}
 
 @pytest.fixture
 def services(store: Store, around: Surroundings) -> Services:
-    around.wanted = KeysWanted.ALWAYS
+    around.wanted = KeysRequired.ALWAYS
     return services_on(store, around)
 
 

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from commands.api_metrics import ApiMetrics
-from results_api.access.caller import ANYBODY, Caller, Scope
+from results_api.api_keys import ANYBODY, Caller, Scope
 from results_api.service.app import make_app
 from results_api.service.health import Health
 from results_api.service.services import Services

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from results_api.access.access import KeysWanted
-from results_api.access.keys import digest_of, ending_of, make_key
+from results_api.access import KeysRequired
+from results_api.api_keys import digest_of, ending_of, make_key
 from results_api.cursors import encode_cursor
 from results_api.service.pages import desk
 from results_api.service.pages.desk import REPORT_POLICY
@@ -325,7 +325,7 @@ def test_buttons_are_those_that_the_state_allows(
 @pytest.fixture
 def keyed(store: Store, around: Surroundings) -> Iterator[TestClient]:
     """A client of a service that wants keys."""
-    around.wanted = KeysWanted.ALWAYS
+    around.wanted = KeysRequired.ALWAYS
     with client_on(services_on(store, around)) as client:
         yield client
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from results_api.access.access import KeysWanted
+from results_api.access import KeysRequired
 from results_api.service.pages.files import STATIC
 from results_api.service.pages.phone import MODULES
 from results_api.service.services import Services
@@ -19,7 +19,7 @@ _IMPORT = re.compile(r'^import .* from "\./(.+)";$', re.MULTILINE)
 
 @pytest.fixture
 def services(store: Store, around: Surroundings) -> Services:
-    around.wanted = KeysWanted.ALWAYS
+    around.wanted = KeysRequired.ALWAYS
     return services_on(store, around, upload_bytes=12_345)
 
 

@@ -13,8 +13,8 @@ import pytest
 from fastapi.testclient import TestClient
 from pyarrow import parquet
 
-from results_api.access.access import Access
-from results_api.access.caller import Caller, Scope
+from results_api.access import Access
+from results_api.api_keys import Caller, Scope
 from results_api.cursors import decode_cursor, encode_cursor
 from results_api.exports import open_output
 from results_api.rows import COLUMNS, all_rows

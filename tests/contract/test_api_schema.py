@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import status_code_conformance
 
-from results_api.access.access import KeysWanted
+from results_api.access import KeysRequired
 from results_api.service.app import make_app, openapi_json
 from shared.store.database import Database
 from shared.store.store import Store
@@ -29,7 +29,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder: Path = tmp_path_factory.mktemp("schema")
     database = Database(f"sqlite:///{folder / 'test.db'}")
     store = Store(database)
-    services = services_on(store, Surroundings(wanted=KeysWanted.NEVER))
+    services = services_on(store, Surroundings(wanted=KeysRequired.NEVER))
     with client_on(services) as client:
         _hand_in(client)
     record_lists(store)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from results_api.access.access import KeysWanted
-from results_api.access.keys import digest_of, ending_of, make_key
+from results_api.access import KeysRequired
+from results_api.api_keys import digest_of, ending_of, make_key
 from shared.items import Evidence, Item, ItemState, Result, now
 from shared.store.store import Grant, Job, NewJob, RecordedModel, Store
 from tests.contract.api import Surroundings, client_on, services_on
@@ -80,7 +80,7 @@ def test_a_thumbnail_is_seen_by_the_key_of_its_job_alone(store: Store, model: Re
     )
     job, _ = store.uploads.accept(NewJob("mine", "", model.id, "list.txt", key_id=my_id), [b""])
     path = _path(_label(store, job).id)
-    with client_on(services_on(store, Surroundings(wanted=KeysWanted.ALWAYS))) as client:
+    with client_on(services_on(store, Surroundings(wanted=KeysRequired.ALWAYS))) as client:
         assert client.get(path, headers=mine).content == _SEEN
         assert _failure(client.get(path, headers=theirs)) == (404, "job_unknown")
         assert _failure(client.get(path, headers=phone)) == (403, "scope_missing")

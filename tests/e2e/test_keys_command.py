@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from results_api.access.keys import digest_of, is_well_formed
+from results_api.api_keys import digest_of, is_well_formed
 from tests.e2e.conftest import Run
 
 

@@ -22,7 +22,7 @@ from fastapi.responses import StreamingResponse
 from commands.api_metrics import ApiMetrics
 from commands.connections import ConnectionTimeouts, TimeoutHttpProtocol
 from commands.serving import TO_END, bound, serve
-from results_api.access.access import KeysWanted
+from results_api.access import KeysRequired
 from results_api.service.app import make_app
 from results_api.service.services import Services
 from shared.settings import read_settings
@@ -39,7 +39,7 @@ def main(path: Path, limits: str) -> None:
     settings = read_settings(os.environ)
     with closing(Database(f"sqlite:///{path}")) as database, bound("127.0.0.1", 0) as listener:
         store = Store(database)
-        services = services_on(store, Surroundings(wanted=KeysWanted.NEVER))
+        services = services_on(store, Surroundings(wanted=KeysRequired.NEVER))
         services = replace(services, settings=settings, observer=ApiMetrics())
         app = make_app(services)
         _add_bodies(app)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results_api.access.keys import digest_of, ending_of, is_well_formed, make_key
-from results_api.access.origins import check_origin, is_loopback
+from results_api.access import check_origin, is_loopback
+from results_api.api_keys import digest_of, ending_of, is_well_formed, make_key
 from shared.errors import Code, RequestError
 
 _KEY = make_key()

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
-from results_api.access.caller import Caller, Scope
+from results_api.api_keys import Caller, Scope
 from results_api.classes import phrase_for
 from results_api.cursors import encode_cursor
 from results_api.desk.steps import seconds_taken, steps_open, worth_retrying

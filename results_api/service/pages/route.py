@@ -42,5 +42,5 @@ def failure_page(request: Request, error: SmartSightError) -> Response:
 def key_wanted_page(request: Request, error: SmartSightError, next: str) -> Response:
     """Return the page that asks for a key, or for another one, to go on to the page ``next``."""
     failure = None if error.code is Code.KEY_MISSING else str(error)
-    words = {"wants_keys": True, "caller": None, "failure": failure, "next": next}
+    words = {"requires_key": True, "caller": None, "failure": failure, "next": next}
     return render(request, "key.html.jinja", status_of(error.code), **words)

@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from results_api.access.caller import Caller
+from results_api.access import own_job
+from results_api.api_keys import Caller
 from results_api.cursors import decode_cursor
-from results_api.ownership import own_job
 from results_api.report.page import render as render_report
 from results_api.report.report import make_report
 from results_api.service.pages.desk import classes_part, job_page, jobs_page, report_page, standing_part

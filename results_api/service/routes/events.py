@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
-from results_api.access.caller import Caller
+from results_api.api_keys import Caller
 from results_api.events import event, heartbeat
 from results_api.job_statuses import as_json, tag_of
 from results_api.service.failures import documented

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from results_api.access import key_seen_by
 from results_api.cursors import decode_cursor, encode_cursor
-from results_api.ownership import key_seen_by
 from results_api.rows import Row, row_of
 from results_api.service.envelope import Page, Success, page, success
 from results_api.service.failures import documented

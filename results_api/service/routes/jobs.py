@@ -7,11 +7,11 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 from starlette.background import BackgroundTask
 
-from results_api.access.caller import Caller
+from results_api.access import own_job
+from results_api.api_keys import Caller
 from results_api.cursors import decode_cursor, encode_cursor
 from results_api.entity_tags import matches
 from results_api.job_statuses import as_json, poll_after, read_status, tag_of
-from results_api.ownership import own_job
 from results_api.service.bodies import optional_model_in
 from results_api.service.envelope import page, success
 from results_api.service.failures import documented

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field, ValidationError
 
-from results_api.access.origins import check_own_page
+from results_api.access import check_same_origin
 from results_api.service.bodies import form_of, invalid
 from results_api.service.cookies import authorization_of, forget_key, keep_key
 from results_api.service.pages.rendering import render
@@ -37,20 +37,22 @@ async def key(
     request: Request, services: ServicesDep, next: Annotated[str, Query(max_length=_MAX_KEY)] = _HOME
 ) -> Response:
     """Show whether a key is kept, and take one; then go on to the page that asked for it."""
-    wants_keys = await services.access.wants_keys()
+    requires_key = await services.access.requires_key()
     try:
         caller = await services.access.identify(authorization_of(request))
         failure = None
     except RequestError as error:
         caller = None
         failure = None if error.code is Code.KEY_MISSING else str(error)
-    return render(request, "key.html.jinja", wants_keys=wants_keys, caller=caller, failure=failure, next=next)
+    return render(
+        request, "key.html.jinja", requires_key=requires_key, caller=caller, failure=failure, next=next
+    )
 
 
 @routes.post("/key")
 async def keep(request: Request, services: ServicesDep) -> Response:
     """Have the browser keep a key that is good, and go on where it was asked for."""
-    check_own_page(request.headers.get("Host"), request.headers.get("Origin"))
+    check_same_origin(request.headers.get("Host"), request.headers.get("Origin"))
     given = await _given(request)
     try:
         await services.access.identify(f"Bearer {given.key.strip()}")
@@ -64,7 +66,7 @@ async def keep(request: Request, services: ServicesDep) -> Response:
 @routes.post("/key/forget")
 async def forget(request: Request) -> Response:
     """Have the browser forget the key."""
-    check_own_page(request.headers.get("Host"), request.headers.get("Origin"))
+    check_same_origin(request.headers.get("Host"), request.headers.get("Origin"))
     response = _see(request, _HOME)
     forget_key(response)
     return response

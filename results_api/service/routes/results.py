@@ -9,9 +9,9 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from results_api.access.caller import Caller
+from results_api.access import own_job
+from results_api.api_keys import Caller
 from results_api.cursors import encode_cursor
-from results_api.ownership import own_job
 from results_api.report.report import Report, make_report
 from results_api.service.envelope import Success, page, success
 from results_api.service.failures import documented

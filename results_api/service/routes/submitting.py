@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from results_api.access.caller import Caller
+from results_api.api_keys import Caller
 from results_api.job_statuses import as_json, links_of
 from results_api.service.envelope import success
 from results_api.service.failures import documented

@@ -4,8 +4,8 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from results_api.access import own_job
 from results_api.entity_tags import entity_tag, matches
-from results_api.ownership import own_job
 from results_api.service.failures import documented
 from results_api.service.parameters import IfNoneMatch, ItemIndex, JobId
 from results_api.service.services import RequireRead, ServicesDep
