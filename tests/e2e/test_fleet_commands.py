@@ -87,7 +87,7 @@ def test_what_is_in_a_file_of_this_machine_is_left_out_with_a_word(run: Run) -> 
 def test_a_job_that_is_not_there_is_named(run: Run, command: str) -> None:
     finished = run(*command.split())
     assert finished.status == 2
-    assert "job_unknown: There is no job of this number. (job 7)" in finished.err
+    assert "job_unknown: There is no job with this number. (job 7)" in finished.err
 
 
 @pytest.mark.parametrize(

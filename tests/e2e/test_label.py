@@ -701,7 +701,7 @@ def test_an_image_that_kills_the_decoder_costs_itself(run: Run, photos: Path) ->
     assert ends["photos/deadly.png"] == (
         "failed",
         "decoder_crashed",
-        "The process that decoded the image died of it. (SIGABRT)",
+        "The image crashed the process that decoded it. (SIGABRT)",
     )
     assert ends["photos/coffee.png"][0] == ends["photos/more/chelsea.jpg"][0] == "succeeded"
     assert "2 failed, 2 succeeded" in finished.err
