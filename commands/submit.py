@@ -131,7 +131,7 @@ def _drop_if_empty(store: Store, job_id: int) -> None:
 
 def _report(store: Store, job: Job, filtered: UrlEntries, recorded: int, sources: list[str]) -> int:
     if filtered.malformed:
-        say(f"MalformedEntry lines left out: {filtered.malformed}.")
+        say(f"Malformed lines left out: {filtered.malformed}.")
     if not recorded:
         raise ResourceError(Code.NOTHING_TO_LABEL, what_was_looked_for(sources))
     waiting = recorded - store.jobs.get(job.id).published

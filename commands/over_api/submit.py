@@ -67,7 +67,7 @@ def _report(job: Job, left_out: int, options: Namespace) -> int:
         pass
     malformed = left_out + job.malformed.count
     if malformed:
-        say(f"MalformedEntry lines left out: {malformed}.")
+        say(f"Malformed lines left out: {malformed}.")
     if not job.submitted:
         raise ResourceError(Code.NOTHING_TO_LABEL, job.reason or what_was_looked_for(options.sources))
     if job.state is JobState.FAILED:
