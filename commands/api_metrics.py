@@ -5,7 +5,7 @@ _BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
 
 
 class ApiMetrics:
-    """Counts what the service does; see ``results_api.service.observer``."""
+    """Counts what the service does; see ``results_api.service.monitoring``."""
 
     def __init__(self) -> None:
         from prometheus_client import (

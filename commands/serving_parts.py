@@ -26,8 +26,7 @@ from commands.parts import (
 )
 from producer.recording import Recorder
 from results_api.access import Access, KeysRequired
-from results_api.webhooks.dispatcher import WebhookDispatcher
-from results_api.webhooks.messages import judged
+from results_api.webhooks import WebhookDispatcher, with_secret
 from shared.classifier.catalogue import open_classifier
 from shared.classifier.classifier import Classifier
 from shared.errors import Code, UsageError
@@ -38,7 +37,7 @@ from shared.store.store import Store
 
 if TYPE_CHECKING:
     from results_api.classify import ImageClassifier
-    from results_api.service.health import Check
+    from results_api.service.monitoring import Check
     from results_api.service.services import Services
     from results_api.submissions import Submissions
 
@@ -67,7 +66,7 @@ def make_services(
     """
     from results_api.classify import ImageUrlFetcher
     from results_api.job_statuses import JobStatuses
-    from results_api.service.health import Health
+    from results_api.service.monitoring import HealthChecks
     from results_api.service.services import Services
 
     store = patiently(lambda: stack.enter_context(open_store(settings)), threading.Event())
@@ -89,7 +88,7 @@ def make_services(
         image_fetcher=ImageUrlFetcher(_web(settings), store, settings.host_connections),
         job_statuses=JobStatuses(store),
         submissions=_submissions(store, settings, recorder),
-        health=Health(checks),
+        health=HealthChecks(checks),
         observer=ApiMetrics(),
     )
 
@@ -132,7 +131,7 @@ def _submissions(store: Store, settings: Settings, recorder: Recorder) -> "Submi
         recorder.wake,
         estimating.estimate,
         estimating.abandon,
-        lambda url, secret: judged(url, secret, gate),
+        lambda url, secret: with_secret(url, secret, gate),
     )
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: Fields of a JSON log line, beside the time and the extra fields of the record.
 _LOG_FIELDS = "%(levelname)s %(name)s %(message)s"
+#: What every log record has: all else are fields of an event.
+_RECORD_ATTRIBUTES = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 _REF_WIDTH = 32
 #: What `--verbose` and `--quiet` made of this process.
 _verbosity = "normal"
@@ -49,11 +51,26 @@ def set_verbosity(verbosity: str) -> None:
     global _verbosity
     _verbosity = verbosity
     root, ours = _LEVELS[verbosity]
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(EventFormatter())
+    logging.basicConfig(handlers=[handler])
     logging.getLogger().setLevel(root)
     logging.getLogger("smartsight").setLevel(ours)
     # It would log every statement with its parameters.
     logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
+
+
+class EventFormatter(logging.Formatter):
+    """Writes an event as a line for people: its name, then its fields as ``name=value``."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, before its exception, if any."""
+        fields = (f"{name}={value}" for name, value in vars(record).items() if _is_field(name, value))
+        return " ".join([record.message, *fields])
+
+
+def _is_field(name: str, value: object) -> bool:
+    return name not in _RECORD_ATTRIBUTES and value not in (None, "")
 
 
 def is_quiet() -> bool:

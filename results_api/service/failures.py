@@ -113,9 +113,14 @@ def failure_of(request: Request, error: SmartSightError | RequestValidationError
         return RequestError(Code.REQUEST_INVALID, _what_is_invalid(error))
     if isinstance(error, ResourceError):
         # What it says of our database or our disk is for us alone.
-        request_id = getattr(request.state, "request_id", "")
-        path = printable(request.scope["path"])
-        _log.error("%s %s: %s", request.method, path, error, extra={"request_id": request_id})
+        fields = {
+            "method": request.method,
+            "path": printable(request.scope["path"]),
+            "code": str(error.code),
+            "reason": str(error),
+            "request_id": getattr(request.state, "request_id", ""),
+        }
+        _log.error("resource unavailable", extra=fields)
         return RequestError(error.code)
     return error
 

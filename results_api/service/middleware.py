@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from results_api.service.failures import answer
-from results_api.service.observer import ServiceObserver
+from results_api.service.monitoring import ServiceObserver
 from shared.errors import Code, RequestError, SmartSightError, printable
 
 _log = logging.getLogger("smartsight.api")

@@ -13,9 +13,8 @@ from results_api.capacity import Capacity
 from results_api.classify import ImageClassifier, ImageUrlFetcher
 from results_api.job_statuses import JobStatuses
 from results_api.service.cookies import authorization_of
-from results_api.service.health import Health
 from results_api.service.middleware import Draining
-from results_api.service.observer import ServiceObserver, Unobserved
+from results_api.service.monitoring import HealthChecks, NullObserver, ServiceObserver
 from results_api.submissions import Submissions
 from shared.settings import Settings
 from shared.store.store import Store
@@ -36,9 +35,9 @@ class Services:
     image_fetcher: ImageUrlFetcher
     job_statuses: JobStatuses
     submissions: Submissions
-    health: Health = field(default_factory=Health)
+    health: HealthChecks = field(default_factory=HealthChecks)
     draining: Draining = field(default_factory=Draining)
-    observer: ServiceObserver = field(default_factory=Unobserved)
+    observer: ServiceObserver = field(default_factory=NullObserver)
     #: Jobs that are summed up at the same time: each takes a thread and a connection for seconds.
     summaries: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SUMMARIES))
     #: How many may follow jobs at the same time.

@@ -17,7 +17,7 @@ from results_api.job_statuses import JobStatuses
 from results_api.service.app import make_app
 from results_api.service.services import Services
 from results_api.submissions import Listed, Submissions
-from results_api.webhooks.messages import judged
+from results_api.webhooks import with_secret
 from shared.errors import Code, ItemError, UsageError
 from shared.fetching.fetcher import Fetched, FetchRequest, FetchResponse, Redirected
 from shared.fetching.urls import UrlGate
@@ -85,7 +85,7 @@ def services_on(store: Store, around: Surroundings | None = None, **settings: An
             lambda: None,
             _estimate,
             lambda: None,
-            lambda url, secret: judged(url, secret, gate),
+            lambda url, secret: with_secret(url, secret, gate),
         ),
     )
 

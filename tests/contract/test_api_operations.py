@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from commands.api_metrics import ApiMetrics
 from results_api.api_keys import ANYBODY, Caller, Scope
 from results_api.service.app import make_app
-from results_api.service.health import Health
+from results_api.service.monitoring import HealthChecks
 from results_api.service.services import Services
 from shared.errors import Code, RequestError, ResourceError
 from shared.store.store import Store
@@ -48,7 +48,7 @@ def test_it_is_ready_if_all_that_it_needs_is_there(
     def look() -> None:
         check(services.store)
 
-    with client_on(replace(services, health=Health({"store": look, "model": lambda: None}))) as api:
+    with client_on(replace(services, health=HealthChecks({"store": look, "model": lambda: None}))) as api:
         answer = api.get("/readyz")
     assert answer.status_code == status
     if status == 200:

@@ -205,7 +205,7 @@ def test_an_export_whose_job_changes_meanwhile_is_seen_to_be_cut_off(
     assert 1 < caught.value.partial.count(b"\n") < _ITEMS * _TIMES
     assert not [record for record in caplog.records if record.exc_info]
     (line,) = [record for record in caplog.records if record.name == "smartsight.api"]
-    assert f"broken off: {code}: " in line.getMessage()
+    assert (line.getMessage(), vars(line)["code"]) == ("response interrupted", code)
 
 
 @_CHANGES

@@ -17,7 +17,7 @@ from results_api.service.middleware import (
     SecurityHeadersMiddleware,
     UnhandledErrorMiddleware,
 )
-from results_api.service.observer import Unobserved
+from results_api.service.monitoring import NullObserver
 from shared.errors import Code, RequestError
 from tests.unit.asgi import GONE, Answered, App, ask, part, well
 
@@ -79,7 +79,7 @@ def test_every_answer_has_the_headers_that_it_does_not_have_yet() -> None:
     assert "cross-origin-resource-policy" not in open_to_others
 
 
-class _Seen(Unobserved):
+class _Seen(NullObserver):
     def __init__(self) -> None:
         self.in_hand = 0
         self.requests: list[tuple[str, str, int]] = []

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from results_api.webhooks.dispatcher import SCHEDULE, pause_after
-from results_api.webhooks.messages import check_webhook, make_secret, message_of, signed_headers
+from results_api.webhooks import SCHEDULE, check_webhook, make_secret, message_of, pause_after, signed_headers
 from shared.errors import Code, ItemError, RequestError
 from shared.fetching.urls import UrlGate
 from shared.items import ItemState, JobState, now
@@ -157,7 +156,7 @@ def test_other_secrets_are_refused_and_not_told_back(secret: str) -> None:
     with pytest.raises(RequestError) as caught:
         check_webhook(_URL, secret, _GATE)
     assert caught.value.code is Code.WEBHOOK_INVALID
-    assert caught.value.detail == "its secret: say whsec_ and 24 to 64 bytes in base64"
+    assert caught.value.detail == "its secret: must be whsec_ and 24 to 64 bytes in base64"
 
 
 def _failure(code: Code = Code.HTTP_5XX, retry_after: float | None = None) -> ItemError:

@@ -40,7 +40,7 @@ async def readyz(services: ServicesDep) -> Response:
     """Tell whether requests are well placed here: what they need is there, and the server stays."""
     if services.draining.has_begun:
         raise RequestError(Code.SHUTTING_DOWN)
-    found = await services.health.look()
+    found = await services.health.run()
     words = {name: code.sentence if code else _WELL for name, code in found.items()}
     if any(found.values()):
         detail = " ".join(f"{name}: {said}" for name, said in words.items())
