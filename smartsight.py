@@ -14,7 +14,7 @@ from commands.arguments import build_parser
 from commands.options import did_you_mean
 from commands.terminal import say, set_verbosity
 from shared.errors import SmartSightError, UsageError
-from shared.settings import read_settings, unknown_variables, variables
+from shared.settings import PREFIX, read_settings, unknown_variables, variables
 
 #: Exit statuses, as the help text has them.
 _FAILED, _USAGE, _INTERRUPTED, _TERMINATED = 1, 2, 130, 143
@@ -61,7 +61,7 @@ def _repair_streams() -> None:
 def _warn_of_unknown_settings() -> None:
     """Name the variables that look like settings and are none."""
     for name in unknown_variables(os.environ):
-        say(f"smartsight: {name} is not a setting{did_you_mean(name, variables())}")
+        say(f"smartsight: {name} is not a setting{did_you_mean(name, variables(), PREFIX)}")
 
 
 def load_handler(options: Namespace) -> Any:

@@ -1,9 +1,11 @@
-"""`smartsight model list | build | import | info`: the models that there are."""
+"""`smartsight model list|build|import|info|remove`: the models on this machine."""
 
+import json
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
-from commands.terminal import show
+from commands.terminal import say, show
 from shared.classifier.catalogue import Catalogue, Entry
 from shared.classifier.model import Model, Preprocessing
 from shared.settings import Settings
@@ -15,13 +17,29 @@ RANGES = {"signed": (127.5, 127.5), "unit": (0.0, 255.0), "bytes": (0.0, 1.0)}
 def run(options: Namespace, settings: Settings) -> int:
     """Run the chosen action."""
     catalogue = Catalogue(settings.cache_dir, settings.data_dir)
-    actions = {"list": _list, "build": _build, "import": _import, "info": _info}
-    actions[options.action](catalogue, options)
+    _ACTIONS[options.action](catalogue, options)
     return 0
 
 
-def _list(catalogue: Catalogue, _options: Namespace) -> None:
-    show(*(_line(entry) for entry in catalogue.entries()))
+def _list(catalogue: Catalogue, options: Namespace) -> None:
+    entries = catalogue.entries()
+    if options.json:
+        show(json.dumps([_as_object(entry) for entry in entries], indent=2))
+    else:
+        show(*(_line(entry) for entry in entries))
+
+
+def _as_object(entry: Entry) -> dict[str, Any]:
+    """Return a model for programs; what is only known of a built or imported one is null."""
+    model = entry.model
+    return {
+        "name": entry.name,
+        "state": entry.state,
+        "version": model and model.version,
+        "classes": model and len(model.labels),
+        "side": model and model.description.preprocessing.side,
+        "folder": model and str(model.folder),
+    }
 
 
 def _line(entry: Entry) -> str:
@@ -44,6 +62,16 @@ def _import(catalogue: Catalogue, options: Namespace) -> None:
 
 def _info(catalogue: Catalogue, options: Namespace) -> None:
     _describe(catalogue.model(options.name))
+
+
+def _remove(catalogue: Catalogue, options: Namespace) -> None:
+    if catalogue.remove(options.name) == "built":
+        say(f"Removed the built files of {options.name}; it is built again when it is needed.")
+    else:
+        say(f"Removed {options.name}. Jobs that were submitted with it need it to be imported again.")
+
+
+_ACTIONS = {"list": _list, "build": _build, "import": _import, "info": _info, "remove": _remove}
 
 
 def _describe(model: Model) -> None:

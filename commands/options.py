@@ -49,12 +49,16 @@ class CommandParser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, detail)
 
 
-def did_you_mean(word: str, known: Collection[str]) -> str:
-    """Return `; did you mean ...?` with the nearest of the known words, or nothing if none is near."""
+def did_you_mean(word: str, known: Collection[str], prefix: str = "") -> str:
+    """Return `; did you mean ...?` with the nearest of the known words, or nothing if none is near.
+
+    What all of them begin with does not make them near.
+    """
     import difflib
 
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    rests = [one.removeprefix(prefix) for one in known]
+    near = difflib.get_close_matches(word.removeprefix(prefix), rests, n=1)
+    return f"; did you mean '{prefix}{near[0]}'?" if near else ""
 
 
 class ShowVersion(argparse.Action):

@@ -17,7 +17,8 @@ import platformdirs
 
 from shared.errors import Code, UsageError
 
-_PREFIX = "SMARTSIGHT_"
+#: What the name of every variable begins with.
+PREFIX = "SMARTSIGHT_"
 #: Variables of our prefix that are not settings: those of tests and of ``docker-compose.yml``.
 _NO_SETTINGS = re.compile(r"SMARTSIGHT_(TEST_.*|API_PORT)")
 #: What Kubernetes adds for each service, here for one whose name begins with ``smartsight``.
@@ -332,7 +333,7 @@ def _parse(kind: _Kind, variable: str, text: str) -> Any:
 
 
 def _variable(name: str) -> str:
-    return _PREFIX + name.upper()
+    return PREFIX + name.upper()
 
 
 class ShownSetting(NamedTuple):
@@ -367,7 +368,7 @@ def variables() -> list[str]:
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Return the variables of our prefix that are no setting: most likely misspelt."""
-    unknown = sorted(name for name in environment if name.startswith(_PREFIX))
+    unknown = sorted(name for name in environment if name.startswith(PREFIX))
     known = set(variables())
     return [
         name

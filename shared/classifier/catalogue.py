@@ -98,6 +98,20 @@ class Catalogue:
             _in_own_process(import_network, source, labels, folder, name, how)
         return read_model(self._imported / name)
 
+    def remove(self, name: str) -> str:
+        """Delete an imported model, or the built files of a built-in one, and return what it was.
+
+        Raises ``UsageError(model_unknown)`` if there is nothing to delete.
+        """
+        folder = self._built / name if name in VARIANTS else self._imported_folder(name)
+        with _locked(folder.parent), _translated(folder.parent):
+            if not os.path.lexists(folder):
+                raise UsageError(Code.MODEL_UNKNOWN, f"{name!r} is not built")
+            aside = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
+            folder.rename(aside / name)  # nobody finds half a model, whenever the deletion is cut short
+            shutil.rmtree(aside)
+        return "built" if name in VARIANTS else "imported"
+
     def _imported_folder(self, name: str) -> Path:
         names = [entry.name for entry in self.entries()]
         if name not in names:

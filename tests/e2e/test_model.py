@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from shared.classifier.catalogue import Catalogue
 from shared.classifier.model import Model
+from shared.errors import ResourceError
 
 Run = Callable[..., Any]
 
@@ -65,6 +67,82 @@ def test_the_list_names_what_can_be_built(run: Run) -> None:
     assert [line.split(maxsplit=1) for line in finished.out.splitlines()] == [
         [name, "not built yet"] for name in ("lite0", "lite1", "lite2")
     ]
+
+
+def test_the_list_is_one_json_array_for_programs(run: Run, lite0: Model) -> None:
+    finished = run("model", "list", "--json")
+    listed = {entry["name"]: entry for entry in finished.json()}
+    assert (finished.status, list(listed)) == (0, ["lite0", "lite1", "lite2"])
+    known = {"name": "lite0", "state": "built", "version": lite0.version, "classes": 1000, "side": 224}
+    assert listed["lite0"] == {**known, "folder": str(lite0.folder)}
+    unbuilt = run("model", "list", "--json", SMARTSIGHT_CACHE_DIR="nothing-there").json()[0]
+    assert (unbuilt["state"], unbuilt["version"], unbuilt["folder"]) == ("not built yet", None, None)
+
+
+def test_an_imported_model_is_removed_whole(run: Run, networks: Path) -> None:
+    labels = str(networks / "labels.txt")
+    run("model", "import", str(networks / "net.tflite"), "--name", "colours", "--labels", labels)
+    removed = run("model", "remove", "colours")
+    assert (removed.status, removed.out) == (0, "")
+    assert "Removed colours. Jobs that were submitted with it" in removed.err
+    assert {path.name for path in Path("data/models").iterdir()} == {".lock"}
+    assert "colours" not in run("model", "list").out
+    again = run("model", "remove", "colours")
+    assert (again.status, "model_unknown" in again.err, "lite0" in again.err) == (2, True, True)
+
+
+@pytest.mark.parametrize("damage", ["broken", "link"])
+def test_a_broken_or_linked_model_can_be_removed(
+    damage: str, run: Run, networks: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data" / "models" / "mine"
+    folder.parent.mkdir(parents=True)
+    if damage == "link":
+        folder.symlink_to(networks)
+    else:
+        folder.mkdir()
+        (folder / "model.json").write_text("{")
+    assert run("model", "remove", "mine").status == 0
+    assert {path.name for path in folder.parent.iterdir()} == {".lock"}
+    assert (networks / "labels.txt").exists()
+
+
+def test_the_built_files_of_a_built_in_model_are_removed(run: Run, lite0: Model, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    shutil.copytree(lite0.folder, cache / "models" / "lite0")
+    removed = run("model", "remove", "lite0", SMARTSIGHT_CACHE_DIR=str(cache))
+    assert (removed.status, "it is built again when it is needed" in removed.err) == (0, True)
+    assert {path.name for path in (cache / "models").iterdir()} == {".lock"}
+    assert "lite0            not built yet" in run("model", "list", SMARTSIGHT_CACHE_DIR=str(cache)).out
+    again = run("model", "remove", "lite0", SMARTSIGHT_CACHE_DIR=str(cache))
+    assert (again.status, "'lite0' is not built" in again.err) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../models", "a/b", ".lock", "", "/tmp"])
+def test_only_a_model_can_be_removed(name: str, run: Run, tmp_path: Path) -> None:
+    kept = tmp_path / "data" / "models" / ".lock"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    removed = run("model", "remove", name)
+    assert (removed.status, "model_unknown" in removed.err) == (2, True)
+    assert kept.exists()
+
+
+def test_a_model_that_cannot_be_deleted_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The deletion is cut short after the model has left its place: nobody finds a part of it."""
+    folder = tmp_path / "models" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "model.json").write_text("{}")
+    catalogue = Catalogue(tmp_path / "cache", tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", _refuse)
+        with pytest.raises(ResourceError, match="cannot write to"):
+            catalogue.remove("mine")
+    assert [entry.name for entry in catalogue.entries()] == ["lite0", "lite1", "lite2"]
+
+
+def _refuse(*_: object) -> None:
+    raise PermissionError(13, "Permission denied")
 
 
 def test_info_describes_a_model(run: Run, lite0: Model) -> None:

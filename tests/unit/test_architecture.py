@@ -39,6 +39,7 @@ _HOMES = {
     "prometheus_client": ("commands.metrics", "commands.api_metrics"),
     "pythonjsonlogger": ("commands.terminal",),
     "tqdm": ("commands.progress",),
+    "shtab": ("commands.installation",),
     "warcio": ("shared.warc",),
 }
 

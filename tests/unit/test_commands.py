@@ -1,15 +1,26 @@
-"""What commands show: progress, summary and lines."""
+"""The command line: what commands show, and the habits that they share."""
 
 import argparse
+import json
+import logging
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
-from commands.progress import PlainLines, all_succeeded, summary
-from commands.terminal import line_of
+import smartsight
+from commands.progress import Counting, PlainLines, Silent, all_succeeded, show_progress, summary
+from commands.terminal import line_of, quiet_logs, verbosity_options
 from shared.errors import Code
 from shared.items import ItemState
+from shared.settings import variables
 from shared.store.store import Tally
 from smartsight import build_parser
+
+Call = Callable[..., tuple[int, str, str]]
 
 _TALLIES = [
     Tally(ItemState.SUCCEEDED, None, 90),
@@ -46,14 +57,20 @@ def test_a_line_is_for_people() -> None:
     assert line_of(failed).split(maxsplit=1) == ["b.jpg", "failed  empty_file: Empty."]
 
 
-def test_every_option_has_a_help_text() -> None:
+def _parsers() -> Iterator[argparse.ArgumentParser]:
+    """Yield the parser and all its subparsers."""
     waiting: list[argparse.ArgumentParser] = [build_parser()]
     while waiting:
-        for action in waiting.pop()._actions:
+        yield (parser := waiting.pop())
+        for action in parser._actions:
             if isinstance(action, argparse._SubParsersAction):
                 waiting += action.choices.values()
-            else:
-                assert action.help, action
+
+
+def test_every_option_has_a_help_text() -> None:
+    for parser in _parsers():
+        for action in parser._actions:
+            assert action.help or isinstance(action, argparse._SubParsersAction), action
 
 
 @pytest.mark.parametrize("command", ["", "classify", "label", "model", "model import"])
@@ -62,3 +79,194 @@ def test_help_is_printed(command: str, capsys: pytest.CaptureFixture[str]) -> No
         build_parser().parse_args([*command.split(), "--help"])
     assert ended.value.code == 0
     assert "usage: smartsight" in capsys.readouterr().out
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
+    """Run a command in this process, with settings of its own."""
+
+    def call(*arguments: str, **settings: str) -> tuple[int, str, str]:
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        try:
+            status = smartsight.main(arguments)
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        return status, *capsys.readouterr()
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    levels = {name: logging.getLogger(name).level for name in ("", "smartsight")}
+    monkeypatch.setattr("commands.terminal._verbosity", "normal")
+    yield call
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_the_version_is_that_of_the_distribution(option: str, call: Call) -> None:
+    assert call(option) == (0, f"smartsight {version('smartsight')}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["lable", "x.jpg"], "invalid choice: 'lable'; did you mean 'label'? (choose from classify, label,"),
+        (["model", "lits"], "did you mean 'list'?"),
+        (["label", "x.jpg", "--engine", "lite-rt"], "did you mean 'litert'?"),
+        (["label", "x.jpg", "--ouput", "y.csv"], "unrecognized arguments: --ouput; did you mean '--output'?"),
+        (["retry", "1", "--code", "http_4040"], "is not an error code; did you mean 'http_404'?"),
+        (["keys", "create", "x", "--scope", "reed"], "did you mean 'read'?"),
+    ],
+)
+def test_what_was_meant_by_a_mistyped_word_is_suggested(arguments: list[str], hint: str, call: Call) -> None:
+    status, out, err = call(*arguments)
+    assert (status, out) == (2, "")
+    assert hint in err
+
+
+def test_nothing_is_suggested_where_nothing_is_near(call: Call) -> None:
+    status, _, err = call("xyzzy")
+    assert (status, "invalid choice: 'xyzzy' (choose from" in err) == (2, True)
+
+
+def test_every_command_says_what_its_exit_status_means() -> None:
+    for parser in _parsers():
+        assert "Exit status: 0 " in parser.format_help(), parser.prog
+
+
+def test_no_short_option_means_two_things() -> None:
+    meanings: dict[str, set[str]] = {}
+    for parser in _parsers():
+        for action in parser._actions:
+            for flag in action.option_strings:
+                meanings.setdefault(flag, set()).add(action.option_strings[-1])
+    short = {flag: long for flag, long in meanings.items() if not flag.startswith("--")}
+    assert {"-o", "-c", "-m", "-n", "-q", "-v", "-V", "-p"} <= short.keys()
+    assert all(len(long) == 1 for long in short.values()), short
+
+
+@pytest.mark.parametrize("arguments", [["-q", "migrate"], ["migrate", "-q"], ["migrate", "--quiet"]])
+def test_a_quiet_command_says_nothing_before_or_after_its_name(
+    arguments: list[str], call: Call, tmp_path: Path
+) -> None:
+    settings = {"SMARTSIGHT_DATA_DIR": str(tmp_path), "SMARTSIGHT_NONSENSE": "1"}
+    assert call(*arguments, **settings) == (0, "", "")
+    status, out, err = call("migrate", **settings)
+    assert (status, out, err.count("\n")) == (0, "", 2)
+
+
+def test_a_quiet_command_still_prints_results_and_errors(call: Call, tmp_path: Path) -> None:
+    status, out, err = call("-q", "model", "list", SMARTSIGHT_CACHE_DIR=str(tmp_path))
+    assert (status, out.count("\n"), err) == (0, 3, "")
+    status, out, err = call("model", "build", "vgg", "-q", SMARTSIGHT_CACHE_DIR=str(tmp_path))
+    assert (status, out) == (2, "")
+    assert err.startswith("smartsight: model_unknown: ")
+
+
+@pytest.mark.parametrize(
+    ("option", "levels"),
+    [
+        ("--quiet", (logging.ERROR, logging.ERROR)),
+        ("--verbose", (logging.INFO, logging.DEBUG)),
+    ],
+)
+def test_verbosity_is_the_level_of_the_logs_and_is_handed_on(
+    option: str, levels: tuple[int, int], call: Call
+) -> None:
+    call(option, "settings")
+    assert (logging.getLogger().level, logging.getLogger("smartsight").level) == levels
+    assert verbosity_options() == [option]
+    quiet_logs()
+    assert logging.getLogger("smartsight").level == levels[1], "label logs more when it is asked to"
+
+
+def test_no_statement_with_its_values_is_logged(call: Call) -> None:
+    call("--verbose", "settings")
+    assert not logging.getLogger("sqlalchemy.engine.Engine").isEnabledFor(logging.INFO)
+
+
+def test_a_quiet_command_shows_no_progress(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    call("-q", "settings")
+    assert isinstance(show_progress(10, 0), Silent)
+    with Counting("recorded") as counting:
+        counting._interval = 0
+        counting.update(1)
+        counting.update(2)
+    assert capsys.readouterr().err == ""
+
+
+def test_an_unknown_setting_is_named_once_with_the_nearest(call: Call) -> None:
+    misspelt = {"SMARTSIGHT_CONCURENCY": "3", "SMARTSIGHT_TEST_ANYTHING": "1", "SMARTSIGHT_API_PORT": "80"}
+    status, out, err = call("settings", "--json", **misspelt)
+    assert (
+        err == "smartsight: SMARTSIGHT_CONCURENCY is not a setting; did you mean 'SMARTSIGHT_CONCURRENCY'?\n"
+    )
+    assert (status, len(json.loads(out))) == (0, len(variables()))
+
+
+def test_the_processes_of_a_worker_do_not_name_unknown_settings_again(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("commands.worker.run", lambda *_: 0)
+    assert call("worker", "--as-child", SMARTSIGHT_NONSENSE="1") == (0, "", "")
+    assert "SMARTSIGHT_NONSENSE is not a setting\n" in call("worker", SMARTSIGHT_NONSENSE="1")[2]
+
+
+def test_settings_tell_their_source_and_no_secret(call: Call) -> None:
+    secrets = {
+        "SMARTSIGHT_API_KEY": "ss_topsecret",
+        "SMARTSIGHT_BROKER_URL": "amqp://me:top:se/cret@rabbit/%2F",
+        "SMARTSIGHT_DATABASE_URL": "postgresql+psycopg://me@db/x?password=topsecret&connect_timeout=5",
+    }
+    for arguments in (["settings"], ["settings", "--json"]):
+        status, out, err = call(*arguments, **secrets)
+        assert (status, err) == (0, "")
+        assert "secret" not in out
+        assert "se/cret" not in out
+        assert "amqp://me:***@rabbit/%2F" in out
+        assert "?password=***&connect_timeout=5" in out
+    shown = {one["name"]: one for one in json.loads(out)}
+    assert shown["SMARTSIGHT_API_KEY"]["source"] == "environment"
+    assert shown["SMARTSIGHT_MODEL"].items() >= {"value": "lite0", "source": "default"}.items()
+
+
+def test_a_bad_setting_is_refused_by_settings_too(call: Call) -> None:
+    status, out, err = call("settings", SMARTSIGHT_METRICS_PORT="70000")
+    assert (status, out) == (2, "")
+    assert "SMARTSIGHT_METRICS_PORT='70000': say a whole number from 0 to 65535" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["la"], {"label"}),
+        (["model", "re"], {"remove"}),
+        (["label", "--eng"], {"--engine"}),
+        (["classify", "--engine", "lite"], {"litert"}),
+        (["label", "pic"], {"picture.jpg"}),
+        (["model", "import", "pic"], {"picture.jpg"}),
+    ],
+)
+def test_bash_completes_commands_options_choices_and_files(
+    words: list[str], wanted: set[str], call: Call, tmp_path: Path
+) -> None:
+    Path("picture.jpg").touch()
+    status, script, err = call("completion", "bash")
+    assert (status, err) == (0, "")
+    line = ["smartsight", *words]
+    ask = (
+        f"COMP_WORDS=({' '.join(line)}); COMP_CWORD={len(words)}; "
+        f"_shtab_smartsight smartsight {line[-1]} {line[-2]}; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    )
+    found = subprocess.run(
+        ["bash", "-c", f"complete() {{ :; }}\n{script}\n{ask}"], capture_output=True, text=True, check=True
+    )
+    assert set(found.stdout.split()) == wanted, found.stderr
+
+
+def test_zsh_gets_a_script_of_its_own(call: Call) -> None:
+    status, script, err = call("completion", "zsh")
+    assert (status, err) == (0, "")
+    assert script.startswith("#compdef smartsight\n")

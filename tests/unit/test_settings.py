@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import Code, UsageError
-from shared.settings import read_settings
+from shared.settings import as_markdown, read_settings, shown_settings, unknown_variables, variables
 
 
 def test_without_any_variable_everything_has_a_default() -> None:
@@ -51,6 +51,13 @@ def test_an_empty_variable_counts_as_not_given() -> None:
         ("TIFF", "maybe"),
         ("HOST_NAMES", "localhost,"),
         ("HOST_NAMES", "http://localhost"),
+        ("NICE", "20"),
+        ("METRICS_PORT", "65536"),
+        ("QUEUE_LENGTH", "1.5"),
+        ("CONTACT", "caf\xe9"),
+        ("PORTS", "80,0"),
+        ("CORS_ORIGINS", "example.com"),
+        ("OWN_HOSTS", "http://h"),
         ("RETRY_DELAYS", "15,2"),
         ("RETRY_DELAYS", "15,,20"),
         ("RETRY_DELAYS", "0"),
@@ -61,3 +68,50 @@ def test_a_bad_value_is_named(name: str, value: str) -> None:
         read_settings({f"SMARTSIGHT_{name}": value})
     assert caught.value.code is Code.SETTING_INVALID
     assert f"SMARTSIGHT_{name}={value!r}" in str(caught.value)
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    page = Path(__file__).parents[2] / "docs" / "settings.md"
+    assert page.read_text("utf-8") == as_markdown(), "run `make docs`"
+
+
+def test_what_is_shown_of_a_setting_can_be_set() -> None:
+    """The value of every setting is written as it is read."""
+    given = {
+        "SMARTSIGHT_OWN_HOSTS": "images.lan:8080,[::1]:80",
+        "SMARTSIGHT_HOST_NAMES": "b.example,a.example",
+        "SMARTSIGHT_RETRY_DELAYS": "0.5,1000000",
+        "SMARTSIGHT_TIFF": "true",
+        "SMARTSIGHT_HOST_DELAY": "1234567.5",
+    }
+    shown = {one.variable: one.value for one in shown_settings(given)}
+    assert read_settings(shown) == read_settings(given)
+    assert set(shown) == set(variables())
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("amqp://user:p@ss:/word@host/%2F", "amqp://user:***@host/%2F"),
+        ("amqp://user@host:5672/vhost", "amqp://user@host:5672/vhost"),
+        ("postgresql+psycopg://:secret@/db", "postgresql+psycopg://:***@/db"),
+        ("postgresql+psycopg://h/db?user=me&Password=s", "postgresql+psycopg://h/db?user=me&Password=***"),
+        ("postgresql+psycopg://h/db?sslpassword=s&x=1", "postgresql+psycopg://h/db?sslpassword=***&x=1"),
+        ("sqlite:////home/me/a:b.db", "sqlite:////home/me/a:b.db"),
+    ],
+)
+def test_passwords_are_hidden_and_nothing_else(url: str, shown: str) -> None:
+    for setting in shown_settings({"SMARTSIGHT_DATABASE_URL": url, "SMARTSIGHT_BROKER_URL": url}):
+        if setting.variable in ("SMARTSIGHT_DATABASE_URL", "SMARTSIGHT_BROKER_URL"):
+            assert (setting.value, setting.is_default) == (shown, False)
+
+
+def test_only_variables_that_look_like_settings_are_unknown() -> None:
+    misspelt = ["SMARTSIGHT_DATABASE", "SMARTSIGHT_HOSTDELAY", "SMARTSIGHT_model"]
+    others = [
+        *("PATH", "SMARTSIGHT_TEST_DATA", "SMARTSIGHT_API_PORT", *variables()),
+        # what Kubernetes adds for the service smartsight-api
+        *("SMARTSIGHT_API_SERVICE_HOST", "SMARTSIGHT_API_SERVICE_PORT", "SMARTSIGHT_API_SERVICE_PORT_HTTP"),
+        *("SMARTSIGHT_API_PORT_8000_TCP", "SMARTSIGHT_API_PORT_8000_TCP_ADDR", "SMARTSIGHT_PORT"),
+    ]
+    assert unknown_variables(dict.fromkeys([*misspelt, *others], "1")) == misspelt
