@@ -1,4 +1,4 @@
-"""Look-ups that come together are one question to the store."""
+"""Combine simultaneous look-ups into one query."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class AsyncCaller(Protocol):
-    """What calls a function that may block, and does not block meanwhile."""
+    """Calls a blocking function without blocking the event loop."""
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Return what the function returns, or raise what it raises."""
@@ -18,7 +18,7 @@ class AsyncCaller(Protocol):
 
 
 class BatchLoader(Generic[K, V]):
-    """Asks for many keys at once, those that come while a question is under way with the next one."""
+    """Looks up many keys at once; keys that arrive during a look-up are in the next one."""
 
     def __init__(self, caller: AsyncCaller, look_up: Callable[[Collection[K]], dict[K, V]]) -> None:
         self._caller = caller
@@ -27,14 +27,14 @@ class BatchLoader(Generic[K, V]):
         self._asking: asyncio.Task[None] | None = None
 
     async def find(self, key: K) -> V | None:
-        """Return what is found for a key, if anything is; raise what the look-up raises."""
+        """Return the value of a key, or None; raise what the look-up raises."""
         asked = self._asked.setdefault(key, asyncio.get_running_loop().create_future())
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())
         return await asyncio.shield(asked)
 
     async def _ask(self) -> None:
-        """Look up what is asked, and what is asked meanwhile, until nothing is."""
+        """Look up waiting keys until there are none."""
         while self._asked:
             asked, self._asked = self._asked, {}
             try:

@@ -1,4 +1,4 @@
-"""The broker boundary, and the broker that needs no server: a queue inside this process."""
+"""The broker boundary, and an in-process broker that needs no server."""
 
 import heapq
 import itertools
@@ -11,19 +11,19 @@ from typing import Protocol
 
 from shared.items import Message
 
-#: How many delayed messages there may be for each ready one.
+#: Most delayed messages per ready message.
 _DELAYED_PER_READY = 100
 
 
 class BrokerClosedError(Exception):
-    """The broker was closed: nothing more can be published."""
+    """The broker was closed; nothing more can be published."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One receipt of a message by a worker; ``tag`` names it to the broker.
+    """One receipt of a message by a worker; ``tag`` identifies it to the broker.
 
-    ``redeliveries`` counts the deliveries before this one that came back: handed back, or their worker died.
+    ``redeliveries`` counts earlier deliveries that were released or whose worker died.
     """
 
     message: Message
@@ -32,49 +32,49 @@ class Delivery:
 
 
 class Publisher(Protocol):
-    """Where messages are handed to a broker.
+    """Publishes messages to a broker.
 
-    A broker delivers at least once. The store is the truth; a broker may forget all at any time.
+    A broker delivers at least once. The store is the truth; a broker may lose messages at any time.
     """
 
     def publish(self, messages: Iterable[Message], delay: float = 0) -> None:
-        """Hand messages over, to be delivered after ``delay`` seconds.
+        """Publish messages, to be delivered after ``delay`` seconds.
 
-        Returns when the broker has them all for good; waits while its queue is full or it is away.
-        Raises ``BrokerClosedError`` when this side was closed meanwhile.
+        Returns when the broker has confirmed all; waits while its queue is full or it is unavailable.
+        Raises ``BrokerClosedError`` if this side is closed meanwhile.
         """
         ...
 
     def depth(self) -> int | None:
-        """Return how many messages wait to be delivered, without delayed ones; ``None`` if unknown now."""
+        """Return the number of ready messages, without delayed ones; ``None`` if unknown."""
         ...
 
 
 class Consumer(Protocol):
-    """Where a broker's messages are received; safe to use from several threads."""
+    """Receives messages from a broker; thread-safe."""
 
     def receive(self, limit: int, wait: float) -> list[Delivery]:
         """Return up to ``limit`` deliveries, waiting ``wait`` seconds for the first."""
         ...
 
     def ack(self, delivery: Delivery) -> None:
-        """Say that a delivery's result is stored: it will not come again.
+        """Acknowledge a delivery whose result is stored: it is not delivered again.
 
-        Does nothing if the broker has taken the delivery back meanwhile.
+        Does nothing if the broker has requeued the delivery meanwhile.
         """
         ...
 
     def release(self, delivery: Delivery) -> None:
-        """Hand a delivery back: it will come again, with ``redeliveries`` one higher."""
+        """Return a delivery to the broker: it is delivered again, with ``redeliveries`` one higher."""
         ...
 
     def stop(self) -> None:
-        """Receive nothing more; what was received can still be acked or released."""
+        """Stop receiving; earlier deliveries can still be acked or released."""
         ...
 
 
 class InProcessBroker:
-    """A bounded queue in memory, both sides of it, for one process; safe to use from several threads."""
+    """A bounded queue in memory, publisher and consumer, for one process; thread-safe."""
 
     def __init__(self, capacity: int = 1000) -> None:
         self._capacity = capacity
@@ -87,7 +87,7 @@ class InProcessBroker:
         self._closed = False
 
     def publish(self, messages: Iterable[Message], delay: float = 0) -> None:
-        """See ``Publisher``. Delayed ones never wait: their publisher is the one who empties the queue."""
+        """Publish messages; delayed ones never block, because their publisher also empties the queue."""
         with self._changed:
             for message in messages:
                 self._changed.wait_for(lambda: delay or self._has_room())
@@ -140,7 +140,7 @@ class InProcessBroker:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Wake everybody who waits; what is still queued is forgotten."""
+        """Wake all waiting threads and drop queued messages."""
         with self._changed:
             self._closed = self._stopped = True
             self._ready.clear()
@@ -148,11 +148,11 @@ class InProcessBroker:
 
     def _has_room(self) -> bool:
         full = len(self._ready) >= self._capacity
-        # Messages that wait for another attempt must not hold up those that wait for their first.
+        # Retries must not hold up first attempts.
         return self._closed or not (full or len(self._delayed) >= _DELAYED_PER_READY * self._capacity)
 
     def _take_due(self) -> bool:
-        """Move what is due to the ready messages; tell whether there are any."""
+        """Move due messages to the ready ones; tell whether there are any."""
         while self._delayed and self._next_due() <= time.monotonic():
             self._ready.append((heapq.heappop(self._delayed)[2], 0))
         return bool(self._ready)

@@ -1,4 +1,4 @@
-"""The words of the pipeline as types: an item, its state, its result."""
+"""The pipeline's types: an item, its state, its result."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from shared.errors import Code
 
 
 class ItemState(StrEnum):
-    """Where an item stands; every state but the first is for good."""
+    """State of an item; all but the first are final."""
 
     PENDING = "pending"
     SUCCEEDED = "succeeded"
@@ -18,7 +18,7 @@ class ItemState(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """State of a job."""
 
     SUBMITTING = "submitting"
     RUNNING = "running"
@@ -26,14 +26,14 @@ class JobState(StrEnum):
     COMPLETED = "completed"
     CANCELLING = "cancelling"
     CANCELLED = "cancelled"
-    #: The submission itself broke: what it had recorded is cancelled.
+    #: The submission failed; its recorded items are cancelled.
     FAILED = "failed"
-    #: Removed by its owner: nobody sees it any more, and its rows go bit by bit.
+    #: Deleted by its owner: hidden, and its rows are removed gradually.
     DELETING = "deleting"
 
     @property
     def is_over(self) -> bool:
-        """Whether every item has its result, for good or until it is tried again."""
+        """Whether every item has a result, at least until a retry."""
         return self in (JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED)
 
 
@@ -49,7 +49,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One item on its way to a worker; ``attempt`` counts from 1."""
+    """The message of one item; ``attempt`` counts from 1."""
 
     job_id: int
     index: int
@@ -59,7 +59,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was fetched and decoded, as far as it came to that; times in milliseconds."""
+    """Facts about fetching and decoding, as far as they are known; times in milliseconds."""
 
     width: int | None = None
     height: int | None = None
@@ -75,7 +75,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What an answer may be asked for with again (RFC 9110, section 8.8), and where it came from."""
+    """Validators of a response (RFC 9110, section 8.8), and the URL that it came from."""
 
     final_url: str
     etag: str | None
@@ -84,7 +84,7 @@ class Validators:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The outcome of an item, for good: its best classes, or the code of its failure.
+    """The final outcome of an item: its best classes, or the code of its failure.
 
     ``class_ids`` and ``scores`` belong together, best first.
     """
@@ -100,14 +100,14 @@ class Result:
     code: Code | None = None
     detail: str = ""
     evidence: Evidence = Evidence()
-    #: Whether the labels are those of another item with the same bytes, or the same reference.
+    #: Whether the labels were copied from an item with the same bytes or the same reference.
     reused: bool = False
-    #: The reference, and what to ask for it with the next time, where the host gave anything.
+    #: The reference and its validators, if the host sent any.
     revalidation: tuple[str, Validators] | None = None
-    #: What the model saw, as a small JPEG, where it was looked at anew; kept by content, not by item.
+    #: What the model saw, as a small JPEG, if it was classified now; stored by content, not by item.
     thumbnail: bytes | None = field(default=None, repr=False)
 
 
 def now() -> datetime:
-    """Return the time in UTC, as results record it."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)

@@ -11,7 +11,7 @@ from shared.images import Decode, Limits, Picture, decode
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One class, by its place in the model's labels, with its score (0 to 1)."""
+    """A class, by its index in the model's labels, and its score (0 to 1)."""
 
     class_id: int
     label: Label
@@ -20,7 +20,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What a classifier says of one picture: predictions, best first, and the embedding if there is one."""
+    """A classifier's output for one picture: predictions, best first, and the embedding if there is one."""
 
     picture: Picture
     predictions: list[Prediction]
@@ -60,5 +60,5 @@ def softmax(logits: Floats) -> Floats:
 
 
 def top_k(scores: Floats, k: int) -> list[int]:
-    """Return the places of the k highest scores, best first; equal scores keep the labels' order."""
+    """Return the indexes of the k highest scores, best first; equal scores keep the labels' order."""
     return [int(i) for i in np.argsort(-scores, kind="stable")[:k]]

@@ -1,7 +1,7 @@
-"""Make model folders: from the published EfficientNet-Lite weights, or from somebody's own network.
+"""Create model folders from the published EfficientNet-Lite weights or from a user's network.
 
 Needs TensorFlow, which takes seconds to load and half a gigabyte: the catalogue calls these functions in a
-process of their own.
+separate process.
 """
 
 import hashlib
@@ -27,10 +27,10 @@ from shared.classifier.tensorflow_engine import import_tensorflow
 from shared.classifier.torch_weights import read_checkpoint
 from shared.errors import Code, ResourceError
 
-#: Raised when a change here or in the network makes other predictions from the same weights.
+#: Increase it when a change here or in the network changes predictions for the same weights.
 _RECIPE = 1
 _IMAGENET_LABELS = Path(__file__).with_name("imagenet_labels.tsv")
-#: EfficientNet-Lite's own: see ``lite/efficientnet_lite_builder.py`` in the published release.
+#: From ``lite/efficientnet_lite_builder.py`` of the published release.
 _MEAN, _SCALE, _MARGIN = 127.0, 128.0, 32
 
 
@@ -48,9 +48,9 @@ def build_variant(variant: Variant, folder: Path) -> None:
 
 
 def import_network(source: Path, labels: Path, folder: Path, name: str, how: Preprocessing) -> None:
-    """Fill a folder with a network of the user's: a ``.keras`` or ``.tflite`` file or a SavedModel folder.
+    """Fill a folder with a user's network: a ``.keras`` or ``.tflite`` file or a SavedModel folder.
 
-    ``how.side`` counts only where the network takes pictures of any size. Raises
+    ``how.side`` is used only if the network accepts pictures of any size. Raises
     ``ResourceError`` with ``model_unsupported`` or ``labels_invalid``.
     """
     classes = len(read_labels(labels))
@@ -59,7 +59,7 @@ def import_network(source: Path, labels: Path, folder: Path, name: str, how: Pre
         _copy_network(source, folder, classes, how.side)
     except ResourceError:
         raise
-    except Exception as error:  # TensorFlow and Keras raise anything on a network that they cannot read
+    except Exception as error:  # TensorFlow and Keras raise all kinds of errors on unreadable networks
         raise ResourceError(Code.MODEL_UNSUPPORTED, f"{source}: {error}") from error
     side = _input_side(folder / LITERT_NETWORK)
     preprocessing = Preprocessing(side, how.crop, how.mean, how.scale)
@@ -68,7 +68,7 @@ def import_network(source: Path, labels: Path, folder: Path, name: str, how: Pre
 
 
 def _version(folder: Path, preprocessing: Preprocessing, logits: bool) -> str:
-    """Name everything that predictions depend on."""
+    """Return a version that identifies everything that predictions depend on."""
     parts = (checksum(folder / LITERT_NETWORK), checksum(folder / LABELS), preprocessing, logits)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
@@ -83,7 +83,7 @@ def _copy_network(source: Path, folder: Path, classes: int, side: int) -> None:
         converter = import_tensorflow().lite.TFLiteConverter
         _write_litert(converter.from_saved_model(str(folder / SAVED_MODEL_NETWORK)), folder)
     else:
-        detail = f"{source} is no .keras file, .tflite file or SavedModel folder"
+        detail = f"{source} is not a .keras file, .tflite file or SavedModel folder"
         raise ResourceError(Code.MODEL_UNSUPPORTED, detail)
 
 
@@ -96,7 +96,7 @@ def _copy_keras(source: Path, folder: Path, classes: int, side: int) -> None:
 
 
 def _with_embedding(network: Any, classes: int, side: int) -> Any:
-    """Give a Keras classifier a second output: what its last layer but the scores sees."""
+    """Give a Keras classifier a second output: the input of its last layer."""
     keras = import_tensorflow().keras
     outputs = {"scores": network.output}
     features = next((layer.input for layer in reversed(network.layers) if _is_vector(layer.input)), None)
@@ -128,7 +128,7 @@ def _input_side(network: Path) -> int:
 
 
 def _gives_logits(network: Path, classes: int, preprocessing: Preprocessing) -> bool:
-    """Show the network black, grey, white and noise: numbers outside 0 to 1 still need a softmax."""
+    """Run the network on black, grey, white and noise: outputs outside 0 to 1 are logits."""
     shape = (preprocessing.side, preprocessing.side, 3)
     plain = [np.full(shape, shade, np.uint8) for shade in (0, 128, 255)]
     noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)

@@ -19,9 +19,9 @@ Weights = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Variant:
-    """One member of the family: how deep it is, and the side of its square input in pixels.
+    """One variant: its depth, and the side of its square input in pixels.
 
-    How wide it is follows from the weights.
+    The width follows from the weights.
     """
 
     name: str
@@ -63,7 +63,7 @@ _RELU6_CEILING = 6.0
 
 
 def weights_file(variant: Variant) -> Path:
-    """Return where the variant's weight package keeps its checkpoint."""
+    """Return the path of the checkpoint in the variant's weight package."""
     package = importlib.import_module(variant.package)
     return Path(getattr(package, variant.weights_class).get_model_file_path())
 

@@ -1,4 +1,4 @@
-"""What runs a network: one Protocol, two engines, and the choice between them."""
+"""Engines run networks: one Protocol, two implementations, and the choice between them."""
 
 import os
 from pathlib import Path
@@ -26,7 +26,7 @@ class Outputs(NamedTuple):
 
 
 class Engine(Protocol):
-    """Runs one network, preprocessing included; safe to call from several threads."""
+    """Runs one network, including preprocessing; thread-safe."""
 
     def predict(self, batch: Pixels) -> Outputs:
         """Run the network on a batch of pictures (n, side, side, 3), 0 to 255."""
@@ -34,7 +34,7 @@ class Engine(Protocol):
 
 
 def open_engine(model: Model, engine: str = AUTO, threads: int = 1) -> Engine:
-    """Return the engine of this name, for so many threads; ``auto`` takes TensorFlow where a GPU is visible.
+    """Return the engine with this name, for this many threads; ``auto`` is TensorFlow if a GPU is visible.
 
     Raises ``ResourceError(model_broken)`` if the network's file is missing or altered, and
     ``ResourceError(model_unsupported)`` if the model has no network for the engine.
@@ -52,7 +52,7 @@ def open_engine(model: Model, engine: str = AUTO, threads: int = 1) -> Engine:
 
 
 def gpu_is_visible() -> bool:
-    """Tell whether an Nvidia device is there and not hidden, without loading TensorFlow to ask it."""
+    """Tell whether an Nvidia device exists and is not hidden, without loading TensorFlow."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return _GPU_DEVICE.exists() and not hidden
 

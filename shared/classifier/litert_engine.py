@@ -17,7 +17,7 @@ from shared.images import Pixels
 class LiteRtEngine:
     """Runs a LiteRT file; each of its interpreters serves one caller at a time.
 
-    Raises ``ResourceError`` with ``model_unsupported`` if the file is no network, with
+    Raises ``ResourceError`` with ``model_unsupported`` if the file is not a network, with
     ``labels_invalid`` if the network does not give one score for each class.
     """
 
@@ -28,7 +28,7 @@ class LiteRtEngine:
                 self._idle.put(_Interpreter(network, classes, preprocessing))
 
     def predict(self, batch: Pixels) -> Outputs:
-        """See ``Engine``. The pictures are run one by one: a batch gains nothing on a CPU."""
+        """Run the network on the pictures one by one: a batch gains nothing on a CPU."""
         interpreter = self._idle.get()
         try:
             return _stacked([interpreter.run(pixels) for pixels in batch])
@@ -43,7 +43,7 @@ def _stacked(outputs: list[Outputs]) -> Outputs:
 
 
 class _Interpreter:
-    """One LiteRT interpreter and the places of its tensors."""
+    """One LiteRT interpreter and the indexes of its tensors."""
 
     def __init__(self, network: Path, classes: int, preprocessing: Preprocessing) -> None:
         from ai_edge_litert.interpreter import Interpreter
@@ -55,10 +55,10 @@ class _Interpreter:
             raise ResourceError(Code.MODEL_UNSUPPORTED, f"{network}: {error}") from error
         self._preprocessing = preprocessing
         self._input = self._interpreter.get_input_details()[0]
-        # Kept for all pictures: getting this much fresh memory each time costs more than filling it.
+        # Reused for all pictures: allocating this much memory each time costs more than filling it.
         self._picture = np.empty(self._input["shape"], np.float32)
         outputs = self._interpreter.get_output_details()
-        # The order of outputs is the converter's whim, but their widths are the network's.
+        # The converter chooses the order of outputs; their widths identify them.
         self._embedding = next((output for output in outputs if _width(output) != classes), None)
         self._scores = next((output for output in outputs if _width(output) == classes), None)
         if self._scores is None:
@@ -85,7 +85,7 @@ def _width(output: Any) -> int:
 
 
 def _quantised(values: Floats, tensor: Any) -> NDArray[Any]:
-    """Turn floats into what the tensor holds, if it is quantised: ``real = (q - zero) * scale``."""
+    """Convert floats to the tensor's type, quantised if needed: ``real = (q - zero) * scale``."""
     dtype = np.dtype(tensor["dtype"])
     if dtype.kind == "f":
         return values

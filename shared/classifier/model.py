@@ -1,7 +1,7 @@
-"""A model is a folder: the network, its labels, and ``model.json`` that says how to feed it.
+"""A model is a folder: the network, its labels, and ``model.json`` with its preprocessing.
 
-``model.json`` holds the SHA-256 of every other file, so a folder that was cut short or altered is noticed
-before it answers anything.
+``model.json`` contains the SHA-256 of every other file, so an incomplete or altered folder is detected before
+it is used.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ _DESCRIPTION = "model.json"
 
 
 class Label(NamedTuple):
-    """What a class is called; ``wordnet_id`` is empty where the model's classes are not WordNet's."""
+    """The name of a class; ``wordnet_id`` is empty if the model's classes are not WordNet's."""
 
     wordnet_id: str
     name: str
@@ -29,9 +29,9 @@ class Label(NamedTuple):
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a picture becomes the network's input: ``(pixel - mean) / scale`` on a square of ``side`` pixels.
+    """From a picture to the network's input: ``(pixel - mean) / scale`` on a square of ``side`` pixels.
 
-    ``crop`` is the part of the short side that is looked at, centred.
+    ``crop`` is the centred part of the short side that is used, 0 to 1.
     """
 
     side: int
@@ -42,7 +42,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Description:
-    """What ``model.json`` says. ``logits`` tells that scores still have to pass a softmax."""
+    """The content of ``model.json``; ``logits`` tells that the output needs a softmax."""
 
     name: str
     version: str
@@ -53,7 +53,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Model:
-    """A model folder that was read: its description and its labels, in the order of the network's scores."""
+    """A model folder: its description, and its labels in the order of the network's scores."""
 
     folder: Path
     description: Description
@@ -61,16 +61,16 @@ class Model:
 
     @property
     def name(self) -> str:
-        """The name that the user chose it by."""
+        """The name by which users select it."""
         return self.description.name
 
     @property
     def version(self) -> str:
-        """Two models of one name and version give the same predictions."""
+        """Models with the same name and version give the same predictions."""
         return self.description.version
 
     def has(self, file: str) -> bool:
-        """Tell whether the folder is described as holding this network."""
+        """Tell whether the description lists this network."""
         return file in self.description.checksums
 
     def verified(self, file: str) -> Path:
@@ -100,14 +100,14 @@ def _parse(content: dict[str, Any]) -> Description:
 def write_description(
     folder: Path, name: str, version: str, preprocessing: Preprocessing, logits: bool = False
 ) -> None:
-    """Complete a folder that holds networks and labels by its ``model.json``."""
+    """Write ``model.json`` into a folder with networks and labels."""
     checksums = {path.name: checksum(path) for path in sorted(folder.iterdir())}
     description = Description(name, version, preprocessing, logits, checksums)
     (folder / _DESCRIPTION).write_text(json.dumps(asdict(description), indent=2) + "\n", "utf-8")
 
 
 def read_labels(path: Path) -> list[Label]:
-    """Read a labels file: a class a line, either its name or WordNet id, tab, name.
+    """Read a labels file with one class per line: its name, or WordNet id, tab, name.
 
     Raises ``ResourceError(labels_invalid)`` if it cannot be read, is empty or has an empty line.
     """

@@ -1,4 +1,4 @@
-"""Keep native libraries from writing on the user's terminal."""
+"""Keep native libraries from writing to the user's terminal."""
 
 import os
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 def quiet() -> Iterator[None]:
     """Silence standard error while a network is loaded.
 
-    LiteRT reports its delegate there and has no switch; TensorFlow reports on graphics cards that are
-    not there before it reads its own.
+    LiteRT reports its delegate there and has no switch; TensorFlow reports missing graphics cards before it
+    reads its own switch.
     """
     saved = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

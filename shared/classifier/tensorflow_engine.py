@@ -1,4 +1,4 @@
-"""TensorFlow: the engine where there is a GPU, or a model that LiteRT cannot run."""
+"""TensorFlow: the engine for GPUs, and for models that LiteRT cannot run."""
 
 import os
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from shared.classifier.quiet import quiet
 from shared.errors import Code, ResourceError
 from shared.images import Pixels
 
-# TensorFlow writes its start-up facts on the user's terminal unless told otherwise before its import.
+# TensorFlow logs to the user's terminal unless this is set before its import.
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _ERRORS_ONLY = "2"
 
@@ -27,7 +27,7 @@ class TensorFlowEngine:
         self._preprocessing = model.description.preprocessing
 
     def predict(self, batch: Pixels) -> Outputs:
-        """See ``Engine``."""
+        """Run the network on a batch of pictures (n, side, side, 3), 0 to 255."""
         how = self._preprocessing
         pictures = (batch.astype(np.float32) - np.float32(how.mean)) / np.float32(how.scale)
         outputs = [np.asarray(output) for output in _values(self._run(pictures))]

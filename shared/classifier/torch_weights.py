@@ -3,7 +3,7 @@
 The file is five pickles (magic number, protocol, system facts, the state dict, the storage keys) and
 then each storage as a little-endian int64 count and its raw elements: see ``_legacy_load`` in
 https://github.com/pytorch/pytorch/blob/v2.4.0/torch/serialization.py. A pickle can run any code, so
-the unpickler here knows four names and refuses every other.
+the unpickler here admits four names and refuses all others.
 """
 
 import pickle
@@ -59,20 +59,20 @@ def read_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
 
     Strides are respected: a saved tensor may be a permuted view of its storage.
 
-    Raises ``ResourceError(weights_unreadable)`` if the file is missing, is no such checkpoint, is cut
-    short, or names anything but tensors.
+    Raises ``ResourceError(weights_unreadable)`` if the file is missing, incomplete, not such a checkpoint, or
+    names anything but tensors.
     """
     try:
         with path.open("rb") as file:
             return _read(file)
-    except Exception as error:  # a pickle can fail in any way; none of them is ours to tell apart
+    except Exception as error:  # a pickle can fail in any way, and the difference does not matter
         raise ResourceError(Code.WEIGHTS_UNREADABLE, f"{path}: {error}") from error
 
 
 def _read(file: BinaryIO) -> dict[str, NDArray[Any]]:
     if _unpickle(file) != _MAGIC or _unpickle(file) != _PROTOCOL:
         raise ValueError("not a PyTorch checkpoint in the old format")
-    _unpickle(file)  # byte order and sizes of the writing machine: little-endian ever since
+    _unpickle(file)  # byte order and sizes of the writing machine: always little-endian
     tensors: dict[str, _Tensor] = _unpickle(file)
     dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in tensors.values()}
     storages = {key: _read_storage(file, dtypes[key]) for key in _unpickle(file)}
@@ -96,7 +96,7 @@ def _view(tensor: _Tensor, storage: NDArray[Any]) -> NDArray[Any]:
 
 
 def _check_bounds(tensor: _Tensor, size: int) -> None:
-    # as_strided trusts its caller, and a file is no one to trust: stay inside the storage.
+    # as_strided does not check bounds, and the file is untrusted: stay inside the storage.
     last = tensor.offset + sum(
         (length - 1) * stride for length, stride in zip(tensor.shape, tensor.strides, strict=True)
     )

@@ -5,8 +5,8 @@ from functools import cached_property
 
 from protego import Protego
 
-#: Longest rules in which the one that matched is looked for, in characters, and how many are tried; where
-#: there is more, none is named: it would keep others waiting.
+#: Longest robots.txt in which the matching rule is searched, in characters, and most rules tried; beyond
+#: that no rule is named, because the search would hold up others.
 _SEARCHED, _TRIED = 20_000, 20
 #: Longest pause between two requests that a robots.txt can ask for, in seconds.
 MAX_DELAY = 60.0
@@ -14,7 +14,7 @@ MAX_DELAY = 60.0
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of one origin, as this robot has to read them."""
+    """The rules of one origin for this robot."""
 
     robot: str
     text: str
@@ -22,7 +22,7 @@ class Rules:
 
     @cached_property
     def delay(self) -> float:
-        """Seconds that the host wants between two requests; 0 if it does not say."""
+        """Seconds between two requests (Crawl-delay); 0 if not given."""
         rate = self._parsed.request_rate(self.robot)
         by_rate = rate.seconds / rate.requests if rate else 0.0
         return min(max(self._parsed.crawl_delay(self.robot) or 0.0, by_rate), MAX_DELAY)
@@ -34,7 +34,7 @@ class Rules:
         return f"robots.txt: {self._rule(url)}"
 
     def _rule(self, url: str) -> str:
-        """Return the longest rule that forbids a URL on its own: the parser does not tell."""
+        """Return the longest rule that forbids a URL on its own; the parser does not report it."""
         lines = self.text.splitlines() if len(self.text) <= _SEARCHED else []
         values = {line.partition(":")[2].partition("#")[0].strip() for line in lines if _is_disallow(line)}
         matching = [value for value in values if not _alone(value).can_fetch(url, self.robot)]
@@ -44,7 +44,7 @@ class Rules:
         return "Disallow"
 
     def _without_others(self, value: str) -> Protego:
-        """Return the rules with this one as the only prohibition, in whichever group it stands."""
+        """Return the rules with this one as the only Disallow, in its group."""
         kept = [
             line
             for line in self.text.splitlines()
@@ -54,7 +54,7 @@ class Rules:
 
 
 def parse_rules(text: str, robot: str) -> Rules:
-    """Return the rules of a robots.txt; any text is one, and an empty one forbids nothing."""
+    """Return the rules of a robots.txt; any text is valid, and an empty one forbids nothing."""
     return Rules(robot, text, Protego.parse(text))
 
 

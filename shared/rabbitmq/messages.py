@@ -1,4 +1,4 @@
-"""Messages as bytes on a queue: JSON with a version, read back strictly."""
+"""Encode messages as versioned JSON, and decode them strictly."""
 
 import json
 from typing import Any
@@ -8,18 +8,18 @@ from shared.items import Message
 _VERSION = 1
 _KEYS = frozenset({"v", "job", "index", "ref", "attempt"})
 _MAX_BYTES = 65_536
-#: As for references that are submitted, in characters.
+#: Longest reference, in characters, as at submission.
 _MAX_REF = 4096
 _MAX_NUMBER = 2**63 - 1
 _MAX_ATTEMPT = 2**15 - 1
 
 
 class UnreadableMessageError(Exception):
-    """The bytes are no message of ours."""
+    """The bytes are not a valid message."""
 
 
 def encode(message: Message) -> bytes:
-    """Return the bytes of a message."""
+    """Return a message as bytes."""
     fields = {
         "v": _VERSION,
         "job": message.job_id,
@@ -31,13 +31,13 @@ def encode(message: Message) -> bytes:
 
 
 def decode(body: bytes) -> Message:
-    """Return the message of these bytes, or raise ``UnreadableMessageError``, whatever they are."""
+    """Return the message in these bytes; raise ``UnreadableMessageError`` if they are anything else."""
     fields = _fields(body)
     if fields.get("v") != _VERSION or fields.keys() != _KEYS:
-        raise UnreadableMessageError("not of a version that this program knows")
+        raise UnreadableMessageError("unknown version")
     ref = fields["ref"]
     if not isinstance(ref, str) or not 0 < len(ref) <= _MAX_REF:
-        raise UnreadableMessageError("the reference is none")
+        raise UnreadableMessageError("invalid reference")
     job = _number(fields, "job", 1, _MAX_NUMBER)
     index = _number(fields, "index", 0, _MAX_NUMBER)
     return Message(job, index, ref, _number(fields, "attempt", 1, _MAX_ATTEMPT))
@@ -58,5 +58,5 @@ def _fields(body: bytes) -> dict[str, Any]:
 def _number(fields: dict[str, Any], name: str, low: int, high: int) -> int:
     value = fields[name]
     if type(value) is not int or not low <= value <= high:
-        raise UnreadableMessageError(f"{name} is no number from {low} to {high}")
+        raise UnreadableMessageError(f"{name} is not a number from {low} to {high}")
     return value

@@ -1,4 +1,4 @@
-"""The queues: their names, their arguments, and how they come to be.
+"""The queues: their names, arguments and declaration.
 
 https://www.rabbitmq.com/docs/quorum-queues and https://www.rabbitmq.com/docs/dlx
 """
@@ -12,16 +12,16 @@ from pika.exceptions import ChannelClosedByBroker
 
 _log = logging.getLogger("smartsight.rabbitmq")
 
-#: Deliveries that may come back before a message is dead; versions before 4.0 have no limit of their own.
+#: Redeliveries before a message is dead-lettered; RabbitMQ before 4.0 has no default limit.
 _DELIVERY_LIMIT = 20
-#: How long what nobody can read is kept, for people to look at: 7 days, in milliseconds.
+#: How long quarantined messages are kept for inspection: 7 days, in milliseconds.
 _UNREADABLE_TTL = 7 * 24 * 3600 * 1000
 _PRECONDITION_FAILED = 406
 
 
 @dataclass(frozen=True)
 class Topology:
-    """The queues below one prefix; ``retry_delays`` in seconds, shortest first."""
+    """The queues with one name prefix; ``retry_delays`` in seconds, shortest first."""
 
     prefix: str
     retry_delays: Sequence[float]
@@ -33,20 +33,20 @@ class Topology:
 
     @property
     def dead(self) -> str:
-        """Where messages end that were delivered too often, or that cannot be read."""
+        """The dead-letter queue: messages that were delivered too often or cannot be read."""
         return f"{self.prefix}.dead.v1"
 
     @property
     def unreadable(self) -> str:
-        """Where those end that cannot be read even there."""
+        """The quarantine queue: dead letters that cannot be read."""
         return f"{self.prefix}.unreadable.v1"
 
     def delayed(self, seconds: float) -> str:
-        """Return the queue whose messages go on to ``bulk`` after this delay."""
+        """Return the queue whose messages move to ``bulk`` after this delay."""
         return f"{self.prefix}.delay.{seconds:g}s.v1"
 
     def queue_for(self, delay: float) -> str:
-        """Return where to publish what is to be delivered after this delay, or a longer one."""
+        """Return the queue to publish to for a delivery after this delay or the next longer one."""
         if not delay:
             return self.bulk
         tier = next((tier for tier in self.retry_delays if tier >= delay), self.retry_delays[-1])
@@ -64,13 +64,13 @@ class Topology:
             yield self.delayed(seconds), quorum | ttl | _dead_lettering(self.bulk)
 
     def declare(self, connection: Any) -> None:
-        """Make the queues that are missing, on a blocking connection."""
+        """Declare the missing queues, on a blocking connection."""
         for name, arguments in self.queues():
             _declare(connection, name, arguments)
 
 
 def _dead_lettering(target: str) -> dict[str, Any]:
-    """Send what is dead or expired on; at-least-once wants a queue that rejects what it has no room for."""
+    """Forward dead and expired messages; at-least-once requires a queue that rejects when it is full."""
     return {
         "x-dead-letter-exchange": "",
         "x-dead-letter-routing-key": target,
@@ -86,7 +86,7 @@ def _declare(connection: Any, name: str, arguments: dict[str, Any]) -> None:
     except ChannelClosedByBroker as error:
         if error.reply_code != _PRECONDITION_FAILED:
             raise
-        # Somebody declared it otherwise, on purpose perhaps: it serves, as long as it is there.
-        _log.warning("queue %s differs from what this program would declare: %s", name, error.reply_text)
+        # It was declared differently, perhaps on purpose; it is usable nevertheless.
+        _log.warning("queue %s differs from our declaration: %s", name, error.reply_text)
         with connection.channel() as channel:
             channel.queue_declare(name, passive=True)

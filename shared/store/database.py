@@ -1,4 +1,4 @@
-"""Open a database by its URL, bring its tables up to date, and turn its errors into ours."""
+"""Open a database by its URL, migrate its tables, and translate its errors."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from shared.errors import Code, ResourceError, UsageError
 from shared.store import sqlite
 from shared.store.schema import REVISION, alembic_version
-from shared.store.schema_api import metadata  # the last of the modules: with the tables of all
+from shared.store.schema_api import metadata  # imported last: it has the tables of all modules
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _POSTGRES = "postgresql+psycopg://"
@@ -37,13 +37,13 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection to read from one moment's state."""
+        """Give a connection that reads one snapshot."""
         with self._translated(), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
     def read_at_length(self) -> Iterator[Connection]:
-        """Give a connection whose statements all read one moment's state, and may each take long."""
+        """Give a connection whose statements all read one snapshot, and may each take long."""
         with self.read() as connection, _patient(connection):
             yield connection
 
@@ -51,7 +51,7 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """Give a connection whose changes are committed together at the end.
 
-        SQLite takes its write lock at the beginning: a transaction that asks for it half way cannot wait.
+        SQLite takes its write lock at the start: a transaction that asks for it half way cannot wait.
         """
         with self._translated(), self._writing.begin() as connection:
             yield connection
@@ -77,7 +77,7 @@ class Database:
             _lock_migrations(connection)
             revision = _revision(connection)
             if revision is None:
-                # A new database: the tables as they are now, without the way they came about.
+                # A new database gets the current tables directly, without migrations.
                 metadata.create_all(connection)
                 connection.execute(insert(alembic_version).values(version_num=REVISION))
             elif revision > REVISION:
@@ -89,8 +89,8 @@ class Database:
 
 
 def upgrade(connection: Connection) -> None:
-    """Run the migrations that are missing."""
-    # Alembic takes a quarter of a second to import, and is needed once in a database's life.
+    """Run the missing migrations."""
+    # Importing Alembic takes a quarter of a second, and is rarely needed.
     from alembic import command
     from alembic.config import Config
 
@@ -101,20 +101,20 @@ def upgrade(connection: Connection) -> None:
 
 
 def _open_engine(url: str) -> tuple[Engine, str]:
-    """Return the engine of a URL, and what messages call it: the URL without its secrets."""
+    """Return the engine of a URL, and its name in messages: the URL without secrets."""
     if url.startswith(sqlite.PREFIX):
         return sqlite.open_engine(url), url
     if url.startswith(_POSTGRES):
-        from shared.store import postgres  # with its driver, which nothing on one machine needs
+        from shared.store import postgres  # imports its driver, which SQLite does not need
 
         engine = postgres.open_engine(url)
         return engine, postgres.name_of(engine)
     kind = url.partition(":")[0] if "://" in url else repr(url)
-    raise UsageError(Code.DATABASE_UNSUPPORTED, f"{kind}: say {_FORMS}")
+    raise UsageError(Code.DATABASE_UNSUPPORTED, f"{kind}: use {_FORMS}")
 
 
 def _patient(connection: Connection) -> AbstractContextManager[None]:
-    """Let several long statements see the same; SQLite's transactions do so anyway, and wait for nobody."""
+    """Let several long statements read the same snapshot; SQLite's transactions always do."""
     if connection.dialect.name == "postgresql":
         from shared.store import postgres
 
@@ -123,7 +123,7 @@ def _patient(connection: Connection) -> AbstractContextManager[None]:
 
 
 def _unhurried(connection: Connection) -> AbstractContextManager[None]:
-    """Let statements take as long as they do on large tables; SQLite's always may."""
+    """Lift the time limit of statements, for large tables; SQLite has none."""
     if connection.dialect.name == "postgresql":
         from shared.store import postgres
 
@@ -132,7 +132,7 @@ def _unhurried(connection: Connection) -> AbstractContextManager[None]:
 
 
 def _lock_migrations(connection: Connection) -> None:
-    """Keep other processes from migrating in this transaction; SQLite's write lock does so already."""
+    """Keep other processes from migrating during this transaction; SQLite's write lock already does."""
     if connection.dialect.name == "postgresql":
         from shared.store import postgres
 
@@ -146,5 +146,5 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _cause(error: BaseException) -> str:
-    """Return what the driver says, on one line."""
+    """Return the driver's message, on one line."""
     return " ".join(str(getattr(error, "orig", None) or error).split())

@@ -1,4 +1,4 @@
-"""Keys of the API: who may use it, how often, and how much of it; all replicas count together."""
+"""API keys, their rates and quotas; all replicas of the API count together."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -15,17 +15,17 @@ from shared.store.statements import clock, insert_or_add, time_now
 from shared.store.summaries import in_utc
 
 _DAY = 86_400
-#: States of jobs that count as open: those that are over, and what is being deleted, do not.
+#: States in which a job counts as open.
 _OPEN = tuple(state for state in JobState if not state.is_over and state is not JobState.DELETING)
-#: What a request that came too early waits at least, in seconds: its turn may have come meanwhile.
+#: Least waiting time of a request that came too early, in seconds.
 _SHORTEST_WAIT = 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a key is good for: ``rate`` is in requests a second, ``burst`` how many may come at once.
+    """What a key allows: ``rate`` is in requests per second, ``burst`` is how many may come at once.
 
-    None means no limit; after ``expires_at`` the key is good for nothing.
+    None means no limit; the key expires at ``expires_at``.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is kept: without what would let anybody use it. ``ending`` is its last characters."""
+    """A stored key, without its secret; ``ending`` is its last characters."""
 
     id: int
     ending: str
@@ -49,13 +49,13 @@ class ApiKey:
     revoked_at: datetime | None = None
 
     def is_good(self, time: datetime) -> bool:
-        """Tell whether it is neither revoked nor expired."""
+        """Tell whether the key is neither revoked nor expired."""
         expires_at = self.grant.expires_at
         return self.revoked_at is None and (expires_at is None or expires_at > time)
 
 
 class ApiKeys:
-    """The statements on keys, and on what they have used."""
+    """The statements on keys and their usage."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -68,25 +68,25 @@ class ApiKeys:
             return _key(connection.execute(statement.returning(*_KEY)).mappings().one())
 
     def all(self) -> list[ApiKey]:
-        """Return all keys, those too that are good for nothing any more, oldest first."""
+        """Return all keys, including revoked and expired ones, oldest first."""
         with self._database.read() as connection:
             rows = connection.execute(select(*_KEY).order_by(api_keys.c.id)).mappings()
             return [_key(row) for row in rows]
 
     def find(self, digest: bytes) -> ApiKey | None:
-        """Return the key with this SHA-256, good or not."""
+        """Return the key with this SHA-256, even if revoked or expired."""
         with self._database.read() as connection:
             query = select(*_KEY).where(api_keys.c.digest == digest)
             row = connection.execute(query).mappings().one_or_none()
             return None if row is None else _key(row)
 
     def exist(self) -> bool:
-        """Tell whether a key was ever made: when the last one is revoked, the doors must not open."""
+        """Tell whether a key was ever created: revoking the last one must not open the API."""
         with self._database.read() as connection:
             return bool(connection.execute(select(exists(select(api_keys.c.id)))).scalar_one())
 
     def revoke(self, key_id: int) -> None:
-        """Let a key be good for nothing from now on, or raise ``UsageError(key_unknown)``."""
+        """Revoke a key, or raise ``UsageError(key_unknown)``."""
         revoked_at = func.coalesce(api_keys.c.revoked_at, now())
         change = update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=revoked_at)
         with self._database.write() as connection:
@@ -94,11 +94,11 @@ class ApiKeys:
                 raise UsageError(Code.KEY_UNKNOWN, f"key {key_id}")
 
     def use(self, key_id: int) -> float | None:
-        """Count a request of a key, and return 0 if it may go on, else how many seconds it has to wait.
+        """Count a request of a key; return 0 if it may proceed, else how many seconds it has to wait.
 
-        Returns None if the key is good for nothing (any more). A request that has to wait is not counted.
+        Returns None if the key is revoked or expired. A request that has to wait is not counted.
         This is the generic cell rate algorithm (ITU-T I.371) as a virtual schedule: ``due_at`` is
-        when the next request would come at an even pace, and nobody may be further ahead of it than a burst.
+        when the next request would come at a steady rate; a key may be ahead of it by at most a burst.
         """
         good = (api_keys.c.id == key_id) & _is_good()
         with self._database.write() as connection:
@@ -113,7 +113,7 @@ class ApiKeys:
             return None if turn is None else max(turn - time_now(connection), _SHORTEST_WAIT)
 
     def charge_images(self, key_id: int, count: int, limit: int | None) -> bool:
-        """Add to the images that a key used today (UTC); tell whether it may: all of them, or none."""
+        """Count images against a key's quota of today (UTC); tell whether they fit: all of them, or none."""
         with self._database.write() as connection:
             return charge(connection, key_id, count, limit)
 
@@ -125,7 +125,7 @@ class ApiKeys:
 
 
 def charge(connection: Connection, key_id: int, count: int, limit: int | None) -> bool:
-    """See ``ApiKeys.charge_images``."""
+    """Count images against a key's quota of today, within a transaction; tell whether they fit."""
     if limit is not None and count > limit:
         return False
     values = {"key_id": key_id, "day": _today(connection), "images": count}
@@ -134,9 +134,9 @@ def charge(connection: Connection, key_id: int, count: int, limit: int | None) -
     return added.scalar_one_or_none() is not None
 
 
-#: By how many seconds a key may be ahead of an even pace.
+#: How many seconds a key may be ahead of its steady rate.
 _AHEAD = (api_keys.c.burst - 1) / api_keys.c.rate
-#: All columns but those that nobody needs to see.
+#: All columns except the digest.
 _KEY = tuple(column for column in api_keys.c if column.name not in ("digest", "due_at"))
 _TIMES = ("created_at", "last_used_at", "expires_at", "revoked_at")
 

@@ -1,4 +1,4 @@
-"""Between rows of the tables and the types of the pipeline."""
+"""Convert table rows to the pipeline's types and back."""
 
 import hashlib
 from dataclasses import asdict
@@ -18,7 +18,7 @@ def item_from(row: RowMapping) -> Item:
 
 
 def item_values(item: Item, original: int | None) -> dict[str, object]:
-    """Return the columns of an item; ``original`` is the first item with the same reference, if another."""
+    """Return the columns of an item; ``original`` is the index of an earlier item with the same reference."""
     return asdict(item) | {"ref_hash": ref_hash(item.ref), "original": original}
 
 
@@ -28,12 +28,12 @@ def ref_hash(ref: str) -> int:
 
 
 def ref_digest(ref: str) -> bytes:
-    """Return 128 bits of a reference's digest, to know it again among all that ever were."""
+    """Return 128 bits of a reference's digest: enough to identify it among all references ever stored."""
     return hashlib.blake2b(ref.encode(), digest_size=16).digest()
 
 
 def code_from(text: str | None) -> Code | None:
-    """Return the code of a column that may be empty."""
+    """Return the code of a nullable column."""
     return None if text is None else Code(text)
 
 

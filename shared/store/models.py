@@ -1,4 +1,4 @@
-"""Models as results name them."""
+"""The models that results refer to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from shared.store.statements import insert_new
 
 @dataclass(frozen=True, slots=True)
 class RecordedModel:
-    """A model as results name it: its labels are (wordnet_id, name), by class id."""
+    """A model that results refer to; labels are (wordnet_id, name), by class id."""
 
     id: int
     name: str
@@ -25,11 +25,11 @@ class Models:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        #: Those read before: what a model is never changes.
+        #: Models read before; a recorded model never changes.
         self._models: dict[int, RecordedModel] = {}
 
     def record(self, name: str, version: str, labels: Sequence[tuple[str, str]]) -> RecordedModel:
-        """Return this model as recorded, now or before."""
+        """Return this model as recorded; record it if it is new."""
         values = {"name": name, "version": version, "labels": [list(label) for label in labels]}
         with self._database.write() as connection:
             connection.execute(insert_new(connection, models, "name", "version"), values)

@@ -1,4 +1,4 @@
-"""What is Postgres's own: its URL, how long it may be silent, and its lock for migrations."""
+"""Everything specific to Postgres: its URL, timeouts and locks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,61 +13,61 @@ from shared.errors import Code, UsageError
 
 #: Unless the URL says otherwise (https://www.postgresql.org/docs/current/libpq-connect.html).
 _DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
-#: How long one statement may go without an answer, in seconds.
+#: Time limit for the answer to one statement, in seconds.
 _ANSWER_PATIENCE = 30.0
-#: The same for one that reads all results of a job, or changes all rows of a table.
+#: The same for a statement that reads all results of a job or changes all rows of a table.
 _LONG_PATIENCE = 3600.0
 _READING_MEMORY = "64MB"
-#: How long a lock on the deny list is waited for, in seconds: whoever holds it is done within moments.
-_LOCK_PATIENCE = 20.0
-#: Names the advisory lock that lets one process at a time create or migrate the tables.
+#: Time limit for a lock on the deny list, in seconds; it is held for moments only.
+_LOCK_TIMEOUT = 20.0
+#: Number of the advisory lock that lets one process at a time create or migrate the tables.
 _MIGRATION_LOCK = 0x5310_5167
 
 
 def open_engine(url: str) -> Engine:
-    """Return the engine of a URL; raise ``UsageError(database_unsupported)`` if it is none."""
+    """Return the engine of a URL; raise ``UsageError(database_unsupported)`` if the URL is malformed."""
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError):  # their texts repeat the URL, password and all
+    except (ArgumentError, ValueError):  # their messages contain the URL with its password
         detail = "the URL of Postgres is not well-formed"
         raise UsageError(Code.DATABASE_UNSUPPORTED, detail) from None
     defaults = {name: value for name, value in _DEFAULTS.items() if name not in parsed.query}
-    # A connection that died while it lay idle is noticed and replaced.
+    # An idle connection that has died is detected and replaced.
     engine = create_engine(parsed, pool_pre_ping=True, connect_args=defaults)
     event.listen(engine, "do_connect", _connect)
     return engine
 
 
 def name_of(engine: Engine) -> str:
-    """Return the URL without its secrets: libpq takes a password among the parameters, too."""
+    """Return the URL without secrets; libpq also takes a password as a parameter."""
     return engine.url.set(query={}).render_as_string(hide_password=True)
 
 
 def lock_migrations(connection: Connection) -> None:
-    """Wait until no other process creates or migrates tables, and keep others from it in this transaction."""
+    """Hold the migration lock until this transaction ends; wait until it is free."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
 
 
 def hold_denied(connection: Connection) -> None:
-    """Hold the deny list together with others, until this transaction ends."""
+    """Hold a shared lock on the deny list until this transaction ends."""
     connection.execute(text("LOCK TABLE denied IN ROW SHARE MODE"))
 
 
 def seize_denied(connection: Connection) -> None:
-    """Wait for all that hold the deny list, and keep others from it until this transaction ends.
+    """Hold an exclusive lock on the deny list until this transaction ends; wait for shared ones.
 
-    Who only reads it is not disturbed, nor a backup. The wait is bounded here, too: the server would go on
-    waiting for one who has given up, and let nobody pass.
+    Readers and backups are not blocked. The server limits the wait, too: otherwise it would go on waiting
+    for a client that has given up, and block everybody else.
     """
-    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_PATIENCE:g}s'"))
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT:g}s'"))
     connection.execute(text("LOCK TABLE denied IN EXCLUSIVE MODE"))
 
 
 @contextmanager
 def reading_at_length(connection: Connection) -> Iterator[None]:
-    """Let all statements of a transaction that begins now read the same state, and each take long."""
+    """Let all statements of this new transaction read one snapshot, and each take long."""
     connection.execution_options(isolation_level="REPEATABLE READ")
-    # Millions of rows are grouped in memory rather than sorted on disk; the default is for small queries.
+    # Group millions of rows in memory instead of sorting them on disk; the default is for small queries.
     connection.execute(text(f"SET LOCAL work_mem = '{_READING_MEMORY}'"))
     with unhurried(connection):
         yield
@@ -75,14 +75,14 @@ def reading_at_length(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def unhurried(connection: Connection) -> Iterator[None]:
-    """Let each statement take long."""
+    """Lift the time limit of each statement."""
     driver = connection.connection.driver_connection
     assert isinstance(driver, _Connection)
     driver.patience = _LONG_PATIENCE
     try:
         yield
     finally:
-        del driver.patience  # it is the class's again
+        del driver.patience  # back to the class's default
 
 
 def _connect(_dialect: object, _record: object, arguments: Any, parameters: Any) -> "_Connection":
@@ -90,19 +90,19 @@ def _connect(_dialect: object, _record: object, arguments: Any, parameters: Any)
 
 
 class _Connection(psycopg.Connection[Any]):
-    """Gives up a server that is silent: one that hangs keeps its connections open for ever."""
+    """Gives up a server that does not answer: a hanging server keeps its connections open."""
 
-    #: How long one statement may go without an answer, in seconds.
+    #: Time limit for the answer to one statement, in seconds.
     patience = _ANSWER_PATIENCE
 
     def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
-        """See psycopg's own."""
+        """Wait for an answer, as psycopg does, but only for the time limit."""
         options.setdefault("timeout", self.patience)
         try:
             return super().wait(gen, *arguments, **options)
         except psycopg.OperationalError as error:
             if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
                 raise
-            # Closed, so that nothing more is said to it: not even a rollback, which would wait as long.
+            # Close it, so that nothing more is sent: even a rollback would wait as long.
             self.pgconn.finish()
             raise psycopg.OperationalError(f"no answer within {options['timeout']:g} s") from error

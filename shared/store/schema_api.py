@@ -1,4 +1,4 @@
-"""The tables of the results API: lists handed in, keys, webhooks, thumbnails, what is to be forgotten."""
+"""The tables of the results API: uploaded lists, keys, webhooks, thumbnails, the deny list."""
 
 from sqlalchemy import (
     JSON,
@@ -19,16 +19,16 @@ from sqlalchemy import (
 from shared.store.schema import Id
 from shared.store.schema_hosts import metadata as metadata
 
-#: Lists as they were handed in, until their items are recorded; ``holder`` records them, until a time.
+#: Uploaded lists, until their items are recorded; ``holder`` has the lease.
 uploads = Table(
     "uploads",
     metadata,
     Column("job_id", Id, primary_key=True, autoincrement=False),
-    #: Its ending names the format.
+    #: The ending is the format.
     Column("name", Text, nullable=False),
     Column("ref_column", Text, nullable=False),
     Column("id_column", Text),
-    #: Whether its items are counted against the quota of its key.
+    #: Whether its items count against the quota of its key already.
     Column("charged", Boolean, nullable=False, server_default=false()),
     Column("holder", Text),
     Column("held_until", Double, nullable=False, server_default="0"),
@@ -42,7 +42,7 @@ upload_parts = Table(
     Column("content", LargeBinary, nullable=False),
 )
 
-#: The first lines of a list that hold no reference.
+#: The first malformed lines of a list.
 malformed = Table(
     "malformed",
     metadata,
@@ -54,32 +54,32 @@ malformed = Table(
     sqlite_with_rowid=False,
 )
 
-#: Who may use the API, and for what. Of a key itself only the SHA-256 is kept.
+#: API keys; of the key itself only the SHA-256 is stored.
 api_keys = Table(
     "api_keys",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False),
     Column("digest", LargeBinary(32), nullable=False, unique=True),
-    #: Its last characters, to know it again by.
+    #: Its last characters, to recognize it.
     Column("ending", Text, nullable=False),
     Column("scopes", JSON, nullable=False),
-    #: Requests a second, and how many may come at once.
+    #: Requests per second, and how many may come at once.
     Column("rate", Double, nullable=False),
     Column("burst", Integer, nullable=False),
-    #: Quotas; none where empty.
+    #: Quotas; NULL means none.
     Column("images_per_day", BigInteger),
     Column("open_jobs", Integer),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("last_used_at", DateTime(timezone=True)),
     Column("expires_at", DateTime(timezone=True)),
     Column("revoked_at", DateTime(timezone=True)),
-    #: When the next request would come if all so far had come at the rate, in seconds since 1970.
+    #: When the next request would come at a steady rate (GCRA), in seconds since 1970.
     Column("due_at", Double, nullable=False, server_default="0"),
     sqlite_autoincrement=True,
 )
 
-#: Images that a key had classified or submitted on a day (in UTC, as days since 1970).
+#: Images that a key classified or submitted on a day (UTC, in days since 1970).
 key_usage = Table(
     "key_usage",
     metadata,
@@ -89,7 +89,7 @@ key_usage = Table(
     sqlite_with_rowid=False,
 )
 
-#: Whom to tell when a job is over. Times are seconds since 1970 by the database's clock.
+#: The URL to notify when a job is over. Times are seconds since 1970 by the database's clock.
 webhooks = Table(
     "webhooks",
     metadata,
@@ -104,7 +104,7 @@ webhooks = Table(
     sqlite_with_rowid=False,
 )
 
-#: What models saw of images, as small JPEGs, by the SHA-256 of the images' files.
+#: Small JPEGs of what models saw, by the SHA-256 of the image file.
 thumbnails = Table(
     "thumbnails",
     metadata,
@@ -112,7 +112,7 @@ thumbnails = Table(
     Column("content", LargeBinary, nullable=False),
 )
 
-#: Digests of URLs (16 bytes) and of images (32 bytes) that are not to be labelled again.
+#: The deny list: digests of URLs (16 bytes) and of image files (32 bytes).
 denied = Table(
     "denied",
     metadata,

@@ -1,4 +1,4 @@
-"""The tables of fetching: hosts, who waits for them, their rules, and what they gave before."""
+"""The tables of fetching: hosts, items waiting for them, robots.txt, and validators."""
 
 from sqlalchemy import (
     BigInteger,
@@ -17,7 +17,7 @@ from sqlalchemy import (
 from shared.store.schema import Id
 from shared.store.schema import metadata as metadata
 
-#: How many items a job has of each host: what is left of a host bounds the time that is left.
+#: Items of a job by host; the slowest host bounds the time left.
 job_hosts = Table(
     "job_hosts",
     metadata,
@@ -27,26 +27,26 @@ job_hosts = Table(
     sqlite_with_rowid=False,
 )
 
-#: What the whole fleet knows of a host. Times are seconds since 1970 by the database's clock.
+#: What the fleet knows about a host. Times are seconds since 1970 by the database's clock.
 hosts = Table(
     "hosts",
     metadata,
     Column("host", Text, primary_key=True),
-    #: Which process alone may call the host, and until when.
+    #: The process with the lease of the host, and when it ends.
     Column("holder", Text),
     Column("held_until", Double, nullable=False, server_default="0"),
-    #: Seconds between two requests; more than the setting where the host asked us to slow down.
+    #: Seconds between two requests; more than the setting if the host asked us to slow down.
     Column("delay", Double, nullable=False, server_default="0"),
     Column("next_at", Double, nullable=False, server_default="0"),
-    #: Set aside until then, and why.
+    #: Backed off until then, and why.
     Column("closed_until", Double, nullable=False, server_default="0"),
     Column("code", Text),
-    #: Failures in a row, and how often in a row it was set aside for them.
+    #: Failures in a row, and how often in a row it was backed off.
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("trips", Integer, nullable=False, server_default="0"),
     Column("blocked", Boolean, nullable=False, server_default=false()),
     Column("requests", BigInteger, nullable=False, server_default="0"),
-    #: Counts what people did to it: what its holder remembers from before does not hold any more.
+    #: Increases with each manual change, so that the holder discards what it remembers.
     Column("generation", Integer, nullable=False, server_default="0"),
     #: Whether items wait for it in ``waiting``.
     Column("has_waiting", Boolean, nullable=False, server_default=false()),
@@ -59,7 +59,7 @@ Index(
     sqlite_where=hosts.c.has_waiting,
 )
 
-#: Items that wait for their turn at a host, outside the broker.
+#: Items that wait for a slot of their host, outside the broker.
 waiting = Table(
     "waiting",
     metadata,
@@ -69,17 +69,17 @@ waiting = Table(
     Column("index", BigInteger, nullable=False),
     Column("ref", Text, nullable=False),
     Column("attempt", SmallInteger, nullable=False),
-    #: Where redirects have led so far, and how many there were.
+    #: The redirect target so far, and the number of redirects.
     Column("url", Text, nullable=False),
     Column("hops", SmallInteger, nullable=False),
-    #: Which holder has it in hand, and how many had it before and never came back.
+    #: The process that is working on it, and how many took it before and died.
     Column("holder", Text),
     Column("earlier", SmallInteger, nullable=False),
     Index("waiting_by_item", "job_id", "index", unique=True),
     Index("waiting_by_host", "host", "id"),
 )
 
-#: robots.txt by origin (scheme, host, port), as fetched last.
+#: robots.txt by origin (scheme, host, port), as last fetched.
 robots = Table(
     "robots",
     metadata,
@@ -89,7 +89,7 @@ robots = Table(
     sqlite_with_rowid=False,
 )
 
-#: What to ask for a URL with again, and the bytes that it led to. The key is a digest of the reference.
+#: Validators of a URL, and the bytes that it led to. The key is a digest of the reference.
 validators = Table(
     "validators",
     metadata,

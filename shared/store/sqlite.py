@@ -1,4 +1,4 @@
-"""What is SQLite's own: its URL, its locks and its log."""
+"""Everything specific to SQLite: its URL, locks and log."""
 
 import random
 import sqlite3
@@ -11,19 +11,19 @@ from shared.errors import Code, UsageError
 
 PREFIX = "sqlite:///"
 #: How long a writer waits for another one, in seconds.
-_PATIENCE = 30.0
-#: Execution option that says how a transaction begins: see ``Database.write``.
+_BUSY_TIMEOUT = 30.0
+#: Execution option for how a transaction begins; ``Database.write`` sets it.
 BEGIN = "sqlite_begin"
 
 
 def open_engine(url: str) -> Engine:
-    """Return the engine of a file: whatever follows ``sqlite:///`` is its path, letter for letter.
+    """Return the engine of a file; everything after ``sqlite:///`` is its path, taken literally.
 
     Raises ``UsageError(database_unsupported)`` if there is no path.
     """
     path = url.removeprefix(PREFIX)
     if path in ("", ":memory:"):
-        raise UsageError(Code.DATABASE_UNSUPPORTED, f"{url} has no file to keep results in: {PREFIX}PATH")
+        raise UsageError(Code.DATABASE_UNSUPPORTED, f"{url} names no file: use {PREFIX}PATH")
     engine = create_engine(URL.create("sqlite", database=path))
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
@@ -31,20 +31,20 @@ def open_engine(url: str) -> Engine:
 
 
 def _set_up(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver's own BEGIN comes too late: we send it ourselves
-    connection.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000:.0f}")
+    connection.isolation_level = None  # the driver's own BEGIN comes too late, so we send it ourselves
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000:.0f}")
     _use_write_ahead_log(connection)
-    # With that log a killed process loses nothing, and a power cut the last moments.
+    # With a write-ahead log, a killed process loses nothing, and a power cut the last moments.
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _use_write_ahead_log(connection: Any) -> None:
-    """Let readers and the writer not wait for one another.
+    """Switch to a write-ahead log, so that readers and the writer do not wait for one another.
 
     Changing the mode does not honour the busy timeout when several processes open a new database at
     once (https://www.sqlite.org/wal.html, "Sometimes queries return SQLITE_BUSY in WAL mode").
     """
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _BUSY_TIMEOUT
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")

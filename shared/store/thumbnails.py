@@ -1,10 +1,10 @@
-"""Thumbnails: what a model saw of an image, kept once for all items that led to the same bytes.
+"""Thumbnails: what a model saw of an image, stored once for all items with the same bytes.
 
-One is there only as long as a result has its SHA-256: whoever takes that from results takes the thumbnail
-along in the same transaction, so that a process that dies leaves nothing over. The other way round nothing is
-promised: images that were labelled without thumbnails have none, and where a job is removed in the very
-moment in which another one stores a result of the same bytes, the thumbnail may go with the first. The result
-stays without one then, until its bytes are classified anew.
+A thumbnail exists only as long as a result has its SHA-256: whatever removes that from results removes the
+thumbnail in the same transaction, so that a process that dies leaves nothing behind. A result need not have a
+thumbnail: images labelled without thumbnails have none, and if a job is removed at the very moment in which
+another stores a result of the same bytes, the thumbnail may be removed. The result is then without one until
+its bytes are classified again.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -17,7 +17,7 @@ from shared.store.schema import results
 from shared.store.schema_api import thumbnails
 from shared.store.statements import insert_many_new
 
-#: Digests in one statement.
+#: Most digests in one statement.
 _AT_ONCE = 1000
 
 
@@ -28,7 +28,7 @@ class Thumbnails:
         self._database = database
 
     def get(self, job_id: int, index: int) -> bytes | None:
-        """Return the JPEG of what was seen of an item's image, if there is one."""
+        """Return the thumbnail (JPEG) of an item's image, if there is one."""
         query = select(thumbnails.c.content).join(results, results.c.sha256 == thumbnails.c.sha256)
         query = query.where(results.c.job_id == job_id, results.c.index == index)
         with self._database.read() as connection:
@@ -36,37 +36,37 @@ class Thumbnails:
             return content
 
     def get_many(self, digests: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the thumbnails that there are of these contents, by their SHA-256; of a page's, not more."""
+        """Return the existing thumbnails of these contents, by SHA-256; meant for one page."""
         query = select(thumbnails.c.sha256, thumbnails.c.content).where(thumbnails.c.sha256.in_(digests))
         with self._database.read() as connection:
             return {digest: content for digest, content in connection.execute(query)}
 
 
 def save_thumbnails(connection: Connection, new: Iterable[Result]) -> None:
-    """Store the thumbnails that these results bring along; a content that has one keeps it."""
+    """Store the thumbnails of these results; an existing thumbnail is kept."""
     found = {
         bytes.fromhex(result.evidence.sha256): result.thumbnail
         for result in new
         if result.thumbnail and result.evidence.sha256 and result.state is ItemState.SUCCEEDED
     }
-    # In the order of keys: two workers that store the same contents must not wait for each other.
+    # In key order: two workers that store the same contents must not deadlock.
     rows = [{"sha256": digest, "content": found[digest]} for digest in sorted(found)]
     if rows:
         insert_many_new(connection, thumbnails, rows, "sha256")
 
 
 def remove_thumbnail(connection: Connection, digest: bytes) -> None:
-    """Take the thumbnail of a content away, whoever has it."""
+    """Delete the thumbnail of a content, even if results use it."""
     connection.execute(delete(thumbnails).where(thumbnails.c.sha256 == digest))
 
 
 def remove_unused_thumbnails(connection: Connection, digests: Collection[bytes]) -> None:
-    """Take away those thumbnails of these contents that no result has any more.
+    """Delete those thumbnails of these contents that no result uses any more.
 
-    They are locked before results are looked at: of two that take away the last two results of a content,
-    each would else see the result of the other, and leave the thumbnail for ever.
+    They are locked before results are checked: otherwise two transactions that remove the last two results of
+    a content would each see the other's result, and leave the thumbnail for ever.
     """
-    ordered = sorted(digests)  # as they are stored: nobody waits for somebody who waits for them
+    ordered = sorted(digests)  # in key order, as when storing, to avoid deadlocks
     for start in range(0, len(ordered), _AT_ONCE):
         locked = _locked(connection, ordered[start : start + _AT_ONCE])
         if locked:
@@ -78,6 +78,6 @@ _REMOVAL = delete(thumbnails).where(thumbnails.c.sha256 == bindparam("known"), ~
 
 
 def _locked(connection: Connection, digests: Sequence[bytes]) -> Sequence[bytes]:
-    """Return which of these contents have a thumbnail, which nobody else takes away until we are done."""
+    """Return which of these contents have a thumbnail, and lock those rows."""
     query = select(thumbnails.c.sha256).where(thumbnails.c.sha256.in_(digests))
     return connection.execute(query.order_by(thumbnails.c.sha256).with_for_update()).scalars().all()

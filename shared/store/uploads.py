@@ -1,4 +1,4 @@
-"""Lists that were handed in with a job: kept until its items are recorded, so that nothing is lost."""
+"""Uploaded lists: stored with their job until its items are recorded, so that nothing is lost."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from shared.store.webhooks import add_webhook
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to create: ``key`` identifies the request; the same key with another ``request_digest`` clashes.
+    """A job to create; ``key`` identifies the request, and must not come with another ``request_digest``.
 
-    ``list_name`` ends as the format of the list has it; ``webhook`` is a URL and a secret.
+    The ending of ``list_name`` is the list's format; ``webhook`` is a URL and a secret.
     """
 
     key: str
@@ -38,7 +38,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A list whose items are not all recorded; ``charged`` if they count against the quota already."""
+    """A list whose items are not all recorded; ``charged`` if they already count against the quota."""
 
     job_id: int
     name: str
@@ -48,13 +48,13 @@ class Upload:
 
 
 class Uploads:
-    """The statements on lists handed in."""
+    """The statements on uploaded lists."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def accept(self, new: NewJob, parts: Iterable[bytes]) -> tuple[Job, bool]:
-        """Store a job with its list, both or neither; tell whether it is new, or was there by its key."""
+        """Store a job with its list, both or neither; tell whether the job is new or its key existed."""
         values = {
             **{name: getattr(new, name) for name in _KEPT},
             "state": JobState.SUBMITTING,
@@ -69,14 +69,14 @@ class Uploads:
             return job_of_key(connection, new.key), job_id is not None
 
     def waiting(self) -> list[Upload]:
-        """Return the lists that nobody records at the moment, oldest first."""
+        """Return the lists that no process is recording, oldest first."""
         with self._database.read() as connection:
             free = or_(uploads.c.holder.is_(None), uploads.c.held_until < clock(connection))
             rows = connection.execute(_UPLOAD.where(free).order_by(uploads.c.job_id)).mappings()
             return [Upload(**row) for row in rows]
 
     def lease(self, job_id: int, holder: str, seconds: float) -> bool:
-        """Take a list, or hold it longer, so that nobody else records it; tell whether it is ours."""
+        """Lease a list, or renew the lease, so that nobody else records it; tell whether it succeeded."""
         with self._database.write() as connection:
             time = time_now(connection)
             free = or_(uploads.c.holder.is_(None), uploads.c.holder == holder, uploads.c.held_until < time)
@@ -84,20 +84,20 @@ class Uploads:
             return connection.execute(change.values(holder=holder, held_until=time + seconds)).rowcount == 1
 
     def release(self, job_id: int, holder: str) -> None:
-        """Leave a list to others."""
+        """Release the lease of a list."""
         mine = (uploads.c.job_id == job_id) & (uploads.c.holder == holder)
         with self._database.write() as connection:
             connection.execute(update(uploads).where(mine).values(holder=None))
 
     def content(self, job_id: int) -> Iterator[bytes]:
-        """Yield a list in the pieces that it was stored in."""
+        """Yield the stored chunks of a list."""
         part = 0
         while (content := self._part(job_id, part)) is not None:
             yield content
             part += 1
 
     def charge(self, job_id: int, images: int) -> bool:
-        """Count the images of a list against its key's quota of the day, once; tell whether they fit."""
+        """Count the images of a list once against its key's daily quota; tell whether they fit."""
         with self._database.write() as connection:
             key_id = read_job(connection, job_id).key_id
             quota = select(api_keys.c.images_per_day).where(api_keys.c.id == key_id)
@@ -108,7 +108,7 @@ class Uploads:
             return fit
 
     def end(self, job_id: int, first: Sequence[MalformedLine], count: int) -> None:
-        """Forget a list, which is recorded now, but for the lines of it that hold no reference."""
+        """Delete a recorded list, except its malformed lines."""
         rows = [
             {"job_id": job_id, "place": place, "line": one.line, "lines": one.lines, "reason": one.reason}
             for place, one in enumerate(first)
@@ -121,7 +121,7 @@ class Uploads:
             connection.execute(delete(uploads).where(uploads.c.job_id == job_id))
 
     def malformed_lines(self, job_id: int, limit: int) -> list[MalformedLine]:
-        """Return the first lines of a job's list that hold no reference."""
+        """Return the first malformed lines of a job's list."""
         query = select(malformed.c.line, malformed.c.lines, malformed.c.reason)
         query = query.where(malformed.c.job_id == job_id).order_by(malformed.c.place).limit(limit)
         with self._database.read() as connection:

@@ -1,4 +1,4 @@
-"""Webhooks: whom to tell when a job is over, and how far that has come."""
+"""Webhooks: the URLs to notify when a job is over, and the state of their delivery."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ _OVER = tuple(state for state in JobState if state.is_over)
 
 
 class WebhookState(StrEnum):
-    """Where a webhook stands."""
+    """State of a webhook's delivery."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -26,10 +26,10 @@ class WebhookState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Whom to tell when a job is over.
+    """A URL to notify when a job is over.
 
-    ``attempts`` are those for the present end of the job. Until ``next_at``, in seconds since 1970 by the
-    database's clock, nobody else sends; it also tells one claim from all others.
+    ``attempts`` counts those since the job last ended. Until ``next_at``, in seconds since 1970 by the
+    database's clock, no other process sends; it also identifies a claim.
     """
 
     job_id: int
@@ -48,7 +48,7 @@ class Webhooks:
         self._database = database
 
     def add(self, job_id: int, url: str, secret: str) -> None:
-        """Have a URL told when a job is over; one that the job has already stays as it is."""
+        """Add a webhook to a job; an existing one is unchanged."""
         with self._database.write() as connection:
             add_webhook(connection, job_id, url, secret)
 
@@ -57,18 +57,18 @@ class Webhooks:
         return self.get_many([job_id]).get(job_id)
 
     def get_many(self, job_ids: Collection[int]) -> dict[int, Webhook]:
-        """Return, by job, the webhooks of those of these jobs that have one."""
+        """Return the webhooks of these jobs, by job."""
         query = select(webhooks).where(webhooks.c.job_id.in_(job_ids))
         with self._database.read() as connection:
             rows = connection.execute(query).mappings()
             return {row["job_id"]: _webhook(row) for row in rows}
 
     def due(self, limit: int, lease: float) -> list[Webhook]:
-        """Claim webhooks that are to be told now, longest due first, for so many seconds.
+        """Claim webhooks that are due, longest due first, for this many seconds.
 
-        This counts as an attempt. What is not noted to be delivered or failed within the time is due again.
+        A claim counts as an attempt. A webhook not noted as delivered or failed within the time is due again.
         """
-        # Looked at first: where nothing is due, nobody who writes has to wait for us.
+        # Read first: if nothing is due, writers do not have to wait.
         with self._database.read() as connection:
             if connection.execute(_due(time_now(connection), 1)).first() is None:
                 return []
@@ -82,14 +82,14 @@ class Webhooks:
             return [replace(one, next_at=now + lease, attempts=one.attempts + 1) for one in found]
 
     def note_delivered(self, webhook: Webhook) -> None:
-        """Note that a webhook was told, unless somebody else has claimed it, or the job runs again."""
+        """Note that a webhook was delivered, unless it was claimed again or the job runs again."""
         with self._database.write() as connection:
             connection.execute(_change(webhook, state=WebhookState.DELIVERED, last_error=""))
 
     def note_failed(self, webhook: Webhook, error: str, next_in: float | None) -> None:
-        """Note why a webhook could not be told, and in how many seconds to try again; None gives it up.
+        """Note why a webhook failed, and in how many seconds to retry; None gives it up.
 
-        This changes nothing if somebody else has claimed it, or the job runs again.
+        Changes nothing if it was claimed again or the job runs again.
         """
         with self._database.write() as connection:
             change: dict[str, Any] = {"last_error": error}
@@ -101,13 +101,13 @@ class Webhooks:
 
 
 def add_webhook(connection: Connection, job_id: int, url: str, secret: str) -> None:
-    """See ``Webhooks.add_webhook``."""
+    """Add a webhook to a job within a transaction."""
     values = {"job_id": job_id, "url": url, "secret": secret, "state": WebhookState.PENDING}
     connection.execute(insert_new(connection, webhooks, "job_id"), values)
 
 
 def tell_again(connection: Connection, job_id: int) -> None:
-    """Let the webhook of a job, if it has one, be told once more when the job is over again."""
+    """Reset the webhook of a job, if it has one, to be sent again when the job is over again."""
     afresh = {"state": WebhookState.PENDING, "attempts": 0, "next_at": 0.0, "last_error": ""}
     connection.execute(update(webhooks).where(webhooks.c.job_id == job_id).values(afresh))
 
@@ -119,7 +119,7 @@ def _due(now: float, limit: int) -> Select[Any]:
 
 
 def _change(webhook: Webhook, **values: object) -> Any:
-    """Return an UPDATE of a webhook, if it is still as it was when it was claimed."""
+    """Return an UPDATE of a webhook, if it is unchanged since it was claimed."""
     unchanged = (webhooks.c.state == WebhookState.PENDING) & (webhooks.c.next_at == webhook.next_at)
     return update(webhooks).where(webhooks.c.job_id == webhook.job_id, unchanged).values(values)
 
