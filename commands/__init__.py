@@ -1,1 +1,1 @@
-"""What each command of `smartsight` does: one module a command, loaded when it is called."""
+"""The commands of `smartsight`; a module is loaded when its command is called."""

@@ -1,4 +1,4 @@
-"""`smartsight api`: answer over HTTP."""
+"""`smartsight api`: serve the HTTP API."""
 
 import http.client
 from argparse import Namespace
@@ -7,22 +7,22 @@ from contextlib import ExitStack, closing, suppress
 from commands.terminal import log_as_json, say
 from shared.settings import Settings
 
-#: Longest time for a service of this machine to say that it is ready, in seconds.
+#: Time limit of `--check`, in seconds.
 _PATIENCE = 10.0
 
 
 def run(options: Namespace, settings: Settings) -> int:
-    """Answer until interrupted, and return 0 then; with ``--check`` return 0 if a service here is ready."""
+    """Serve until interrupted and return 0; with ``--check`` return 0 if a local service is ready."""
     if options.check:
         return _check(options.host, options.port)
     log_as_json()
-    with suppress(KeyboardInterrupt):  # that is how a service ends, also one that was not ready yet
+    with suppress(KeyboardInterrupt):  # the usual end of a service, even before it was ready
         _serve(options, settings)
     return 0
 
 
 def _serve(options: Namespace, settings: Settings) -> None:
-    # Here, as `--check` runs every few seconds and needs none of it.
+    # Imported here, because `--check` runs every few seconds and needs none of it.
     from commands.serving import bound, serve
     from commands.serving_parts import make_services
     from results_api.service.app import make_app

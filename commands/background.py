@@ -1,4 +1,4 @@
-"""Parts that work in threads of this process: beside the service, and those of a worker."""
+"""Run parts in threads of this process: beside the service, and in a worker."""
 
 import logging
 import threading
@@ -10,15 +10,15 @@ from shared.errors import Code, ResourceError
 
 _log = logging.getLogger("smartsight.api")
 
-#: Seconds between two looks whether it is time to stop.
+#: Seconds between two checks whether to stop.
 _INTERVAL = 0.2
 
-#: Something that runs until it is told to stop.
+#: A function that runs until its event is set.
 Part = Callable[[threading.Event], None]
 
 
 class Background:
-    """Parts that run; ``check`` tells whether they all do."""
+    """Running parts; ``check`` raises if one has ended."""
 
     def __init__(self, running: Mapping[str, Future[None]]) -> None:
         self._running = running
@@ -32,7 +32,7 @@ class Background:
 
 @contextmanager
 def in_background(parts: Mapping[str, Part], wake: Callable[[], None]) -> Iterator[Background]:
-    """Run parts until the end of the block; ``wake`` ends their waiting when they are to stop."""
+    """Run parts until the end of the block; ``wake`` interrupts their waiting when they have to stop."""
     stop = threading.Event()
     with ThreadPoolExecutor(len(parts), "background") as threads:
         running = {name: threads.submit(_run, name, part, stop) for name, part in parts.items()}
@@ -52,9 +52,9 @@ def _run(name: str, part: Part, stop: threading.Event) -> None:
 
 
 def run_parts(parts: Sequence[Part], close: Callable[[], None], stop: threading.Event) -> None:
-    """Run parts until told to stop, interrupted, or until one of them ends; raise what one raises.
+    """Run parts until ``stop`` is set, an interrupt, or until one of them ends; raise what it raises.
 
-    They are told by an event of their own: who else looks at ``stop`` goes on when one of them ends.
+    The parts have their own event: when one ends, others who watch ``stop`` continue.
     """
     ending = threading.Event()
     with ThreadPoolExecutor(len(parts)) as threads:

@@ -1,7 +1,7 @@
-"""A connection to the service, and for how long it may keep us waiting while no request is in hand.
+"""Timeouts of connections to the service while no request is in progress.
 
-Uvicorn waits for the head of a request, for what is left of a body that was answered early, and for a
-reader who does not read, as long as they like; and it takes heads of any size.
+Uvicorn waits without a limit for the head of a request, for the rest of a body that was answered early, and
+for a client that does not read; and it accepts heads of any size.
 """
 
 import asyncio
@@ -15,21 +15,21 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTimeouts:
-    """Limits of a connection, in seconds; ``head_bytes`` is how large the head of a request may be."""
+    """Limits of a connection, in seconds; ``head_bytes`` is the largest head of a request."""
 
     #: From connecting, or from its first byte, until the head of a request is complete.
     head: float = 10.0
     #: Between two requests.
     idle: float = 65.0
-    #: Until the rest of a body has come to which the answer is out.
+    #: Until the rest of a body has arrived that was answered early.
     rest: float = 10.0
-    #: Until a reader has taken what was sent.
+    #: Until the client has read what was sent.
     reading: float = 60.0
     head_bytes: int = 65_536
 
 
 class TimeoutHttpProtocol(HttpToolsProtocol):
-    """Closes itself when nothing comes of it."""
+    """Closes the connection after a timeout."""
 
     timeouts = ConnectionTimeouts()
 
@@ -41,18 +41,18 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """See ``asyncio.Protocol``."""
+        """Start the timeout of the first head."""
         super().connection_made(transport)
         self._within(self.timeouts.head)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See ``asyncio.Protocol``."""
+        """Stop all timeouts."""
         self._stop_timer()
         self._stop_reading()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """See ``asyncio.Protocol``."""
+        """Parse data, and refuse a head that is too large."""
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
@@ -61,38 +61,38 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
                 self.transport.close()
 
     def on_message_begin(self) -> None:
-        """Expect a head."""
+        """Start the timeout of the head."""
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
         self._within(self.timeouts.head)
 
     def on_headers_complete(self) -> None:
-        """Leave what follows to the service, which has limits of its own."""
+        """Stop the timeout: the service limits the body."""
         self._in_head = False
         self._stop_timer()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Expect another request if this one was answered before its end."""
+        """Start the timeout of the next request if this one was answered early."""
         super().on_message_complete()
         if self.cycle.response_complete:
             self._within(self.timeouts.idle)
 
     def on_response_complete(self) -> None:
-        """Expect the rest of a body that nobody waited for."""
+        """Start the timeout of the rest of a body that was answered early."""
         unread = self.cycle.more_body
         super().on_response_complete()
         if unread:
             self._within(self.timeouts.rest)
 
     def pause_writing(self) -> None:
-        """See ``asyncio.Protocol``."""
+        """Start the timeout of a client that does not read."""
         super().pause_writing()
         self._stop_reading()
         self._reading = self.loop.call_later(self.timeouts.reading, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """See ``asyncio.Protocol``."""
+        """Stop the timeout of a client that reads again."""
         self._stop_reading()
         super().resume_writing()
 
@@ -101,7 +101,7 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
         self._timer = self.loop.call_later(seconds, self._give_up)
 
     def _give_up(self) -> None:
-        # Behind a request that is in hand, the head of another may wait.
+        # During a request, the head of the next one may wait.
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
 
