@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from commands.estimates import words_of
 from commands.sample_run import SampleRun, found_in
 from commands.terminal import quiet_logs, say, show
-from producer.entries import Entry
+from producer.references import Entry
 from shared.errors import Code, ResourceError
 from shared.settings import Settings
 

@@ -9,11 +9,10 @@ from typing import Any
 from commands.label_run import LabelRun
 from commands.progress import Silent
 from commands.sample_run import SampleRun
-from producer.entries import ListColumns
+from producer.binary_lists import plain_name, spooled, unpacked
 from producer.estimate import Estimate
-from producer.lists import read_stream
-from producer.only_urls import UrlEntries
-from producer.unpacking import plain_name, spooled, unpacked
+from producer.references import ListColumns, UrlEntries
+from producer.sources import read_stream
 from results_api.submissions import Listed
 from shared.errors import Code, RequestError
 from shared.settings import Settings

@@ -13,7 +13,7 @@ from commands.parts import cores, open_decoders, open_store
 from commands.progress import all_succeeded, done, summary
 from commands.sources import open_sources, reporting, what_was_looked_for
 from commands.terminal import ResultLines, quiet_logs, say
-from producer.references import InputSources, read_sources
+from producer.sources import InputSources, read_sources
 from producer.submit import Survey, survey
 from results_api.exports import STDOUT, RowWriter, check_output, open_output
 from shared.classifier.catalogue import open_classifier

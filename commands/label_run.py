@@ -12,8 +12,8 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from commands.parts import cores, make_sources, politeness_policy
 from commands.progress import Progress, done, show_progress
-from producer.publish import publish_all
-from producer.references import InputSources, read_sources
+from producer.dispatch import publish_all
+from producer.sources import InputSources, read_sources
 from producer.submit import Survey, record
 from results_api.exports import RowWriter
 from results_api.rows import OrderedRows, Row, all_rows

@@ -13,7 +13,7 @@ from shared.errors import Code, ResourceError
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from shared.decoding.pool import Decoders
+    from shared.decoding.decoder import Decoders
     from shared.fetching.guard import Guard
     from shared.fetching.web import WebFetcher
     from shared.rabbitmq.consumer import RabbitConsumer
@@ -110,8 +110,7 @@ def model_of(store: "Store", settings: Settings, name: str | None) -> "RecordedM
 def open_decoders(settings: Settings, count: int) -> Iterator["Decoders"]:
     """Start so many processes that decode images from strangers, and end them in the end."""
     from shared.classifier.catalogue import limits_of
-    from shared.decoding.decoder import DecoderProcess, memory_for
-    from shared.decoding.pool import Decoders
+    from shared.decoding.decoder import DecoderProcess, Decoders, memory_for
 
     memory = memory_for(limits_of(settings))
     with closing(Decoders(lambda: DecoderProcess(memory), count)) as decoders:

@@ -10,10 +10,17 @@ from pathlib import Path
 from commands.label_run import LabelRun
 from commands.parts import ROBOT, cores, open_decoders, open_store
 from commands.progress import Progress
-from producer.entries import Entry, Reference
-from producer.estimate import CrawlLimits, Estimate, estimate
-from producer.references import InputSources, read_sources
-from producer.sampling import ListProfile, SampledReference, profile_list, sample
+from producer.estimate import (
+    CrawlLimits,
+    Estimate,
+    ListProfile,
+    SampledReference,
+    estimate,
+    profile_list,
+    sample,
+)
+from producer.references import Entry, Reference
+from producer.sources import InputSources, read_sources
 from producer.submit import survey
 from results_api.rows import Row
 from shared.classifier.catalogue import open_classifier

@@ -24,7 +24,7 @@ from commands.parts import (
     patiently,
     user_agent,
 )
-from producer.recording import Recorder
+from producer.recorder import Recorder
 from results_api.access import Access, KeysRequired
 from results_api.webhooks import WebhookDispatcher, with_secret
 from shared.classifier.catalogue import open_classifier

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import IO
 
 from commands.terminal import say
-from producer.entries import Entry, ListColumns, MalformedEntry
-from producer.lists import STDIN
-from producer.references import IMAGE_ENDINGS, InputSources
+from producer.references import Entry, ListColumns, MalformedEntry
+from producer.sources import IMAGE_ENDINGS, STDIN, InputSources
 from shared.errors import Code, ResourceError
 
 #: Malformed lines that are shown on a terminal; the others are only counted.

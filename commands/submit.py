@@ -13,9 +13,8 @@ from commands.progress import Counting
 from commands.sources import open_sources, reporting, what_was_looked_for
 from commands.terminal import say, show
 from producer.dispatch import Dispatcher
-from producer.entries import Entry
-from producer.only_urls import UrlEntries
-from producer.references import read_sources
+from producer.references import Entry, UrlEntries
+from producer.sources import read_sources
 from producer.submit import record
 from shared.broker import BrokerClosedError, Publisher
 from shared.errors import Code, ResourceError, UsageError

@@ -23,10 +23,10 @@ from commands.parts import (
 from commands.terminal import log_as_json, say, verbosity_options
 from producer.dispatch import Dispatcher
 from producer.maintenance import JobMaintenance
-from producer.recording import Recorder
+from producer.recorder import Recorder
 from shared.broker import InProcessBroker, Publisher
 from shared.classifier.catalogue import open_classifier
-from shared.decoding.pool import Decoders
+from shared.decoding.decoder import Decoders
 from shared.settings import Settings
 from shared.store.store import Store
 from worker.dead_letters import read_dead_letters

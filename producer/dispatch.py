@@ -1,13 +1,13 @@
-"""Keep the broker supplied: so many messages may wait there; what more there is waits in the store."""
+"""Publish items: as many messages as the broker should hold; the rest waits in the store."""
 
 import logging
 import threading
 import uuid
 from collections.abc import Sequence
 
-from producer.publish import PAGE, publish_next
 from shared.broker import BrokerClosedError, Publisher
 from shared.errors import ResourceError
+from shared.items import Message
 from shared.store.store import Job, Store
 
 _log = logging.getLogger("smartsight.dispatcher")
@@ -81,3 +81,38 @@ def shared_out(room: int, priorities: Sequence[int]) -> list[int]:
         first = max(range(len(shares)), key=lambda place: priorities[place])
         shares[first] += room - sum(shares)
     return shares
+
+
+#: Items read from the store and published at a time.
+PAGE = 1000
+#: How often to look for more items while they are still being recorded, in seconds.
+_POLL = 0.05
+
+
+def publish_next(store: Store, publisher: Publisher, job: Job, start: int, limit: int) -> int:
+    """Publish what has no result of the next items from ``start`` on; return where to go on.
+
+    Raises ``BrokerClosedError``.
+    """
+    stop = min(start + limit, job.submitted)
+    page = store.items.pending(job.id, start, stop) if stop > start else []
+    publisher.publish(Message(item.job_id, item.index, item.ref) for item in page)
+    return stop
+
+
+def publish_all(store: Store, publisher: Publisher, job_id: int, stop: threading.Event) -> None:
+    """Publish a job from its beginning until all its items are recorded, to a queue of this process.
+
+    Waits while the queue is full; returns early when told to stop or the broker closes.
+    """
+    published = 0
+    while not stop.is_set():
+        job = store.jobs.get(job_id)
+        if job.recorded and published >= job.submitted:
+            return
+        try:
+            published = publish_next(store, publisher, job, published, PAGE)
+        except BrokerClosedError:
+            return
+        if published >= job.submitted:
+            stop.wait(_POLL)

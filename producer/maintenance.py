@@ -1,13 +1,13 @@
-"""Tend the jobs: count, keep within the failure budget, cancel, complete, and find what was lost."""
+"""Maintain running jobs: progress, failure budget, cancellation, completion, and lost messages."""
 
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from producer.pace import Pace
 from shared.broker import Publisher
 from shared.errors import ResourceError
 from shared.items import ItemState, JobState
@@ -26,6 +26,31 @@ _BACKFILL_AFTER = 1.0
 _PATIENCE_WITH_BROKER = 4
 
 
+#: How far back the pace is measured, in seconds.
+_WINDOW = 60.0
+#: Seconds between two looks that are remembered, and after which a pace can be told at all.
+_STEP = 2.0
+
+
+class RateMeter:
+    """Remembers how much of a job was done when."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def note(self, now: float, done: int) -> float | None:
+        """Return how many items ended a second in the last minute; nothing if there is nothing new to say."""
+        if self._seen and done < self._seen[-1][1]:
+            self._seen.clear()  # some are tried again
+        if self._seen and now - self._seen[-1][0] < _STEP:
+            return None
+        self._seen.append((now, done))
+        while len(self._seen) > 2 and now - self._seen[1][0] >= _WINDOW:
+            self._seen.popleft()
+        begun, before = self._seen[0]
+        return (done - before) / (now - begun) if now > begun else None
+
+
 class MaintenanceObserver(Protocol):
     """Is told how much there is to do."""
 
@@ -41,7 +66,7 @@ class _Watch:
     done: int
     since: float
     backfill_after: float = field(default_factory=lambda: _BACKFILL_AFTER)
-    pace: Pace = field(default_factory=Pace)
+    meter: RateMeter = field(default_factory=RateMeter)
 
 
 class JobMaintenance:
@@ -87,7 +112,7 @@ class JobMaintenance:
             cancel_rest(self._store, job)
         tallies = self._store.results.tallies(job.id)
         done = sum(tally.count for tally in tallies)
-        self._note_pace(job, done)
+        self._note_rate(job, done)
         if reason := over_budget(job, tallies):
             self._store.jobs.pause(job.id, reason)
             _log.warning("job %s pauses: %s", job.id, reason)
@@ -97,12 +122,12 @@ class JobMaintenance:
         elif job.recorded and job.published >= job.submitted:
             self._wake(job, self._watches[job.id])
 
-    def _note_pace(self, job: Job, done: int) -> None:
+    def _note_rate(self, job: Job, done: int) -> None:
         watch, now = self._watches[job.id], time.monotonic()
         if done != watch.done:
-            self._watches[job.id] = _Watch(done, now, pace=watch.pace)
+            self._watches[job.id] = _Watch(done, now, meter=watch.meter)
             self._store.results.compact(job.id)
-        rate = watch.pace.note(now, done)
+        rate = watch.meter.note(now, done)
         if rate is not None and rate != job.rate:
             self._store.jobs.note_rate(job.id, rate)
 

@@ -1,7 +1,8 @@
 """The process that unpacks a Parquet file: the file is its standard input, and its standard output is JSON.
 
 The first line has the names of all columns. The others have a few rows each: how many bytes they took, and
-the texts in the columns asked for. A text instead says why there are no more. Run by ``producer.parquet``.
+the texts in the requested columns. A text instead says why there are no more. Started by
+``producer.binary_lists``.
 """
 
 import json
@@ -14,7 +15,7 @@ import pyarrow
 from pyarrow import compute
 from pyarrow.parquet import ParquetFile
 
-from shared.confinement import confine
+from shared.sandbox import enter_sandbox
 
 #: Bytes that are read at a time: without a number, all of a column that is stored together would be.
 _PIECE = 1 << 20
@@ -30,7 +31,7 @@ _PATIENCE = 60
 
 def run() -> None:
     """Unpack; the arguments are how many bytes of memory we may take, and the names of columns as JSON."""
-    confine(int(sys.argv[1]))
+    enter_sandbox(int(sys.argv[1]))
     try:
         for answer in _read(sys.stdin.buffer, json.loads(sys.argv[2])):
             _say(answer)

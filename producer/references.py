@@ -1,60 +1,97 @@
-"""Read image references from what the user names: files, URLs, folders and lists."""
+"""Image references as sources yield them, places that hold none, and the check for URLs."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import IO
 
-from producer.entries import Entry, ListColumns, MalformedEntry, checked
-from producer.lists import is_list, read_list
+from shared.errors import UNPRINTABLE, printable
+from shared.warc import is_warc_reference
 
-#: Endings of the files that are taken from a folder.
-IMAGE_ENDINGS = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif"),
-    *(".bmp", ".dib", ".avif", ".tif", ".tiff", ".heic", ".heif"),
-)
+#: Longest reference, in characters: a path on Linux has at most 4096 bytes.
+_MAX_LENGTH = 4096
 
 
-@dataclass(frozen=True)
-class InputSources:
-    """What the user named; ``stdin`` is a seekable copy of standard input, where ``-`` is among it."""
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One image to label: a URL or a path, the user's own id for it, and the line that it stands in."""
 
-    names: list[str]
-    columns: ListColumns = field(default_factory=ListColumns)
-    stdin: IO[bytes] | None = None
-
-
-def read_sources(sources: InputSources) -> Iterator[Entry]:
-    """Yield the references of all sources, one after another, as they are read.
-
-    Raises ``UsageError`` with ``source_not_found`` or ``column_unknown``, or
-    ``ResourceError(source_unreadable)``, when it comes to such a source.
-    """
-    for name in sources.names:
-        if is_list(name):
-            yield from read_list(name, sources.columns, sources.stdin)
-        elif os.path.isdir(name):
-            yield from read_folder(name)
-        else:
-            yield checked(name, name)
+    ref: str
+    custom_id: str | None = None
+    line: int | None = field(default=None, compare=False)
 
 
-def read_folder(folder: str) -> Iterator[Entry]:
-    """Yield the image files below a folder, by their endings, in a fixed order.
+@dataclass(frozen=True, slots=True)
+class MalformedEntry:
+    """A place in a source that holds no usable reference."""
 
-    Hidden files and folders are left out, links to folders are not followed, and a folder that cannot
-    be read is one malformed entry.
-    """
-    unreadable: list[OSError] = []
-    for parent, folders, files in os.walk(folder, onerror=unreadable.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if _is_image_name(name):
-                path = os.path.join(parent, name)
-                yield checked(path, path)
-    for error in unreadable:
-        yield MalformedEntry(str(error.filename), None, error.strerror or "it cannot be read")
+    source: str
+    line: int | None
+    reason: str
+    #: How many lines are lost with it: an unclosed quote takes many.
+    lines: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.source}{self._place()}: {self.reason}"
+
+    def _place(self) -> str:
+        if self.line is None:
+            return ""
+        return (
+            f", line {self.line}"
+            if self.lines == 1
+            else f", lines {self.line} to {self.line + self.lines - 1}"
+        )
 
 
-def _is_image_name(name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith(IMAGE_ENDINGS)
+Entry = Reference | MalformedEntry
+
+
+@dataclass(frozen=True, slots=True)
+class ListColumns:
+    """Which columns of a list hold the reference and, if any, the user's own id."""
+
+    ref: str = "url"
+    custom_id: str | None = None
+
+
+def checked(ref: str, source: str, line: int | None = None, custom_id: str | None = None) -> Entry:
+    """Return a reference if it can be one, else what is wrong with it."""
+    reason = _reason_against("the reference", ref)
+    if not reason and custom_id:
+        reason = _reason_against("the custom id", custom_id)
+    if reason:
+        return MalformedEntry(printable(source), line, reason)
+    return Reference(ref, custom_id, line)
+
+
+def _reason_against(what: str, text: str) -> str | None:
+    if not text:
+        return f"{what} is empty"
+    if len(text) > _MAX_LENGTH:
+        return f"{what} is longer than {_MAX_LENGTH} characters"
+    if UNPRINTABLE.search(text):
+        return f"{what} holds control characters or is not UTF-8"
+    return None
+
+
+_SCHEMES = ("http://", "https://")
+
+
+class UrlEntries:
+    """Entries of which local ones are malformed; ``malformed`` counts all of these that have passed."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries = entries
+        self.malformed = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        for entry in self._entries:
+            if isinstance(entry, Reference) and not entry.ref.lower().startswith(_SCHEMES):
+                entry = MalformedEntry(entry.ref, entry.line, _reason_not_url(entry.ref))
+            self.malformed += entry.lines if isinstance(entry, MalformedEntry) else 0
+            yield entry
+
+
+def _reason_not_url(ref: str) -> str:
+    if is_warc_reference(ref):
+        return "it is in a file of this machine; `smartsight label` takes WARC files"
+    return "no http or https URL; `smartsight label` takes paths"

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from producer.entries import Entry, MalformedEntry, Reference
+from producer.references import Entry, MalformedEntry, Reference
 from shared.errors import Code, ResourceError
 from shared.items import Item
 from shared.store.store import Job, Store

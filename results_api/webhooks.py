@@ -19,8 +19,8 @@ import orjson
 from standardwebhooks import Webhook as Signer
 
 from shared.errors import Code, ItemError, RequestError, ResourceError, UsageError
+from shared.fetching.guard import UrlGate
 from shared.fetching.posting import check_target
-from shared.fetching.urls import UrlGate
 from shared.hosts import host_of
 from shared.items import ItemState, now
 from shared.store.store import Job, Store, Tally, Webhook

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 
 from shared.errors import Code, ItemError
-from shared.signatures import announced_format
+from shared.image_signatures import format_from_signature
 
 Pixels = NDArray[np.uint8]
 
@@ -143,7 +143,7 @@ def _translated(data: bytes) -> Iterator[None]:
 
 
 def _unidentified(data: bytes) -> ItemError:
-    kind = announced_format(data)
+    kind = format_from_signature(data)
     if kind is None:
         return ItemError(Code.NOT_AN_IMAGE)
     if kind in _FORMATS:

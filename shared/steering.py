@@ -55,8 +55,8 @@ def delete(store: Store, job: Job) -> None:
 def remove_rest(store: Store, job: Job) -> None:
     """Take away all that is stored of a deleted job."""
     for start in range(0, job.submitted, _AT_ONCE):
-        store.removal.remove_items(job.id, start, start + _AT_ONCE)
-    store.removal.remove_job(job.id)
+        store.jobs.remove_items(job.id, start, start + _AT_ONCE)
+    store.jobs.remove(job.id)
 
 
 def _refused(job: Job, what: str) -> UsageError:

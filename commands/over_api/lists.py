@@ -11,10 +11,8 @@ from typing import IO
 
 from api_client.submissions import Options
 from commands.sources import open_sources, reporting, what_was_looked_for
-from producer.entries import Reference
-from producer.lists import STDIN, is_list
-from producer.only_urls import UrlEntries
-from producer.references import read_sources
+from producer.references import Reference, UrlEntries
+from producer.sources import STDIN, is_list, read_sources
 from shared.errors import Code, ResourceError
 
 

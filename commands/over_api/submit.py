@@ -12,7 +12,7 @@ from commands.progress import Counting
 from commands.sources import reporting, what_was_looked_for
 from commands.terminal import say, show
 from producer import estimate as known
-from producer.entries import MalformedEntry
+from producer.references import MalformedEntry
 from shared.errors import Code, ResourceError
 from shared.items import JobState
 from shared.settings import Settings

@@ -1,15 +1,16 @@
-"""Decode in another process: whatever becomes of that costs one image."""
+"""Decode in child processes: a decoder that crashes or hangs costs one image, not the worker."""
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 
-from shared.confinement import PYTHON, cause_of_death
-from shared.decoding.frames import ANSWER_SIZE, DecodeRequest, pack_request, unpack_error, unpack_head
+from shared.decoding.child import ANSWER_SIZE, DecodeRequest, pack_request, unpack_error, unpack_head
 from shared.decoding.process import ChildProcess, StalledError
-from shared.errors import Code, ItemError, printable
+from shared.errors import Code, ItemError, SmartSightError, printable
 from shared.images import Limits, Picture, Pixels
+from shared.sandbox import PYTHON, cause_of_death
 
 _COMMAND = (*PYTHON, "-m", "shared.decoding.child")
 #: How long decoding one image may take, in seconds of processor time: a worker stands back for whatever else
@@ -138,3 +139,45 @@ class DecoderProcess:
         ):  # the system does so when memory is short, and the image need not be why
             return ItemError(Code.OUT_OF_MEMORY, "the process that decoded it was killed")
         return ItemError(Code.DECODER_CRASHED, cause_of_death(status))
+
+
+class Decoders:
+    """Decodes for any number of threads; ``make`` makes one more when all are busy.
+
+    The first ones, ``count`` of them, start while the caller gets everything else ready.
+    """
+
+    def __init__(self, make: Callable[[], DecoderProcess], count: int = 0) -> None:
+        self._make = make
+        self._idle = [make() for _ in range(count)]
+        self._closed = False
+        with suppress(SmartSightError):  # what cannot be started now is tried again at the first image
+            for decoder in self._idle:
+                decoder.start()
+
+    def await_ready(self) -> None:
+        """Wait until those that were started are ready; raise ``SmartSightError`` if they cannot be."""
+        for decoder in self._idle:
+            decoder.await_ready()
+
+    def decode(self, data: bytes, side: int, crop: float, limits: Limits) -> Picture:
+        """See ``DecoderProcess``."""
+        decoder = self._take()
+        try:
+            return decoder.decode(data, side, crop, limits)
+        finally:
+            self._idle.append(decoder)
+            if self._closed:
+                self.close()
+
+    def close(self) -> None:
+        """End the processes; one that is busy ends with its image."""
+        self._closed = True
+        while self._idle:
+            self._take().close()
+
+    def _take(self) -> DecoderProcess:
+        try:
+            return self._idle.pop()  # the last one used: its memory is still in the caches
+        except IndexError:
+            return self._make()

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from shared.errors import Code, ItemError
 from shared.items import Validators
-from shared.warc.references import is_warc_reference
+from shared.warc import is_warc_reference
 
 
 @dataclass(frozen=True, slots=True)

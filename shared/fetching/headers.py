@@ -1,9 +1,15 @@
-"""What the headers of an answer say: how it failed, how long to wait, whether the image may be used."""
+"""What the headers of a response mean: error code, Retry-After, opt-out, and where a redirect leads."""
 
+import re
 from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 from shared.errors import Code
+from shared.fetching.guard import DISPUTED
+
+if TYPE_CHECKING:
+    from yarl import URL
 
 #: More digits of Retry-After say no more than "long".
 _MAX_DIGITS = 9
@@ -61,3 +67,30 @@ def opt_out(values: Iterable[str], robot: str) -> str | None:
             if ours and part.strip() in _OPT_OUTS:
                 return part.strip()
     return None
+
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+#: What stands before the path: nothing in it is ever quoted, as it says who is asked.
+_BEFORE_PATH = re.compile(rf"(?:{_SCHEME.pattern})?(?://[^/?#]*)?", re.IGNORECASE)
+#: Bytes that no URL has, and that hosts send all the same.
+_UNQUOTED = re.compile(rb"[ \x80-\xff]")
+
+
+def target(url: "URL", location: str) -> str:
+    """Return where a Location leads that a URL answered with, or a text that the first gate refuses."""
+    from yarl import URL
+
+    location = _quoted(location)
+    # Else the parser would drop or rewrite what it does not like.
+    if _SCHEME.match(location) or DISPUTED.search(location):
+        return location
+    return str(url.join(URL(location)))
+
+
+def _quoted(location: str) -> str:
+    """Quote (RFC 3986, section 2.1) what no URL has in path and query, byte for byte, whatever it encodes."""
+    match = _BEFORE_PATH.match(location)
+    end = match.end() if match else 0
+    # The HTTP client let them through so.
+    rest = location[end:].encode("utf-8", "surrogateescape")
+    return location[:end] + _UNQUOTED.sub(lambda byte: b"%%%02X" % byte[0][0], rest).decode("ascii")

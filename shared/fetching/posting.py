@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ItemError
-from shared.fetching.failures import RequestContext
-from shared.fetching.guard import Guard
+from shared.fetching.guard import Guard, UrlGate
 from shared.fetching.headers import code_of_status, retry_after
-from shared.fetching.session import open_session
-from shared.fetching.urls import UrlGate
+from shared.fetching.session import RequestContext, open_session
 from shared.items import now
 
 if TYPE_CHECKING:

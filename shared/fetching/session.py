@@ -1,10 +1,12 @@
-"""The HTTP client, set up so that it believes nothing and goes nowhere by itself."""
+"""The HTTP client: how sessions are set up, how long a request may take, and how its failures become ours."""
 
+import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from shared.fetching.guard import Guard
+from shared.errors import Code, ItemError
+from shared.fetching.guard import Guard, NotAllowedError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -47,3 +49,98 @@ def _request_class() -> "type[aiohttp.ClientRequest]":
             return answer
 
     return TellingRequest
+
+
+class RequestContext:
+    """One request: ends it in time, turns aiohttp's errors into ours, and notes where and how far it came."""
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self._url = url
+        self._deadline = Deadline(seconds)
+        self.moved = self._deadline.moved
+        self.status: int | None = None
+
+    def __enter__(self) -> "RequestContext":
+        self._deadline.begin()
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        try:
+            self._deadline.end(error)
+        except TimeoutError as too_late:
+            raise self._failure(Code.FETCH_TIMEOUT) from too_late
+        if isinstance(error, ItemError):
+            error.final_url = error.final_url or self._url
+            error.http_status = error.http_status or self.status
+        elif error is not None and isinstance(error, _foreign()):
+            raise self._failure(_code_of_error(error)) from error
+
+    def _failure(self, code: Code) -> ItemError:
+        return ItemError(code, "", self.status, final_url=self._url)
+
+
+def _foreign() -> tuple[type[Exception], ...]:
+    import aiohttp
+
+    return aiohttp.ClientError, OSError, ValueError
+
+
+def _code_of_error(error: BaseException) -> Code:
+    import aiohttp
+
+    if isinstance(getattr(error, "os_error", error), NotAllowedError):
+        return Code.URL_NOT_ALLOWED
+    # From the narrow types to the broad: the first that fits decides.
+    codes: list[tuple[type[Exception], Code]] = [
+        (aiohttp.InvalidURL, Code.URL_NOT_ALLOWED),
+        (aiohttp.ClientConnectorDNSError, Code.DNS_FAILED),
+        (aiohttp.ClientSSLError, Code.TLS_FAILED),
+        (aiohttp.ConnectionTimeoutError, Code.CONNECT_TIMEOUT),
+        (TimeoutError, Code.FETCH_TIMEOUT),
+        (aiohttp.ClientConnectorError, Code.CONNECT_FAILED),
+        (ValueError, Code.URL_NOT_ALLOWED),  # such as a host name that cannot be encoded
+    ]
+    return next((code for kind, code in codes if isinstance(error, kind)), Code.FETCH_FAILED)
+
+
+#: How long a host may be silent, in seconds; it is found out after twice as long at the latest. Until the
+#: first sign of life there is time for a connection, too, which has a limit of its own.
+_STALL, _FIRST_SIGN = 5.0, 10.0
+
+
+class Deadline:
+    """Ends what its task does within the block by ``TimeoutError``, when that takes too long."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._moved = False
+        self._has_passed = False
+
+    def moved(self) -> None:
+        """Note a sign of life."""
+        self._moved = True
+
+    def begin(self) -> None:
+        """Let the time run, for the task that this is called in."""
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._end = self._loop.time() + self._seconds
+        self._timer = self._loop.call_later(min(_FIRST_SIGN, self._seconds), self._look)
+
+    def end(self, error: BaseException | None) -> None:
+        """Stop the time; raise ``TimeoutError`` if it was over, and the task was cancelled for that."""
+        self._timer.cancel()
+        if self._has_passed and self._task is not None and isinstance(error, asyncio.CancelledError):
+            if self._task.uncancel() > 0:
+                return  # somebody else wants the task to end
+            raise TimeoutError from error
+
+    def _look(self) -> None:
+        left = self._end - self._loop.time()
+        if self._moved and left > 0:
+            self._moved = False
+            self._timer = self._loop.call_later(min(_STALL, left), self._look)
+        else:
+            self._has_passed = True
+            if self._task is not None:
+                self._task.cancel()

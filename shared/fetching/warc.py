@@ -8,10 +8,15 @@ from pathlib import Path
 
 from shared.errors import Code, ItemError, printable
 from shared.fetching.fetcher import Fetched, FetchRequest, file_errors, regular_status
-from shared.warc.members import OneStreamError
-from shared.warc.payloads import UndecodableError
-from shared.warc.records import DamagedError, Record, read_record
-from shared.warc.references import WarcReference, parse_warc_reference
+from shared.warc import (
+    DamagedError,
+    OneStreamError,
+    Record,
+    UndecodableError,
+    WarcReference,
+    parse_warc_reference,
+    read_record,
+)
 
 
 class WarcFetcher:

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ItemError, printable
-from shared.fetching.failures import RequestContext
 from shared.fetching.fetcher import Fetched, FetchRequest, FetchResponse, NotModified, Redirected
 from shared.fetching.guard import Guard
-from shared.fetching.headers import code_of_status, opt_out, retry_after
-from shared.fetching.redirects import target
-from shared.fetching.session import open_session, when_sent
+from shared.fetching.headers import code_of_status, opt_out, retry_after, target
+from shared.fetching.session import RequestContext, open_session, when_sent
+from shared.image_signatures import format_from_signature
 from shared.items import Validators
-from shared.signatures import announced_format
 
 if TYPE_CHECKING:
     import aiohttp
@@ -122,7 +120,7 @@ class WebFetcher:
 
     def _check_beginning(self, content: bytes) -> None:
         """Raise ``ItemError`` for a body that begins like no image of use: an error page, say."""
-        kind = announced_format(content)
+        kind = format_from_signature(content)
         if kind is None and content:
             raise ItemError(Code.NOT_AN_IMAGE)
         # AVIF can call itself by the name of the whole family: the decoder will see.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.broker import Delivery
-from shared.rabbitmq.link import ConnectionThread
+from shared.rabbitmq.connection import ConnectionThread
 from shared.rabbitmq.messages import UnreadableMessageError, decode
 from shared.rabbitmq.topology import Topology
 

@@ -13,7 +13,7 @@ from pika.spec import Basic
 
 from shared.broker import BrokerClosedError
 from shared.items import Message
-from shared.rabbitmq.link import ConnectionThread
+from shared.rabbitmq.connection import ConnectionThread
 from shared.rabbitmq.messages import encode
 from shared.rabbitmq.topology import Topology
 

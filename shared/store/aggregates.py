@@ -23,9 +23,7 @@ from sqlalchemy import (
 from shared.items import ItemState
 from shared.store.schema import items, results
 from shared.store.schema_hosts import hosts, job_hosts
-from shared.store.statements import clock
-
-SAME_ITEM = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.index)
+from shared.store.statements import SAME_ITEM, clock
 
 
 def endings(job_id: int, since: datetime) -> Select[Any]:

@@ -1,15 +1,19 @@
-"""Hosts: who may call each of them now, how gently, and what people decided of it."""
+"""Hosts: leases, throttling, people's decisions, robots.txt, and the items that wait for a host.
+
+Items wait here, outside the broker, so that a slow host does not block the others.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, exists, func, or_, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, case, delete, exists, func, or_, select, update
 
 from shared.hosts import HostState
+from shared.items import Message
 from shared.store.database import Database
 from shared.store.schema_hosts import hosts, robots, waiting
-from shared.store.statements import clock, insert_new, time_now, upsert
+from shared.store.statements import clock, insert_new, time_now, upsert, upsert_where
 
 #: What a holder learns of a host, and writes back.
 _LEARNED = ("delay", "next_at", "closed_until", "code", "failures", "trips")
@@ -153,3 +157,171 @@ def _learned(state: HostState) -> dict[str, Any]:
 
 def _state(row: RowMapping) -> HostState:
     return HostState(**{name: row[name] for name in HostState.__dataclass_fields__})
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An item on its way to a host: after ``hops`` redirects it is to ask for ``url``.
+
+    ``id`` is its row in the store, once it has one; ``redeliveries`` counts the processes that died while
+    they had it.
+    """
+
+    message: Message
+    host: str
+    url: str
+    hops: int = 0
+    id: int | None = None
+    redeliveries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a process can take: so many items in all, and so many of each host that it has room for.
+
+    Of a host that it does not know yet it takes ``first``; it has the rows ``in_hand`` already; with a job,
+    only items of that one.
+    """
+
+    room: int
+    of_hosts: dict[str, int]
+    first: int
+    in_hand: frozenset[int] = frozenset()
+    job_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Items that were taken, and how their hosts stand, which are held now."""
+
+    items: list[Waiting]
+    claims: Claims
+
+
+#: What of an item can change while it waits.
+_MOVING = ("host", "attempt", "url", "hops")
+#: Hosts that are looked at in one go, and how soon they must be due, in seconds.
+_HOSTS, _HORIZON = 100, 1.0
+
+
+class WaitingItems:
+    """The statements on items that wait for a host. A host's holder alone takes them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, new: Sequence[Waiting]) -> None:
+        """Let items wait; those that have a place already go back to it, changed as they may be."""
+        ordered = sorted(new, key=lambda item: (item.message.job_id, item.message.index))
+        placed = [_moved(item) for item in ordered if item.id is not None]
+        others = [_values(item) for item in ordered if item.id is None]
+        with self._database.write() as connection:
+            # First, as whoever takes items locks hosts first, too.
+            _mark(connection, sorted({item.host for item in new}))
+            if others:
+                connection.execute(_placing(connection), others)
+            if placed:
+                change: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _MOVING}
+                back = update(waiting).where(waiting.c.id == bindparam("row"))
+                connection.execute(back.values(change | {"holder": None}), placed)
+
+    def take(self, demand: Demand, holder: str, backoff_steps: int, seconds: float) -> Taken | None:
+        """Take items of hosts that are free, or held by this holder already, and hold those hosts.
+
+        They stay stored until they are removed: whoever holds the host later finds them again. A host that
+        backed off more than ``backoff_steps`` times is given up, and its items can be told so at once.
+        Returns None if nothing waits that can be taken.
+        """
+        with self._database.read() as connection:
+            found = list(free_hosts(connection, holder, backoff_steps, _HORIZON, _HOSTS, demand.job_id))
+        wanted = _wanted(found, demand)
+        if not wanted:
+            return None
+        items: list[Waiting] = []
+        with self._database.write() as connection:
+            claims = claim(connection, wanted, holder, seconds)
+            for host in (name for name in wanted if claims.states[name].holder == holder):
+                limit = min(wanted[host], demand.room - len(items))
+                items += _take(connection, host, holder, limit, demand) if limit else []
+        return Taken(items, claims)
+
+    def remove(self, ids: Collection[int], holder: str) -> None:
+        """Remove items that are done with, unless they have come again meanwhile."""
+        ours = waiting.c.id.in_(sorted(ids)) & (waiting.c.holder == holder)
+        with self._database.write() as connection:
+            connection.execute(delete(waiting).where(ours))
+
+    def release(self, ids: Collection[int], holder: str) -> None:
+        """Hand items back untouched, for whoever takes their host next."""
+        ours = waiting.c.id.in_(sorted(ids)) & (waiting.c.holder == holder)
+        with self._database.write() as connection:
+            connection.execute(update(waiting).where(ours).values(holder=None))
+
+
+def _wanted(hosts: Sequence[str], demand: Demand) -> dict[str, int]:
+    """Return how many items to take of which of these hosts: of no more new ones than there is room for."""
+    wanted = {host: demand.of_hosts[host] for host in hosts if demand.of_hosts.get(host)}
+    new = [host for host in hosts if host not in demand.of_hosts]
+    enough = demand.room // max(1, demand.first) + 1
+    return wanted | (dict.fromkeys(new[:enough], demand.first) if demand.first else {})
+
+
+def _placing(connection: Connection) -> Any:
+    """Return an INSERT that leaves an item in its place, unless this is a later attempt at it."""
+    fresh = ("host", "ref", "attempt", "url", "hops", "holder")
+    return upsert_where(
+        connection, waiting, ("job_id", "index"), fresh, lambda new: new.attempt > waiting.c.attempt
+    )
+
+
+def _take(connection: Connection, host: str, holder: str, limit: int, demand: Demand) -> list[Waiting]:
+    # Nobody else holds the host: whoever else's mark stands there has gone.
+    query = select(waiting).where(waiting.c.host == host, waiting.c.id.not_in(sorted(demand.in_hand)))
+    if demand.job_id is not None:
+        query = query.where(waiting.c.job_id == demand.job_id)
+    rows = connection.execute(query.order_by(waiting.c.id).limit(limit)).mappings().all()
+    if rows:
+        mine = update(waiting).where(waiting.c.id.in_([row["id"] for row in rows]))
+        lost = case((waiting.c.holder.is_(None), 0), else_=1)
+        connection.execute(mine.values(holder=holder, earlier=waiting.c.earlier + lost))
+    else:
+        _unmark(connection, host)
+    return [_from_row(row) for row in rows]
+
+
+def _mark(connection: Connection, names: Sequence[str]) -> None:
+    """Say that items wait for these hosts: after they do, so that whoever unmarks the host sees them."""
+    connection.execute(insert_new(connection, hosts, "host"), [{"host": name} for name in names])
+    mark = update(hosts).where(hosts.c.host == bindparam("name")).values(has_waiting=True)
+    connection.execute(mark, [{"name": name} for name in names])
+
+
+def _unmark(connection: Connection, host: str) -> None:
+    is_empty = ~exists().where(waiting.c.host == host)
+    connection.execute(update(hosts).where(hosts.c.host == host, is_empty).values(has_waiting=False))
+
+
+def _values(item: Waiting) -> dict[str, Any]:
+    message = item.message
+    return {
+        "host": item.host,
+        "job_id": message.job_id,
+        "index": message.index,
+        "ref": message.ref,
+        "attempt": message.attempt,
+        "url": item.url,
+        "hops": item.hops,
+        "holder": None,
+        "earlier": 0,
+    }
+
+
+def _moved(item: Waiting) -> dict[str, Any]:
+    values = _values(item)
+    return {"row": item.id, **{f"new_{name}": values[name] for name in _MOVING}}
+
+
+def _from_row(row: RowMapping) -> Waiting:
+    message = Message(row["job_id"], row["index"], row["ref"], row["attempt"])
+    redeliveries = row["earlier"] + (row["holder"] is not None)
+    return Waiting(message, row["host"], row["url"], row["hops"], row["id"], redeliveries)

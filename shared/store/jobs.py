@@ -1,16 +1,19 @@
-"""Jobs: what was asked for, how far it is, and who tends it."""
+"""Jobs: state, progress, leases and removal."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, case, or_, select, update
+from sqlalchemy import Connection, Delete, RowMapping, Table, case, delete, or_, select, update
 
 from shared.errors import Code, UsageError
 from shared.items import JobState, now
 from shared.store.database import Database
-from shared.store.schema import jobs
+from shared.store.schema import items, jobs, progress, results, suspects
+from shared.store.schema_api import malformed, upload_parts, uploads, webhooks
+from shared.store.schema_hosts import job_hosts, waiting
 from shared.store.statements import clock, done_of, insert_new
+from shared.store.thumbnails import remove_unused_thumbnails
 from shared.store.webhooks import tell_again
 
 #: States in which workers label what they receive.
@@ -188,9 +191,32 @@ class Jobs:
         self._change(job_id, jobs.c.state.in_(RUNNING), rate=rate)
 
     def delete(self, job_id: int) -> bool:
-        """Hide a job for good if it is over, and tell whether it was; see ``JobRemoval`` for its rows."""
+        """Hide a job for good if it is over, and tell whether it was; its rows stay until ``remove``."""
         over = jobs.c.state.in_(tuple(state for state in JobState if state.is_over))
         return self._change(job_id, over, state=JobState.DELETING, key=None)
+
+    def remove_items(self, job_id: int, start: int, stop: int) -> None:
+        """Take away what is stored of a range of indexes, and the thumbnails that no other item has."""
+        with self._database.write() as connection:
+            removal = _removal(results, job_id, start, stop).returning(results.c.sha256)
+            digests = {digest for digest in connection.execute(removal).scalars() if digest}
+            for table in _BY_ITEM:
+                connection.execute(_removal(table, job_id, start, stop))
+            remove_unused_thumbnails(connection, digests)
+
+    def remove(self, job_id: int) -> bool:
+        """Take away the rest and the job itself; tell whether it is gone.
+
+        It stays while results are there: a worker that had an item in hand may have stored one meanwhile.
+        """
+        late = select(results.c.index).where(results.c.job_id == job_id).limit(1)
+        with self._database.write() as connection:
+            if connection.execute(late).first():
+                return False
+            for table in _BY_JOB:
+                connection.execute(delete(table).where(table.c.job_id == job_id))
+            connection.execute(delete(jobs).where(jobs.c.id == job_id))
+            return True
 
     def release_key(self, job_id: int) -> None:
         """Say that a job was delivered: the next one with its key is a new one."""
@@ -225,3 +251,13 @@ def _set_job(job_id: int, **values: object) -> Any:
 
 def _job(row: RowMapping) -> Job:
     return Job(**{**row, "state": JobState(row["state"])})
+
+
+#: What else has a row an item, and what has few rows a job.
+_BY_ITEM = (items, suspects, waiting)
+_BY_JOB = (progress, job_hosts, upload_parts, uploads, malformed, webhooks)
+
+
+def _removal(table: Table, job_id: int, start: int, stop: int) -> Delete:
+    span = table.c.index.between(start, stop - 1)
+    return delete(table).where(table.c.job_id == job_id, span)

@@ -10,14 +10,14 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, literal, null, se
 from shared.errors import Code
 from shared.items import Item, ItemState, Result, now
 from shared.store.database import Database
-from shared.store.denied import without_denied
-from shared.store.duplicates import copy_to_some_duplicates
+from shared.store.deny_list import without_denied
+from shared.store.items import copy_to_some_duplicates
 from shared.store.mapping import code_from, item_from, result_from, result_values
 from shared.store.schema import items, jobs, progress, results, suspects
 from shared.store.schema_hosts import waiting
-from shared.store.statements import add_counts, add_progress, insert_counted, insert_new
+from shared.store.statements import SAME_ITEM, add_counts, add_progress, insert_counted, insert_new
+from shared.store.stored_responses import save_validators
 from shared.store.thumbnails import remove_unused_thumbnails, save_thumbnails
-from shared.store.validators import save_validators
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,6 @@ class Outcome:
 
 
 #: Joins results and items.
-SAME_ITEM = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.index)
 #: Made once: that takes longer than asking does, and somebody waits for the answer.
 _LABELLED = select(results).where(
     results.c.sha256.in_(bindparam("digests", expanding=True)),

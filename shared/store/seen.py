@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy import Select, select, tuple_
 
 from shared.items import JobState
 from shared.store.database import Database
-from shared.store.mapping import item_from, ref_hash, result_from
-from shared.store.results import SAME_ITEM, Outcome
+from shared.store.mapping import item_from, result_from
+from shared.store.results import Outcome
 from shared.store.schema import items, jobs, results
+from shared.store.statements import SAME_ITEM, is_ref
 
 #: Job and index of an item.
 Place = tuple[int, int]
@@ -40,12 +41,6 @@ class Seen:
         with self._database.read() as connection:
             rows = connection.execute(query).mappings()
             return [Outcome(item_from(row), result_from(row)) for row in rows]
-
-
-def is_ref(url: str) -> ColumnElement[bool]:
-    """Return the condition for items with this reference."""
-    # The short digest is what the index has, and several references can have the same.
-    return (items.c.ref_hash == ref_hash(url)) & (items.c.ref == url)
 
 
 def _page(places: Select[Any], key_id: int | None, after: Place | None, limit: int) -> Select[Any]:

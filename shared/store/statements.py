@@ -8,7 +8,10 @@ from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, Connection, Table, bindparam, func, insert, literal, select
 
-from shared.store.schema import progress, results
+from shared.store.mapping import ref_hash
+from shared.store.schema import items, progress, results
+
+SAME_ITEM = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.index)
 
 
 def _insert(connection: Connection, table: Table) -> Any:
@@ -93,6 +96,12 @@ def done_of(job_id: int) -> Any:
     """Return a subquery that gives how many items of a job have a result."""
     total = func.coalesce(func.sum(progress.c.count), 0)
     return select(total).where(progress.c.job_id == job_id).scalar_subquery()
+
+
+def is_ref(url: str) -> ColumnElement[bool]:
+    """Return the condition for items with this reference."""
+    # The index has the short digest, which several references can share.
+    return (items.c.ref_hash == ref_hash(url)) & (items.c.ref == url)
 
 
 def clock(connection: Connection) -> ColumnElement[Any]:

@@ -1,25 +1,19 @@
 """What is known of jobs, items and results: all statements on one database."""
 
-from shared.store.class_counts import ClassCounter, ClassCounts
 from shared.store.database import Database
-from shared.store.denied import DenyList
-from shared.store.duplicates import Duplicates
-from shared.store.forgetting import Forgetting, Forgotten
+from shared.store.deny_list import DenyList, Forgotten
 from shared.store.found import Filter, FoundPage, FoundResults
-from shared.store.hosts import Claims, Hosts, ListedHost
-from shared.store.items import Items
+from shared.store.hosts import Claims, Demand, Hosts, ListedHost, Taken, Waiting, WaitingItems
+from shared.store.items import Duplicates, Items, PoisonTrials
 from shared.store.jobs import Job, Jobs
 from shared.store.keys import ApiKey, ApiKeys, Grant
 from shared.store.models import Models, RecordedModel
-from shared.store.poison import PoisonTrials
-from shared.store.removal import JobRemoval
 from shared.store.results import Outcome, Results, Tally
 from shared.store.seen import Seen
-from shared.store.summaries import Summaries
+from shared.store.stored_responses import StoredResponse, StoredResponses
+from shared.store.summaries import ClassCounts, Summaries
 from shared.store.thumbnails import Thumbnails
 from shared.store.uploads import NewJob, Upload, Uploads
-from shared.store.validators import StoredResponse, StoredResponses
-from shared.store.waiting import Demand, Taken, Waiting, WaitingItems
 from shared.store.webhooks import Webhook, Webhooks, WebhookState
 
 __all__ = [
@@ -60,9 +54,7 @@ class Store:
         self.results = Results(database)
         self.duplicates = Duplicates(database)
         self.search = FoundResults(database)
-        self.removal = JobRemoval(database)
         self.summaries = Summaries(database)
-        self.class_counts = ClassCounter(database)
         self.poison = PoisonTrials(database)
         self.thumbnails = Thumbnails(database)
         self.hosts = Hosts(database)
@@ -71,5 +63,4 @@ class Store:
         self.keys = ApiKeys(database)
         self.webhooks = Webhooks(database)
         self.deny_list = DenyList(database)
-        self.forgetting = Forgetting(database)
         self.seen = Seen(database)

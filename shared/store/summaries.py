@@ -1,21 +1,20 @@
-"""Summaries: what the results of a job come to, counted by the database, never row by row.
-
-Every list has an end: what a job has most of comes first, and the rest can be had by subtraction.
-"""
+"""Summaries of a job: what its items came to, by cause, host, class and time."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection, RowMapping, func, select
 
 from shared.errors import Code
 from shared.items import ItemState, now
 from shared.store import aggregates
+from shared.store.aggregates import whole
 from shared.store.database import Database
 from shared.store.jobs import Job, read_job
 from shared.store.mapping import code_from
+from shared.store.schema import results
 
 #: How far back the present rate is measured.
 RECENT = timedelta(minutes=5)
@@ -107,6 +106,15 @@ class Classes:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassCounts:
+    """The commonest best classes, each with its count, and how many classes and images there are in all."""
+
+    most: tuple[tuple[int, int], ...] = ()
+    classes: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ProgressBin:
     """How many items ended in this state in one step of the time line."""
 
@@ -167,6 +175,20 @@ class Summaries:
                 width,
                 _bars(connection, job_id, width),
             )
+
+    def class_counts(self, job_id: int, top: int) -> ClassCounts:
+        """Count the images of a job by their best class, and return the ``top`` commonest.
+
+        Every label is counted, but no row of a result is read for it: that takes a tenth of a summary.
+        """
+        count = func.count()
+        query = select(results.c.top_class, count, count.over(), whole(func.sum(count).over())).where(
+            results.c.job_id == job_id, results.c.top_class.is_not(None)
+        )
+        query = query.group_by(results.c.top_class).order_by(count.desc(), results.c.top_class).limit(top)
+        with self._database.read_at_length() as connection:
+            rows = connection.execute(query).all()
+        return ClassCounts(tuple((row[0], row[1]) for row in rows), *rows[0][2:]) if rows else ClassCounts()
 
 
 def span(endings: Collection[Ending]) -> tuple[datetime, datetime]:

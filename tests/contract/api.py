@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from producer.recording import Recorder
+from producer.recorder import Recorder
 from results_api.access import Access, KeysRequired
 from results_api.capacity import Capacity
 from results_api.classify import ImageClassifier, ImageUrlFetcher
@@ -20,7 +20,7 @@ from results_api.submissions import Listed, Submissions
 from results_api.webhooks import with_secret
 from shared.errors import Code, ItemError, UsageError
 from shared.fetching.fetcher import Fetched, FetchRequest, FetchResponse, Redirected
-from shared.fetching.urls import UrlGate
+from shared.fetching.guard import UrlGate
 from shared.settings import Settings
 from shared.store.store import RecordedModel, Store
 from tests.contract.colours import MODEL, Colours, colour_classifier

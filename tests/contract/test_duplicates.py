@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, event, func, select
 
 from shared.errors import Code
 from shared.items import Item, ItemState, JobState, Result
-from shared.store import duplicates
+from shared.store import items as items_module
 from shared.store.database import Database
 from shared.store.schema import results
 from shared.store.store import Job, Store
@@ -20,7 +20,7 @@ _AT_ONCE = 3
 
 @pytest.fixture(autouse=True)
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duplicates, "AT_ONCE", _AT_ONCE)
+    monkeypatch.setattr(items_module, "AT_ONCE", _AT_ONCE)
 
 
 def _add(store: Store, job: Job, refs: str) -> None:

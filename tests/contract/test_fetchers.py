@@ -15,7 +15,7 @@ from shared.fetching.fetcher import Fetched, Fetcher, FetchRequest, FileFetcher,
 from shared.fetching.guard import Guard
 from shared.fetching.warc import WarcFetcher
 from shared.fetching.web import WebFetcher, WebLimits
-from shared.warc.references import WarcReference
+from shared.warc import WarcReference
 from tests.crawls import Crawl
 
 _LIMIT = 1000

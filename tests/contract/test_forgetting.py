@@ -11,7 +11,7 @@ from sqlalchemy import text, update
 
 from shared.errors import Code
 from shared.items import Evidence, Item, ItemState, JobState, Result, Validators
-from shared.store import forgetting
+from shared.store import deny_list
 from shared.store.schema import jobs
 from shared.store.store import Forgotten, Job, Outcome, RecordedModel, Store
 from tests.contract.races import PATIENCE, somebody_waits, stopped_after
@@ -79,7 +79,7 @@ def test_a_url_is_forgotten_in_all_jobs_with_all_that_it_led_to(
     _record(store, other_job, _OTHER, _URL)
     store.results.save([_labelled(job, 0), _labelled(job, 1), _labelled(other_job, 0, reused=True)])
     store.results.save([_labelled(other_job, 1, _DOG)])
-    assert store.forgetting.url(_URL) == Forgotten(3, tuple(sorted([_CAT, _DOG])))
+    assert store.deny_list.forget_url(_URL) == Forgotten(3, tuple(sorted([_CAT, _DOG])))
     assert _codes(store, job) == ["forgotten", "succeeded", "forgotten"]
     assert _codes(store, other_job) == ["succeeded", "forgotten"]
     outcomes = store.results.outcomes(job.id, -1, 10)
@@ -95,7 +95,7 @@ def test_bytes_are_forgotten_under_all_their_urls(store: Store, job: Job, other_
     _record(store, other_job, "somewhere.jpg")
     store.results.save([_labelled(job, 0), _labelled(job, 1, reused=True), _labelled(job, 2, _DOG)])
     store.results.save([_labelled(other_job, 0)])
-    assert store.forgetting.sha256(_CAT) == Forgotten(4, (_CAT,))
+    assert store.deny_list.forget_sha256(_CAT) == Forgotten(4, (_CAT,))
     assert _codes(store, job) == ["forgotten", "forgotten", "succeeded", "forgotten"]
     assert _codes(store, other_job) == ["forgotten"]
     assert store.results.labelled(job.model_id, [_CAT]) == {}
@@ -104,7 +104,7 @@ def test_bytes_are_forgotten_under_all_their_urls(store: Store, job: Job, other_
 def test_what_had_failed_is_forgotten_too(store: Store, job: Job) -> None:
     _record(store, job, _URL, _OTHER)
     store.results.save([_failed(job, 0), _failed(job, 1, _CAT)])
-    assert (store.forgetting.url(_URL).results, store.forgetting.sha256(_CAT).results) == (1, 1)
+    assert (store.deny_list.forget_url(_URL).results, store.deny_list.forget_sha256(_CAT).results) == (1, 1)
     assert _codes(store, job) == ["forgotten"] * 2
     assert all(_is_bare(outcome.result) for outcome in store.results.outcomes(job.id, -1, 10))
 
@@ -112,10 +112,10 @@ def test_what_had_failed_is_forgotten_too(store: Store, job: Job) -> None:
 def test_forgetting_again_changes_nothing(store: Store, job: Job) -> None:
     _record(store, job, _URL, _OTHER)
     store.results.save([_labelled(job, 0), _labelled(job, 1)])
-    store.forgetting.url(_URL)
-    store.forgetting.sha256(_CAT)
+    store.deny_list.forget_url(_URL)
+    store.deny_list.forget_sha256(_CAT)
     before = store.results.outcomes(job.id, -1, 10)
-    assert store.forgetting.url(_URL) == store.forgetting.sha256(_CAT) == Forgotten(0, ())
+    assert store.deny_list.forget_url(_URL) == store.deny_list.forget_sha256(_CAT) == Forgotten(0, ())
     assert store.results.outcomes(job.id, -1, 10) == before
     assert _codes(store, job) == ["forgotten"] * 2
 
@@ -123,10 +123,10 @@ def test_forgetting_again_changes_nothing(store: Store, job: Job) -> None:
 def test_many_results_are_forgotten_bit_by_bit(
     store: Store, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forgetting, "_AT_ONCE", 3)
+    monkeypatch.setattr(deny_list, "_AT_ONCE", 3)
     _record(store, job, *(f"http://h/{index}" for index in range(8)))
     store.results.save([_labelled(job, index) for index in range(8)])
-    assert store.forgetting.sha256(_CAT).results == 8
+    assert store.deny_list.forget_sha256(_CAT).results == 8
     assert _codes(store, job) == ["forgotten"] * 8
 
 
@@ -136,17 +136,17 @@ def test_a_forgotten_url_is_not_asked_for_as_one_that_is_known(store: Store, job
     store.results.save(
         [_labelled(job, 0, revalidation=(_URL, known)), _labelled(job, 1, revalidation=(_OTHER, known))]
     )
-    store.forgetting.url(_URL)
+    store.deny_list.forget_url(_URL)
     store.results.save([_labelled(job, 2)])  # the same bytes have labels still
     assert list(store.stored_responses.find(job.model_id, [_URL, _OTHER])) == [_OTHER]
-    store.forgetting.sha256(_CAT)
+    store.deny_list.forget_sha256(_CAT)
     with store.jobs._database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM validators")).scalar() == 0
 
 
 def test_what_is_denied_is_known_to_be(store: Store) -> None:
-    store.forgetting.url(_URL)
-    store.forgetting.sha256(_CAT)
+    store.deny_list.forget_url(_URL)
+    store.deny_list.forget_sha256(_CAT)
     assert store.deny_list.urls([_URL, _OTHER]) == {_URL}
     assert store.deny_list.contents([_CAT, _DOG]) == {_CAT}
     assert store.deny_list.urls([]) == store.deny_list.contents([]) == set()
@@ -164,7 +164,7 @@ def test_what_is_denied_is_known_to_be(store: Store) -> None:
     ],
 )
 def test_a_url_is_denied_however_it_is_written(store: Store, job: Job, written: str, is_same: bool) -> None:
-    store.forgetting.url("http://h.example/a~b.jpg?x=1")
+    store.deny_list.forget_url("http://h.example/a~b.jpg?x=1")
     assert store.deny_list.urls([written]) == ({written} if is_same else set())
     _record(store, job, written)
     store.results.save([_labelled(job, 0)])
@@ -172,8 +172,8 @@ def test_a_url_is_denied_however_it_is_written(store: Store, job: Job, written: 
 
 
 def test_nothing_that_is_denied_is_stored_with_labels(store: Store, job: Job) -> None:
-    store.forgetting.url(_URL)
-    store.forgetting.sha256(_DOG)
+    store.deny_list.forget_url(_URL)
+    store.deny_list.forget_sha256(_DOG)
     refs = (_URL, _OTHER, "http://h/c.jpg", "http://h/d.jpg", _URL, _OTHER)
     _record(store, job, *refs)
     revisit = (_URL, Validators(_URL, '"tag"', None))
@@ -206,7 +206,9 @@ def _record_a_duplicate(store: Store, job: Job, _other: Job) -> None:
 
 
 @pytest.mark.parametrize("write", [_save_one, _record_a_duplicate])
-@pytest.mark.parametrize("forget", [lambda s: s.forgetting.url(_URL), lambda s: s.forgetting.sha256(_CAT)])
+@pytest.mark.parametrize(
+    "forget", [lambda s: s.deny_list.forget_url(_URL), lambda s: s.deny_list.forget_sha256(_CAT)]
+)
 def test_what_is_being_stored_meanwhile_is_forgotten_too(
     store: Store,
     job: Job,

@@ -223,7 +223,7 @@ def test_all_numbers_are_of_one_moment(store: Store, job: Job, database: Databas
 
 
 def test_classes_are_counted_by_their_index(store: Store, job: Job) -> None:
-    assert store.class_counts.get(job.id, 10) == ClassCounts()
+    assert store.summaries.class_counts(job.id, 10) == ClassCounts()
     other = store.jobs.open("other", job.model_id)
     store.items.add([Item(other.id, 0, "0.jpg")])
     store.results.save([_result(other, 0), _failed(job, 0, "a.example", Code.HTTP_404)])
@@ -232,5 +232,5 @@ def test_classes_are_counted_by_their_index(store: Store, job: Job) -> None:
         [replace(_result(job, 3), class_ids=(0, 1)), replace(_result(job, 4), class_ids=(0, 1))]
     )
     store.results.save([_result(job, 5)])
-    assert store.class_counts.get(job.id, 10) == ClassCounts(((1, 3), (0, 2)), 2, 5)
-    assert store.class_counts.get(job.id, 1) == ClassCounts(((1, 3),), 2, 5)
+    assert store.summaries.class_counts(job.id, 10) == ClassCounts(((1, 3), (0, 2)), 2, 5)
+    assert store.summaries.class_counts(job.id, 1) == ClassCounts(((1, 3),), 2, 5)

@@ -98,8 +98,8 @@ def test_without_a_label_or_a_digest_no_thumbnail_is_kept(store: Store, job: Job
 
 
 def test_what_is_denied_leaves_no_thumbnail(store: Store, job: Job) -> None:
-    store.forgetting.sha256(_CAT)
-    store.forgetting.url(_OTHER)
+    store.deny_list.forget_sha256(_CAT)
+    store.deny_list.forget_url(_OTHER)
     _record(store, job, _URL, _OTHER)
     store.results.save([_labelled(job, 0), _labelled(job, 1, _DOG)])
     assert _kept(store) == {}
@@ -108,7 +108,7 @@ def test_what_is_denied_leaves_no_thumbnail(store: Store, job: Job) -> None:
 def test_the_thumbnail_of_forgotten_bytes_goes(store: Store, job: Job) -> None:
     _record(store, job, _URL, _OTHER, "http://h/c.jpg")
     store.results.save([_labelled(job, 0), _labelled(job, 1), _labelled(job, 2, _DOG)])
-    store.forgetting.sha256(_CAT)
+    store.deny_list.forget_sha256(_CAT)
     assert _kept(store) == {_DOG: _SEEN}
     assert [store.thumbnails.get(job.id, index) for index in (0, 1, 2)] == [None, None, _SEEN]
 
@@ -116,9 +116,9 @@ def test_the_thumbnail_of_forgotten_bytes_goes(store: Store, job: Job) -> None:
 def test_the_thumbnail_of_a_forgotten_url_goes_unless_others_led_to_it(store: Store, job: Job) -> None:
     _record(store, job, _URL, _OTHER, _URL)
     store.results.save([_labelled(job, 0), _labelled(job, 1)])
-    store.forgetting.url(_URL)
+    store.deny_list.forget_url(_URL)
     assert [store.thumbnails.get(job.id, index) for index in (0, 1, 2)] == [None, _SEEN, None]
-    store.forgetting.url(_OTHER)
+    store.deny_list.forget_url(_OTHER)
     assert _kept(store) == {}
 
 
@@ -126,20 +126,20 @@ def test_thumbnails_go_with_the_last_job_that_has_them(store: Store, job: Job, o
     _record(store, job, _URL, _OTHER)
     _record(store, other_job, _URL)
     store.results.save([_labelled(job, 0), _labelled(job, 1, _DOG), _labelled(other_job, 0, thumbnail=None)])
-    store.removal.remove_items(job.id, 0, 2)
+    store.jobs.remove_items(job.id, 0, 2)
     assert _kept(store) == {_CAT: _SEEN}, "another job's was taken, or one of nobody was left"
     assert store.thumbnails.get(other_job.id, 0) == _SEEN
-    store.removal.remove_items(other_job.id, 0, 1)
+    store.jobs.remove_items(other_job.id, 0, 1)
     assert _kept(store) == {}
 
 
 def test_a_job_that_is_removed_bit_by_bit_keeps_what_its_rest_has(store: Store, job: Job) -> None:
     _record(store, job, _URL, _OTHER, "http://h/c.jpg")
     store.results.save([_labelled(job, 0), _labelled(job, 1, _DOG), _labelled(job, 2)])
-    store.removal.remove_items(job.id, 0, 2)
-    store.removal.remove_items(job.id, 0, 2)
+    store.jobs.remove_items(job.id, 0, 2)
+    store.jobs.remove_items(job.id, 0, 2)
     assert _kept(store) == {_CAT: _SEEN}
-    store.removal.remove_items(job.id, 2, 4)
+    store.jobs.remove_items(job.id, 2, 4)
     assert _kept(store) == {}
 
 
@@ -149,18 +149,18 @@ def test_what_is_tried_again_takes_its_thumbnail_along(store: Store, job: Job, o
     _record(store, other_job, _URL)
     failed = replace(_labelled(job, 0), state=ItemState.FAILED, code=Code.DECODER_TIMEOUT)
     store.results.save([failed, _labelled(other_job, 0)])
-    store.removal.remove_items(other_job.id, 0, 1)
+    store.jobs.remove_items(other_job.id, 0, 1)
     assert _kept(store) == {_CAT: _SEEN}
     assert store.results.forget_failed(job.id, [Code.DECODER_TIMEOUT], 0, 1) == 1
     assert _kept(store) == {}
 
 
 def _remove(store: Store, job: Job) -> None:
-    store.removal.remove_items(job.id, 0, 1)
+    store.jobs.remove_items(job.id, 0, 1)
 
 
 def _forget(store: Store, _job: Job) -> None:
-    store.forgetting.url(_URL)
+    store.deny_list.forget_url(_URL)
 
 
 @pytest.mark.parametrize("take_away", [_remove, _forget])

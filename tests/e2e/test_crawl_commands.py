@@ -139,8 +139,8 @@ def test_what_was_forgotten_is_not_asked_for_again(
     assert crawl("label", _write_list([denied, kept, own])).status == 0
     with closing(Database(f"sqlite:///{environment['SMARTSIGHT_DATA_DIR']}/smartsight.db")) as database:
         store = Store(database)
-        assert store.forgetting.url(denied).results == 1
-        assert store.forgetting.sha256(hashlib.sha256(Path(own).read_bytes()).hexdigest()).results == 1
+        assert store.deny_list.forget_url(denied).results == 1
+        assert store.deny_list.forget_sha256(hashlib.sha256(Path(own).read_bytes()).hexdigest()).results == 1
     asked = web.observed(host).requests["/etag/1"]
     finished = crawl("label", _write_list([denied, kept, own, to_denied]), "--output", "out.jsonl")
     assert finished.status == 1

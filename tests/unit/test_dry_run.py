@@ -7,8 +7,15 @@ from datetime import UTC, datetime
 import pytest
 
 from commands.estimates import words_of
-from producer.estimate import CrawlLimits, estimate, wilson
-from producer.sampling import ListProfile, SampledReference, profile_list, sample
+from producer.estimate import (
+    CrawlLimits,
+    ListProfile,
+    SampledReference,
+    estimate,
+    profile_list,
+    sample,
+    wilson,
+)
 from shared.errors import Code
 from shared.items import Evidence, ItemState, Result
 

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import Code, ItemError
-from shared.fetching import addresses
-from shared.fetching.addresses import is_public
-from shared.fetching.guard import Guard, NotAllowedError
+from shared.fetching import guard
+from shared.fetching.guard import Guard, NotAllowedError, is_public
 
 _GUARD = Guard((80, 443))
 
@@ -126,9 +125,9 @@ def test_the_cases_are_all_there() -> None:
     assert [*_REFUSED, *_ALLOWED] == [*range(1, 51), *range(75, 79)]
 
 
-_DENIED_4: list[IPv4Network] = addresses._NOT_PUBLIC_4  # type: ignore[assignment]
+_DENIED_4: list[IPv4Network] = guard._NOT_PUBLIC_4  # type: ignore[assignment]
 _DENIED_6: list[IPv6Network] = [
-    *addresses._NOT_PUBLIC_6,  # type: ignore[list-item]
+    *guard._NOT_PUBLIC_6,  # type: ignore[list-item]
     *(IPv6Network(text) for text in ("::/3", "4000::/2", "8000::/1")),
 ]
 

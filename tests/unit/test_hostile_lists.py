@@ -12,15 +12,15 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from producer.entries import ListColumns, MalformedEntry
-from producer.lists import read_list, read_stream
+from producer.references import ListColumns, MalformedEntry
+from producer.sources import read_list, read_stream
 from shared.errors import Code, ResourceError, UsageError
 
 #: Reads a list, and says what came of it, and how many kilobytes we and whoever unpacks it took at most.
 _MEASURED = """
 import json, resource, sys
-from producer.entries import ListColumns
-from producer.lists import read_list
+from producer.references import ListColumns
+from producer.sources import read_list
 from shared.errors import SmartSightError
 resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
 count, last = 0, None

@@ -7,8 +7,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from producer.entries import Entry, ListColumns, MalformedEntry, Reference
-from producer.lists import is_list, read_list
+from producer.references import Entry, ListColumns, MalformedEntry, Reference
+from producer.sources import is_list, read_list
 from shared.errors import Code, ResourceError, SmartSightError, UsageError
 
 Write = Callable[[str, bytes], str]

@@ -160,7 +160,7 @@ def test_a_job_is_not_completed_before_all_duplicates_have_results(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("producer.maintenance._BACKFILL_AFTER", 0.0)
-    monkeypatch.setattr("shared.store.duplicates.AT_ONCE", 3)
+    monkeypatch.setattr("shared.store.items.AT_ONCE", 3)
     model, broker = store.models.record("lite0", "1", []), InProcessBroker()
     job = store.jobs.open("same", model.id)
     store.items.add([Item(job.id, index, "a") for index in range(20)])

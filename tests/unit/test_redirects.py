@@ -10,7 +10,7 @@ from yarl import URL
 
 from shared.errors import Code, ItemError
 from shared.fetching.guard import Guard
-from shared.fetching.redirects import target
+from shared.fetching.headers import target
 
 _GUARD = Guard((80, 443))
 _FROM = _GUARD.check("http://www.example.com/a/b.jpg?c")

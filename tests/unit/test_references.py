@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from producer.entries import MalformedEntry, Reference
-from producer.references import InputSources, read_folder, read_sources
+from producer.references import MalformedEntry, Reference
+from producer.sources import InputSources, read_folder, read_sources
 
 
 def _touch(*paths: str) -> None:

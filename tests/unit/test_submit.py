@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from producer.entries import Entry, MalformedEntry, Reference
-from producer.publish import publish_all
+from producer.dispatch import publish_all
+from producer.references import Entry, MalformedEntry, Reference
 from producer.submit import record, survey
 from shared.broker import InProcessBroker
 from shared.errors import Code, ResourceError
@@ -57,7 +57,7 @@ def test_items_are_recorded_in_order_and_the_job_is_sealed(store: Store, job: Jo
     assert store.jobs.get(job.id).state is JobState.RUNNING
 
 
-def test_recording_goes_on_where_it_was_interrupted(store: Store, job: Job) -> None:
+def test_recorder_goes_on_where_it_was_interrupted(store: Store, job: Job) -> None:
     entries = _entries(2500)
     stop = threading.Event()
 

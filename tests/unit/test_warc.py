@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producer.entries import Entry, ListColumns, MalformedEntry, Reference
-from producer.lists import is_list, read_list
+from producer.references import Entry, ListColumns, MalformedEntry, Reference
+from producer.sources import is_list, read_list
 from shared.errors import Code, ItemError, ResourceError, SmartSightError, UsageError
 from shared.fetching.warc import WarcFetcher
-from shared.warc.references import is_warc_reference, parse_warc_reference
+from shared.warc import is_warc_reference, parse_warc_reference
 from tests.crawls import JPEG, Crawl, bomb, chunked, raw_deflated
 
 _LIMIT = 1 << 20

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.warc.references import WarcReference, is_warc_reference, parse_warc_reference
+from shared.warc import WarcReference, is_warc_reference, parse_warc_reference
 
 _ENDINGS = st.sampled_from([".warc", ".warc.gz", ".WARC", ".Warc.Gz"])
 

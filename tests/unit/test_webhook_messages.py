@@ -10,7 +10,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from results_api.webhooks import SCHEDULE, check_webhook, make_secret, message_of, pause_after, signed_headers
 from shared.errors import Code, ItemError, RequestError
-from shared.fetching.urls import UrlGate
+from shared.fetching.guard import UrlGate
 from shared.items import ItemState, JobState, now
 from shared.store.store import Job, Tally
 

@@ -64,7 +64,7 @@ async def classes(job_id: JobId, request: Request, services: ServicesDep, caller
 
 def _counted(request: Request, services: Services, caller: Caller, job_id: int) -> Response:
     job = own_job(services.store, caller, job_id)
-    counts = services.store.class_counts.get(job.id, _CLASSES)
+    counts = services.store.summaries.class_counts(job.id, _CLASSES)
     return classes_part(request, job.id, counts, services.store.models.get(job.model_id))
 
 

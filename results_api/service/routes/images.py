@@ -67,9 +67,9 @@ class Named:
     def forget(self, store: Store) -> dict[str, Any]:
         """Forget it, and return the receipt."""
         if self.url is not None:
-            name, forgotten = {"url": self.url}, store.forgetting.url(self.url)
+            name, forgotten = {"url": self.url}, store.deny_list.forget_url(self.url)
         else:
-            name, forgotten = {"sha256": str(self.sha256)}, store.forgetting.sha256(str(self.sha256))
+            name, forgotten = {"sha256": str(self.sha256)}, store.deny_list.forget_sha256(str(self.sha256))
         return {**name, "results": forgotten.results, "denied": True, "contents": forgotten.contents}
 
 

@@ -26,7 +26,7 @@ _SIGNATURES = (
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF"}
 
 
-def announced_format(data: bytes) -> str | None:
+def format_from_signature(data: bytes) -> str | None:
     """Return the name of the format, as Pillow spells it where Pillow has it; None if it is none we know."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, TypeVar
 
-from producer.entries import Entry, ListColumns, MalformedEntry, Reference
-from producer.lists import read_stream
-from producer.only_urls import UrlEntries
+from producer.binary_lists import plain_name, spooled, unpacked
+from producer.references import Entry, ListColumns, MalformedEntry, Reference, UrlEntries
+from producer.sources import read_stream
 from producer.submit import record, survey
-from producer.unpacking import plain_name, spooled, unpacked
 from shared.errors import Code, ResourceError, SmartSightError, UsageError
 from shared.job_status import MalformedLine
 from shared.store.store import Store, Upload

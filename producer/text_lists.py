@@ -1,101 +1,24 @@
-"""Read lists of references: txt, csv, tsv, jsonl, WARC (each also gzipped), parquet, and standard input.
+"""Read lists that are text: txt, csv, tsv and jsonl, line by line.
 
-Lists are streamed, so that one of any length takes the same memory. A line that cannot be used is
-yielded as ``MalformedEntry``, and the rest goes on.
+A line that cannot be used is yielded as ``MalformedEntry``, and reading continues.
 """
 
 import csv
-import gzip
 import json
-import os
-import stat
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING
 
-from producer.entries import Entry, ListColumns, MalformedEntry, Reference, checked
-from producer.warc import read_warc
-from shared.errors import Code, ResourceError, UsageError
-from shared.warc.references import is_warc_reference
-
-#: Standard input, read as a txt list.
-STDIN = "-"
-#: Longest line of a list, in bytes.
-_MAX_LINE = 1 << 20
-#: What stands for a longer one: no format takes it for a reference.
-_TOO_LONG = "\0"
-#: Its records are gzipped one by one: whoever reads it unpacks them.
-_WARC = ".warc"
-_PARQUET = ".parquet"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+from producer.references import Entry, ListColumns, MalformedEntry, Reference, checked
+from shared.errors import Code, UsageError
 
 if TYPE_CHECKING:
     from _csv import Reader as Table
 
-
-def is_list(source: str) -> bool:
-    """Tell by its name whether a source is a list."""
-    is_one = _ending(source) in _READERS and "://" not in source and not is_warc_reference(source)
-    return source == STDIN or is_one
-
-
-def read_list(source: str, columns: ListColumns, stdin: IO[bytes] | None = None) -> Iterator[Entry]:
-    """Yield the entries of a list in its order; ``stdin`` is what ``-`` stands for, read from its start.
-
-    Raises ``UsageError`` with ``source_not_found`` or ``column_unknown``, and
-    ``ResourceError(source_unreadable)`` where the list cannot be read, or not to its end.
-    """
-    with _translated(source), _open(source, stdin) as file:
-        yield from _READERS[_ending(source)](source, file, columns)
-
-
-def read_stream(name: str, file: IO[bytes], columns: ListColumns, limit: int) -> Iterator[Entry]:
-    """Yield the entries of a list that is open already, and gunzipped; its name's ending tells the format.
-
-    Raises what ``read_list`` raises, and ``UsageError(body_too_large)`` if a format that packs by itself
-    unpacks to more bytes than the limit.
-    """
-    with _translated(name):
-        if _ending(name) == _PARQUET:
-            yield from _read_parquet(name, file, columns, limit)
-        else:
-            yield from _READERS[_ending(name)](name, file, columns)
-
-
-def _ending(source: str) -> str:
-    """Return the ending that names the format: a gzipped list's is the one before ``.gz``."""
-    if source == STDIN:
-        return ".txt"
-    stem, ending = os.path.splitext(source.lower())
-    inner = os.path.splitext(stem)[1]
-    return inner if ending == ".gz" and inner != _PARQUET else ending
-
-
-def _open(source: str, stdin: IO[bytes] | None) -> AbstractContextManager[IO[bytes]]:
-    if source == STDIN and stdin is not None:
-        stdin.seek(0)
-        return nullcontext(stdin)
-    if not stat.S_ISREG(Path(source).stat().st_mode):
-        raise OSError("it is no regular file, and a list is read twice: pipe it in, with - as its name")
-    if source.lower().endswith(".gz") and _ending(source) != _WARC:
-        return cast(IO[bytes], gzip.open(source, "rb"))
-    return Path(source).open("rb")
-
-
-@contextmanager
-def _translated(source: str) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise UsageError(Code.SOURCE_NOT_FOUND, source) from error
-    except csv.Error as error:
-        detail = f"{source}: it is no table with a line a row; are its line ends LF or CRLF?"
-        raise ResourceError(Code.SOURCE_UNREADABLE, detail) from error
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ResourceError(Code.SOURCE_UNREADABLE, f"{source}: {reason}") from error
+#: Longest line of a list, in bytes.
+_MAX_LINE = 1 << 20
+#: What stands for a longer one: no format takes it for a reference.
+_TOO_LONG = "\0"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def _lines(file: IO[bytes]) -> Iterator[str]:
@@ -117,7 +40,8 @@ def _skip_line(file: IO[bytes]) -> None:
         pass
 
 
-def _read_text(source: str, file: IO[bytes], _columns: ListColumns) -> Iterator[Entry]:
+def read_text(source: str, file: IO[bytes], _columns: ListColumns) -> Iterator[Entry]:
+    """Yield a reference for each line that is not blank."""
     for number, line in enumerate(_lines(file), 1):
         if line == _TOO_LONG:
             yield _too_long(source, number)
@@ -129,11 +53,13 @@ def _too_long(source: str, number: int) -> MalformedEntry:
     return MalformedEntry(source, number, f"the line is longer than {_MAX_LINE} bytes")
 
 
-def _read_csv(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
+def read_csv(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
+    """Yield the rows of a comma-separated table; raise ``UsageError(column_unknown)`` or ``csv.Error``."""
     return _read_table(source, csv.reader(_lines(file)), columns)
 
 
-def _read_tsv(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
+def read_tsv(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
+    """Yield the rows of a tab-separated table; raise ``UsageError(column_unknown)`` or ``csv.Error``."""
     return _read_table(source, csv.reader(_lines(file), delimiter="\t"), columns)
 
 
@@ -189,7 +115,8 @@ def column_place(source: str, header: list[str], column: str) -> int:
     raise UsageError(Code.COLUMN_UNKNOWN, f"{source}: {column!r}; its columns are {there}")
 
 
-def _read_jsonl(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
+def read_jsonl(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
+    """Yield the objects of a JSON Lines file, one a line."""
     for number, line in enumerate(_lines(file), 1):
         if line == _TOO_LONG:
             yield _too_long(source, number)
@@ -211,21 +138,3 @@ def _json_entry(source: str, number: int, line: str, columns: ListColumns) -> En
     if custom_id is not None and not isinstance(custom_id, str):
         custom_id = json.dumps(custom_id, ensure_ascii=False)
     return checked(ref.strip(), source, number, custom_id)
-
-
-def _read_parquet(
-    source: str, file: IO[bytes], columns: ListColumns, limit: int | None = None
-) -> Iterator[Entry]:
-    from producer.parquet import read_parquet  # it needs this module
-
-    return read_parquet(source, file, columns, limit)
-
-
-_READERS: dict[str, Callable[[str, IO[bytes], ListColumns], Iterator[Entry]]] = {
-    ".txt": _read_text,
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
-    ".jsonl": _read_jsonl,
-    _PARQUET: _read_parquet,
-    _WARC: read_warc,
-}

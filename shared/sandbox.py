@@ -18,8 +18,8 @@ _STDERR = 2
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def start_confined(command: Sequence[str], stdin: int | IO[bytes]) -> "subprocess.Popen[bytes]":
-    """Start a process that is going to call ``confine``; raise ``OSError`` if that cannot be."""
+def start_sandboxed(command: Sequence[str], stdin: int | IO[bytes]) -> "subprocess.Popen[bytes]":
+    """Start a process that is going to call ``enter_sandbox``; raise ``OSError`` if that cannot be."""
     return subprocess.Popen(
         command,
         stdin=stdin,
@@ -47,7 +47,7 @@ def cause_of_death(status: int | None) -> str:
     return signal.Signals(-status).name if status < 0 else f"exit status {status}"
 
 
-def confine(memory: int) -> None:
+def enter_sandbox(memory: int) -> None:
     """Give up for good, in the child, what it does not need; ``memory`` is how many bytes it may take.
 
     Processor time has no limit: it would be one over the process's whole life.

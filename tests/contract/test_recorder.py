@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from producer.recording import Recorder
+from producer.recorder import Recorder
 from shared.errors import Code
 from shared.items import JobState
 from shared.store.database import Database

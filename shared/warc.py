@@ -1,0 +1,389 @@
+"""Read WARC files: all records in order, or one by its offset, as plain text or one gzip member a record.
+
+warcio parses the headers. Where records begin and end is determined here: warcio's own reader takes damage
+for the end of the file, and unpacks whatever a member or a chunk holds at once. Everything here is read
+piece by piece, so that content which unpacks to any size takes the memory of one piece.
+
+The format: https://iipc.github.io/warc-specifications/
+"""
+
+import io
+import re
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from shared.image_signatures import format_from_signature
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+# Eighteen digits are more bytes than any file has, and few enough for every system to seek to.
+_FORM = re.compile(r"([^:]*\.warc(?:\.gz)?):([0-9]{1,18}):(.*)", re.DOTALL | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class WarcReference:
+    """Where a record begins in which file, and whose URI it is of."""
+
+    path: str
+    offset: int
+    uri: str
+
+    def __str__(self) -> str:
+        path = self.path.replace("%", "%25").replace(":", "%3A")
+        return f"{path}:{self.offset}:{self.uri}"
+
+
+def is_warc_reference(ref: str) -> bool:
+    """Tell whether a reference names a record; a URL never does, though a record's URI is one."""
+    return _FORM.fullmatch(ref) is not None
+
+
+def parse_warc_reference(ref: str) -> WarcReference | None:
+    """Return which record a reference names, or None if it names something else."""
+    match = _FORM.fullmatch(ref)
+    if match is None:
+        return None
+    path, offset, uri = match.groups()
+    return WarcReference(path.replace("%3A", ":").replace("%25", "%"), int(offset), uri)
+
+
+#: Bytes that are read or unpacked at once.
+_BLOCK = 1 << 14
+_GZIP = b"\x1f\x8b"
+_BLANK_LINES = (b"\r\n", b"\n")
+
+
+class OneStreamError(Exception):
+    """Several records share a gzip member, so that none of them can be found by its offset."""
+
+
+class RecordSource(Protocol):
+    """A place in a file at which records may be."""
+
+    @property
+    def stream(self) -> IO[bytes]:
+        """What is there."""
+        ...
+
+    def end(self) -> int:
+        """Return the offset behind the record that was just read, and the blank lines after it."""
+        ...
+
+
+class PlainSource:
+    """A place in a file that is not packed."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.stream = file
+
+    def end(self) -> int:
+        """See ``RecordSource``."""
+        while (line := self.stream.readline(_BLOCK)) in _BLANK_LINES:
+            pass
+        return self.stream.tell() - len(line)
+
+
+class GzipMember:
+    """The gzip member that begins where a file stands. Reading raises ``EOFError`` if it breaks off."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._unpacking = _Unpacking(file)
+        self.stream: IO[bytes] = io.BufferedReader(self._unpacking, _BLOCK)
+
+    def end(self) -> int:
+        """Raise ``OneStreamError`` if more follows than the blank lines after a record."""
+        while rest := self.stream.read(_BLOCK):
+            if rest.strip():
+                raise OneStreamError("several records share a gzip member")
+        return self._file.tell() - len(self._unpacking.gzip.unused_data)
+
+
+class _Unpacking(io.RawIOBase):
+    """What a gzip member holds: never more at once than is asked for."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.gzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+    def readable(self) -> bool:
+        """See ``io.IOBase``."""
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """See ``io.RawIOBase``."""
+        view = memoryview(buffer).cast("B")
+        unpacked = b""
+        while not unpacked and not self.gzip.eof:
+            unpacked = self.gzip.decompress(self._packed(), len(view))
+        view[: len(unpacked)] = unpacked
+        return len(unpacked)
+
+    def _packed(self) -> bytes:
+        packed = self.gzip.unconsumed_tail or self._file.read(_BLOCK)
+        if not packed:
+            raise EOFError
+        return packed
+
+
+def source_at(file: IO[bytes], offset: int) -> RecordSource:
+    """Return what begins at an offset."""
+    file.seek(offset)
+    magic = file.read(len(_GZIP))
+    file.seek(offset)
+    return GzipMember(file) if magic == _GZIP else PlainSource(file)
+
+
+#: Longest piece, in bytes.
+_PIECE = 1 << 16
+#: The first piece is no shorter, in bytes, if there are as many: enough to know a format by.
+_HEAD = 16
+#: Longest line between two chunks, in bytes.
+_MAX_CHUNK_LINE = 1 << 12
+#: A chunk's size and whatever else the line says. RFC 9112, section 7.1.
+_CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;.*)?\r?\n")
+_RAW_DEFLATE = -zlib.MAX_WBITS
+
+
+class Body(Protocol):
+    """A stream that ends where the record does."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most so many bytes, none at the end."""
+        ...
+
+    def readline(self, size: int, /) -> bytes:
+        """Return a line, or so many bytes of it, none at the end."""
+        ...
+
+
+class UndecodableError(Exception):
+    """Content is not encoded as its headers say, or in a way that is not known here."""
+
+
+def pieces(body: Body, size: int | None = None) -> Iterator[bytes]:
+    """Yield what is left in a stream, or the next ``size`` bytes of it."""
+    left = size
+    while left != 0 and (piece := body.read(_PIECE if left is None else min(_PIECE, left))):
+        left = None if left is None else left - len(piece)
+        yield piece
+
+
+def decoded(body: Body, transfer_encoding: str, content_encoding: str) -> Iterator[bytes]:
+    """Yield the content of an answer with these headers; raise ``UndecodableError`` where it is damaged.
+
+    Content that breaks off just ends: what it holds knows best whether that matters.
+    """
+    is_chunked = transfer_encoding.lower().endswith("chunked")
+    received = _with_head(_dechunked(body) if is_chunked else pieces(body))
+    return _with_head(_unpacked(received, content_encoding.strip().lower()))
+
+
+def _with_head(received: Iterator[bytes]) -> Iterator[bytes]:
+    head = b""
+    for piece in received:
+        head += piece
+        if len(head) >= _HEAD:
+            break
+    if head:
+        yield head
+        yield from received
+
+
+def _dechunked(body: Body) -> Iterator[bytes]:
+    line = body.readline(_MAX_CHUNK_LINE)
+    if not _CHUNK_SIZE.fullmatch(line):
+        yield line
+        yield from pieces(body)
+        return
+    while size := _chunk_size(line):
+        yield from pieces(body, size)
+        body.readline(_MAX_CHUNK_LINE)
+        line = body.readline(_MAX_CHUNK_LINE)
+
+
+def _chunk_size(line: bytes) -> int:
+    match = _CHUNK_SIZE.fullmatch(line)
+    if line and not match:
+        raise UndecodableError("its chunks are damaged")
+    return int(match[1], 16) if match else 0
+
+
+def _unpacked(received: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    head = next(received, b"")
+    window = _window(head, encoding)
+    if window is None:
+        yield head
+        yield from received
+        return
+    unpacker = zlib.decompressobj(window)
+    yield from _unpack(unpacker, head)
+    for piece in received:
+        yield from _unpack(unpacker, piece)
+
+
+def _window(head: bytes, encoding: str) -> int | None:
+    """Return which of zlib's formats content is in, by its head and its header; None if it is in none."""
+    if encoding in ("", "identity") or format_from_signature(head):
+        return None
+    if encoding in ("gzip", "x-gzip"):
+        return zlib.MAX_WBITS | 16 if head.startswith(b"\x1f\x8b") else None
+    if encoding == "deflate":
+        # The standard means zlib's format; some hosts send what it wraps. RFC 9110, section 8.4.1.2.
+        return zlib.MAX_WBITS if _is_zlib(head) else _RAW_DEFLATE
+    raise UndecodableError(f"the content encoding {encoding!r} is not supported")
+
+
+def _is_zlib(head: bytes) -> bool:
+    return len(head) > 1 and head[0] & 15 == zlib.DEFLATED and int.from_bytes(head[:2], "big") % 31 == 0
+
+
+def _unpack(unpacker: "zlib._Decompress", piece: bytes) -> Iterator[bytes]:
+    while piece and not unpacker.eof:
+        try:
+            yield unpacker.decompress(piece, _PIECE)
+        except zlib.error as error:
+            raise UndecodableError("its compression is damaged") from error
+        piece = unpacker.unconsumed_tail
+
+
+#: Longest headers of a record, and of the answer in it, in bytes.
+_MAX_HEADERS = 1 << 20
+#: Longest first line of a record, in bytes.
+_MAX_LINE = 1 << 10
+#: More digits of a length say no more than "longer than any file".
+_MAX_DIGITS = 18
+_NO_RECORD = "no WARC record begins here"
+_VERSIONS = ["WARC/1.1", "WARC/1.0", "WARC/0.18", "WARC/0.17"]
+
+
+class DamagedError(Exception):
+    """No record, or no whole one, is at this offset."""
+
+    def __init__(self, offset: int, reason: str) -> None:
+        super().__init__(reason)
+        self.offset = offset
+
+
+class Record:
+    """One record. Its content can be read once, and before the next record is."""
+
+    def __init__(self, offset: int, place: RecordSource, headers: Any) -> None:
+        from warcio.limitreader import LimitReader
+
+        self.offset = offset
+        self.kind: str = (headers.get_header("WARC-Type") or "").lower()
+        # An old wget sets the URI in angle brackets.
+        self.uri: str = (headers.get_header("WARC-Target-URI") or "").strip("<>")
+        self.media_type: str = headers.get_header("Content-Type") or ""
+        self.status: int | None = None
+        self._encodings = "", ""
+        self._place = place
+        self._end: int | None = None
+        self._body = LimitReader(place.stream, _length(offset, headers))
+        if self.kind == "response" and self.uri.lower().startswith(("http:", "https:")):
+            self._read_answer()
+
+    @property
+    def has_content(self) -> bool:
+        """Whether it holds what is at its URI: a resource does, and the answer to a successful request."""
+        return self.kind == "resource" or (self.kind == "response" and self.status == 200)
+
+    def payload(self) -> Iterator[bytes]:
+        """Yield the content piece by piece, as it was before it was encoded for its way.
+
+        Raises ``UndecodableError`` if the content is damaged, and ``DamagedError`` if the record is.
+        """
+        with _damage_named(self.offset):
+            yield from decoded(self._body, *self._encodings)
+
+    def finish(self) -> int:
+        """Read to the record's end and return where the next one may begin.
+
+        Raises ``DamagedError`` if the record is not all there, and ``OneStreamError`` if it shares its gzip
+        member with others.
+        """
+        if self._end is None:
+            with _damage_named(self.offset):
+                deque(pieces(self._body), maxlen=0)
+                if self._body.limit:
+                    raise EOFError
+                self._end = self._place.end()
+        return self._end
+
+    def _read_answer(self) -> None:
+        if not self._body.limit:
+            return
+        answer = _headers(self._body, _MAX_HEADERS, versions=[])
+        code = answer.get_statuscode()
+        self.status = int(code) if len(code) == 3 and code.isascii() and code.isdigit() else None
+        self.media_type = answer.get_header("Content-Type") or ""
+        transfer, content = (answer.get_header(f"{of}-Encoding") or "" for of in ("Transfer", "Content"))
+        self._encodings = transfer, content
+
+
+def read_records(file: IO[bytes]) -> Iterator[Record]:
+    """Yield the records of a file one after another.
+
+    Raises ``DamagedError`` where a record is not all there, or what follows is none, and ``OneStreamError``.
+    """
+    offset = 0
+    while record := _record_at(file, offset):
+        yield record
+        offset = record.finish()
+
+
+def read_record(file: IO[bytes], offset: int) -> Record:
+    """Return the record that begins at an offset, or raise ``DamagedError``."""
+    record = _record_at(file, offset)
+    if record is None or record.offset != offset:
+        raise DamagedError(offset, _NO_RECORD)
+    return record
+
+
+def _record_at(file: IO[bytes], offset: int) -> Record | None:
+    """Return the first record at or, behind empty gzip members, after an offset; None at the file's end."""
+    while True:
+        with _damage_named(offset):
+            place = source_at(file, offset)
+            if first := place.stream.readline(_MAX_LINE):
+                return Record(offset, place, _headers(place.stream, _MAX_HEADERS, _VERSIONS, first))
+            end = place.end()
+        if end == offset:
+            return None
+        offset = end
+
+
+def _headers(stream: Body, limit: int, versions: list[str], first: bytes | None = None) -> Any:
+    """Parse the headers that follow in a stream; where versions are named, it must begin with one of them."""
+    from warcio.limitreader import LimitReader
+    from warcio.statusandheaders import StatusAndHeadersParser
+
+    return StatusAndHeadersParser(versions, bool(versions)).parse(LimitReader(stream, limit), first)
+
+
+def _length(offset: int, headers: Any) -> int:
+    digits: str = headers.get_header("Content-Length") or ""
+    if digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS:
+        return int(digits)
+    raise DamagedError(offset, "the record does not say how long it is")
+
+
+@contextmanager
+def _damage_named(offset: int) -> Iterator[None]:
+    """Turn what reading damage raises into our error."""
+    from warcio.statusandheaders import StatusAndHeadersParserException
+
+    try:
+        yield
+    except EOFError as error:
+        raise DamagedError(offset, "the record breaks off") from error
+    except zlib.error as error:
+        raise DamagedError(offset, f"the record cannot be unpacked: {error}") from error
+    except StatusAndHeadersParserException as error:
+        raise DamagedError(offset, _NO_RECORD) from error

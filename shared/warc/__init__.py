@@ -1,1 +1,0 @@
-"""WARC files: what a crawl brought home, answer by answer."""
