@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
-from commands.parts import cores, make_sources, politeness_policy
+from commands.parts import cores, make_fetchers, politeness_policy
 from commands.progress import Progress, done, show_progress
 from producer.dispatch import publish_all
 from producer.sources import InputSources, read_sources
@@ -22,7 +22,8 @@ from shared.classifier.classifier import Classifier
 from shared.errors import Code, RequestError
 from shared.settings import Settings
 from shared.store.store import Store, Tally
-from worker.worker import Plan, Worker
+from worker.delivery import Inference
+from worker.worker import Backends, Worker, WorkerPlan
 
 #: Shorter than a fleet of workers would wait: somebody sits in front of this one.
 _RETRY_DELAYS = (1.0, 5.0, 15.0)
@@ -67,12 +68,9 @@ class LabelRun:
         plan = self._plan(settings)
         with ThreadPoolExecutor(cores()) as cpu, ThreadPoolExecutor(3) as threads:
             worker = Worker(
-                self._broker,
-                self._broker,
-                self._store,
-                make_sources(settings),
-                lambda _: self._classifier,
-                cpu,
+                Backends(self._store, self._broker, self._broker),
+                make_fetchers(settings),
+                Inference(lambda _: self._classifier, cpu),
                 plan,
             )
             try:
@@ -87,15 +85,15 @@ class LabelRun:
                 worker.stop()
                 self._broker.close()
 
-    def _plan(self, settings: Settings) -> Plan:
-        return Plan(
+    def _plan(self, settings: Settings) -> WorkerPlan:
+        return WorkerPlan(
             self._top,
             settings.concurrency,
             _RETRY_DELAYS,
             _GRACE,
             wait_for_store=False,
             policy=politeness_policy(settings, _RETRY_DELAYS),
-            longest_request=settings.fetch_timeout,
+            request_timeout=settings.fetch_timeout,
             only_job=self.job.id,
             thumbnail_side=settings.thumbnail_side,
         )

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from shared.rabbitmq.publisher import RabbitPublisher
     from shared.rabbitmq.topology import Topology
     from shared.store.store import RecordedModel, Store
-    from worker.frontier.politeness import PolitenessPolicy
-    from worker.worker import Sources
+    from worker.politeness import PolitenessPolicy
+    from worker.worker import Fetchers
 
 T = TypeVar("T")
 
@@ -81,19 +81,19 @@ def make_web(settings: Settings) -> "WebFetcher":
     return WebFetcher(make_guard(settings), limits, user_agent(settings))
 
 
-def make_sources(settings: Settings) -> "Sources":
+def make_fetchers(settings: Settings) -> "Fetchers":
     """Return what fetches URLs and reads paths and records of WARC files."""
     from shared.fetching.fetcher import FileFetcher, SchemeFetcher
     from shared.fetching.warc import WarcFetcher
-    from worker.worker import Sources
+    from worker.worker import Fetchers
 
     web, limit = make_web(settings), settings.max_bytes
-    return Sources(SchemeFetcher(web, FileFetcher(limit), WarcFetcher(limit)), web)
+    return Fetchers(SchemeFetcher(web, FileFetcher(limit), WarcFetcher(limit)), web)
 
 
 def politeness_policy(settings: Settings, backoff_schedule: Sequence[float]) -> "PolitenessPolicy":
-    """Return how strangers' hosts are treated; one that fails is set aside for these seconds, by turns."""
-    from worker.frontier.politeness import PolitenessPolicy
+    """Return how strangers' hosts are treated; a failing one is backed off for these seconds, one by one."""
+    from worker.politeness import PolitenessPolicy
 
     return PolitenessPolicy(settings.host_connections, settings.host_delay, backoff_schedule)
 

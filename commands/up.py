@@ -21,10 +21,9 @@ def run(options: Namespace, settings: Settings) -> int:
 
 
 def _run(options: Namespace, settings: Settings) -> None:
-    from commands.labelling import GRACE
     from commands.serving import TO_END, bound, serve
     from commands.serving_parts import make_services
-    from commands.worker import work_alone
+    from commands.worker import GRACE, work_alone
     from results_api.service.app import make_app
 
     with ExitStack() as stack:

@@ -1,24 +1,27 @@
 """`smartsight worker`: label what is submitted, with as many processes as there are cores."""
 
+import asyncio
 import logging
 import os
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 
 from commands.background import Part, run_parts
-from commands.labelling import GRACE, Labelling, Sides
 from commands.metrics import Metrics, metrics_of, shown
 from commands.parts import (
     check_broker,
     cores,
+    make_web,
     open_consumer,
     open_decoders,
     open_publisher,
     open_store,
     patiently,
+    politeness_policy,
 )
 from commands.terminal import log_as_json, say, verbosity_options
 from producer.dispatch import Dispatcher
@@ -26,18 +29,69 @@ from producer.maintenance import JobMaintenance
 from producer.recorder import Recorder
 from shared.broker import InProcessBroker, Publisher
 from shared.classifier.catalogue import open_classifier
+from shared.classifier.classifier import Classifier
 from shared.decoding.decoder import Decoders
 from shared.settings import Settings
-from shared.store.store import Store
+from shared.store.store import RecordedModel, Store
 from worker.dead_letters import read_dead_letters
-from worker.heartbeat import health_problem, read_heartbeats
+from worker.delivery import Inference
+from worker.heartbeat import BusyTracker, health_problem, read_heartbeats, write_heartbeat
 from worker.supervisor import Supervisor
+from worker.worker import Backends, Fetchers, Worker, WorkerPlan
 
 _log = logging.getLogger("smartsight.worker")
 
+#: Classes kept of each image.
+_TOP = 5
+#: How long what is in hand may take when the worker is told to stop, in seconds: longer than a fetch.
+GRACE = 25.0
 #: How much longer a process may take that waits for what is in hand.
 _FAREWELL = 15.0
 _DEAD_LETTERS_AT_ONCE = 100
+
+
+class WorkerThread:
+    """A worker in a thread of this process, and its heartbeat in another."""
+
+    def __init__(
+        self,
+        backends: Backends,
+        open_model: Callable[[RecordedModel], Classifier],
+        cores: int,
+        concurrency: int,
+        settings: Settings,
+        metrics: Metrics | None,
+    ) -> None:
+        self._run_dir = settings.run_dir
+        self._busy = BusyTracker()
+        web = make_web(settings)
+        plan = WorkerPlan(
+            _TOP,
+            concurrency,
+            settings.retry_delays,
+            GRACE,
+            wait_for_store=True,
+            policy=politeness_policy(settings, settings.retry_delays),
+            request_timeout=settings.fetch_timeout,
+            thumbnail_side=settings.thumbnail_side,
+        )
+        inference = Inference(open_model, ThreadPoolExecutor(cores), self._busy)
+        self._worker = Worker(backends, Fetchers(web, web), inference, plan, metrics)
+
+    def run(self, stop: threading.Event, is_ready: Callable[[], bool]) -> None:
+        """Label until told to stop."""
+        with ThreadPoolExecutor(2) as threads:
+            ended = threading.Event()
+            heartbeat = threads.submit(write_heartbeat, self._run_dir, self._busy, is_ready, ended)
+            working = threads.submit(lambda: asyncio.run(self._worker.run()))
+            working.add_done_callback(lambda _: ended.set())
+            try:
+                while not (working.done() or heartbeat.done() or stop.is_set()):
+                    wait([working, heartbeat], timeout=0.2, return_when=FIRST_COMPLETED)
+            finally:
+                self._worker.stop()
+            working.result()
+            heartbeat.result()
 
 
 def run(options: Namespace, settings: Settings) -> int:
@@ -46,7 +100,8 @@ def run(options: Namespace, settings: Settings) -> int:
         return _check(options.check, settings)
     log_as_json()
     if not (settings.contact or options.as_child):
-        _log.warning("hosts are not told whom to ask about this crawl: set SMARTSIGHT_CONTACT")
+        # Hosts are not told whom to ask about this crawl.
+        _log.warning("contact_not_set", extra={"setting": "SMARTSIGHT_CONTACT"})
     stop = threading.Event()
     with ExitStack() as stack:
         stack.callback(stop.set)
@@ -98,7 +153,7 @@ def _run_fleet(options: Namespace, settings: Settings, stop: threading.Event) ->
         open_consumer(settings, _DEAD_LETTERS_AT_ONCE, dead=True) as dead,
     ):
         count = options.processes or cores()
-        _log.info("working for %s, with processes: %s", store.name, count)
+        _log.info("worker_started", extra={"store": store.name, "processes": count})
         supervisor = Supervisor(command, count, settings.run_dir)
         parts = _shared_parts(store, publisher, settings, metrics)
         parts += [lambda stop: read_dead_letters(store, dead, stop), supervisor.run]
@@ -119,8 +174,9 @@ def _run_child(options: Namespace, settings: Settings, stop: threading.Event, de
         open_publisher(settings) as publisher,
         open_consumer(settings, 2 * options.concurrency) as consumer,
     ):
-        sides = Sides(consumer, publisher, decoders.decode, metrics)
-        worker = Labelling(store, sides, classifier, settings, options.concurrency, 1)
+        backends = Backends(store, consumer, publisher)
+        open_model = _model_opener(settings, classifier, decoders, 1)
+        worker = WorkerThread(backends, open_model, 1, options.concurrency, settings, metrics)
 
         def is_ready() -> bool:
             if metrics:
@@ -140,11 +196,12 @@ def _run_alone(options: Namespace, settings: Settings, stop: threading.Event, de
     with shown(settings.metrics_port, settings.run_dir) as metrics, _store(settings, stop) as store:
         for job in store.jobs.active():
             store.jobs.publish_again(job.id)  # what an earlier process held in memory is gone
-        _log.info("working for %s, alone: no broker is set", store.name)
-        sides = Sides(broker, broker, decoders.decode, metrics)
-        labelling = Labelling(store, sides, classifier, settings, concurrency, count)
+        _log.info("worker_started", extra={"store": store.name, "broker": "none"})
+        backends = Backends(store, broker, broker)
+        open_model = _model_opener(settings, classifier, decoders, count)
+        worker = WorkerThread(backends, open_model, count, concurrency, settings, metrics)
         parts = _shared_parts(store, broker, settings, metrics)
-        parts.append(lambda stop: labelling.run(stop, lambda: True))
+        parts.append(lambda stop: worker.run(stop, lambda: True))
         run_parts(parts, broker.close, stop)
 
 
@@ -169,3 +226,16 @@ def _stop_with_parent(stop: threading.Event) -> None:
     while os.read(sys.stdin.fileno(), 1):
         pass
     stop.set()
+
+
+def _model_opener(
+    settings: Settings, ours: Classifier, decoders: Decoders, threads: int
+) -> Callable[[RecordedModel], Classifier]:
+    """Return what opens the model of a job, which is mostly the one that this worker has."""
+
+    def open_model(recorded: RecordedModel) -> Classifier:
+        if (ours.model.name, ours.model.version) == (recorded.name, recorded.version):
+            return ours
+        return open_classifier(settings, recorded.name, "auto", threads, decoders.decode)
+
+    return open_model

@@ -1,4 +1,4 @@
-"""Give those items a result whose messages the broker gave up: no job waits for them for ever."""
+"""Read the dead-letter queue: the items of messages that the broker gave up get a result."""
 
 import logging
 import threading
@@ -8,7 +8,7 @@ from shared.broker import Consumer, Delivery
 from shared.errors import Code, ItemError, ResourceError, UsageError
 from shared.items import Evidence, Result
 from shared.store.store import Store
-from worker.results import failed
+from worker.delivery import failed
 
 _log = logging.getLogger("smartsight.worker")
 
@@ -24,9 +24,9 @@ def read_dead_letters(store: Store, consumer: Consumer, stop: threading.Event) -
         deliveries = consumer.receive(_AT_ONCE, _RECEIVE_WAIT)
         while deliveries and not stop.is_set():
             try:
-                _bury(store, deliveries)
+                _save_failures(store, deliveries)
             except ResourceError as error:
-                _log.warning("dead letters wait for the store: %s", error)
+                _log.warning("store_unavailable", extra={"error": str(error)})
                 stop.wait(_STORE_AWAY)
                 continue
             for delivery in deliveries:
@@ -34,7 +34,7 @@ def read_dead_letters(store: Store, consumer: Consumer, stop: threading.Event) -
             break
 
 
-def _bury(store: Store, deliveries: Sequence[Delivery]) -> None:
+def _save_failures(store: Store, deliveries: Sequence[Delivery]) -> None:
     results = [result for delivery in deliveries if (result := _result(store, delivery))]
     if results:
         store.results.save(results)
@@ -45,8 +45,8 @@ def _result(store: Store, delivery: Delivery) -> Result | None:
     try:
         job = store.jobs.get(message.job_id)
     except UsageError:
-        _log.warning("a dead letter of job %s, which the store does not know, is dropped", message.job_id)
+        _log.warning("unknown_job", extra={"job": message.job_id})
         return None
-    _log.error("the broker gave an item up", extra={"job": message.job_id, "item": message.index})
+    _log.error("dead_letter", extra={"job": message.job_id, "item": message.index})
     error = ItemError(Code.WORKER_CRASHED, "the broker delivered it too often, and gave it up")
     return failed(message, job.model_id, error, Evidence())

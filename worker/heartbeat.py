@@ -1,4 +1,4 @@
-"""Tell from outside whether a worker process lives: it leaves word in a file, as long as it is not stuck.
+"""Heartbeats: each worker process writes a file every second, as long as it is not stuck.
 
 Times are by ``time.monotonic``, which all processes of a machine share: nobody sets it, and it stands still
 while the machine sleeps.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 _log = logging.getLogger("smartsight.worker")
 
-#: Seconds between two signs of life, and after how many without one a process counts as stuck.
+#: Seconds between two heartbeats, and after how many without one a process counts as stuck.
 _INTERVAL, STALE = 1.0, 60.0
 #: How long one image may keep a core before the process counts as stuck, in seconds: longer than starting a
 #: decoder and decoding may take, 60 + 120, on a machine that is too busy.
@@ -48,40 +48,40 @@ class BusyTracker:
 def write_heartbeat(
     folder: Path, busy_tracker: BusyTracker, is_ready: Callable[[], bool], stop: threading.Event
 ) -> None:
-    """Leave word in a folder, every second until told to stop, of when this process was not stuck."""
+    """Write, every second until told to stop, when this process was last not stuck."""
     file = folder / f"{os.getpid()}{_SUFFIX}"
     at, could_write = time.monotonic(), True
     while not stop.is_set():
         if not busy_tracker.is_stuck():
             at = time.monotonic()
-        could_write = _leave_word(file, at, is_ready, complain=could_write)
+        could_write = _write(file, at, is_ready, log_failure=could_write)
         stop.wait(_INTERVAL)
-    _take_back(file)
+    _remove(file)
 
 
-def _leave_word(file: Path, at: float, is_ready: Callable[[], bool], complain: bool) -> bool:
-    """Tell whether that could be done: a full disk is no reason to stop, nor to be killed."""
+def _write(file: Path, at: float, is_ready: Callable[[], bool], log_failure: bool) -> bool:
+    """Tell whether it could be written: a full disk is no reason to stop, nor to be killed."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(".part")
         part.write_text(json.dumps({"at": at, "ready": is_ready()}))
         part.replace(file)
     except OSError as error:
-        if complain:
-            _log.warning("no sign of life can be left: %s", error)
-        _take_back(file)  # who left no word is not watched; an old one would look as if we were stuck
+        if log_failure:
+            _log.warning("heartbeat_not_written", extra={"error": str(error)})
+        _remove(file)  # without one we are not watched; an old one would look as if we were stuck
         return False
     return True
 
 
-def _take_back(file: Path) -> None:
+def _remove(file: Path) -> None:
     with suppress(OSError):
         file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The last word of one process: when it was not stuck, and whether it can work."""
+    """The last heartbeat of a process: when it was not stuck, and whether it can work."""
 
     pid: int
     at: float
@@ -94,28 +94,28 @@ class Heartbeat:
 
 
 def read_heartbeats(folder: Path) -> list[Heartbeat]:
-    """Return the last words of the processes that there still are."""
+    """Return the last heartbeats of the processes that still run."""
     found = []
     for file in folder.glob(f"*{_SUFFIX}"):
         if not Path("/proc", file.stem).exists():
-            _take_back(file)
+            _remove(file)
             continue
         try:
-            word = json.loads(file.read_text())
-            beat = Heartbeat(int(file.stem), float(word["at"]), bool(word["ready"]))
+            written = json.loads(file.read_text())
+            heartbeat = Heartbeat(int(file.stem), float(written["at"]), bool(written["ready"]))
         except (OSError, ValueError, KeyError):
             continue
-        if beat.age >= 0:  # else it is from before the machine was started
-            found.append(beat)
+        if heartbeat.age >= 0:  # else it is from before the machine was started
+            found.append(heartbeat)
     return found
 
 
 def health_problem(found: list[Heartbeat], ready: bool) -> str:
     """Return what is wrong with the processes of a worker, or nothing."""
     if not found:
-        return "no worker process has left word"
-    stuck = [str(beat.pid) for beat in found if beat.age > STALE]
+        return "no worker process has written a heartbeat"
+    stuck = [str(heartbeat.pid) for heartbeat in found if heartbeat.age > STALE]
     if stuck:
-        return f"processes without a sign of life: {', '.join(stuck)}"
-    idle = [str(beat.pid) for beat in found if not beat.ready]
+        return f"processes without a heartbeat: {', '.join(stuck)}"
+    idle = [str(heartbeat.pid) for heartbeat in found if not heartbeat.ready]
     return f"processes without broker or model: {', '.join(idle)}" if ready and idle else ""

@@ -1,28 +1,66 @@
-"""What is wanted of a message now: its job can have been stopped since it was published."""
+"""What a task's job wants now, and the classifiers of the models that jobs name."""
 
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
+
+from cachetools import LRUCache
 
 from shared.classifier.classifier import Classifier
 from shared.errors import Code, ItemError, ResourceError, UsageError
-from shared.items import JobState, Message
+from shared.items import JobState
 from shared.store.store import Job, RecordedModel, Store
 from worker.store_retry import StoreRetry
 
 _log = logging.getLogger("smartsight.worker")
 
-#: How long a job that ran is taken to run still, in seconds: so soon a cancelled one stops.
+#: How long a running job is taken to run still, in seconds: within that a cancelled one stops.
 _FRESH = 1.0
 #: Models kept loaded at the same time.
-_LOADED = 3
+_MAX_MODELS = 3
 _OVER = (JobState.CANCELLING, JobState.CANCELLED, JobState.FAILED)
 
 
 class JobCache:
-    """Knows the jobs that messages belong to, and has the classifiers of their models at hand."""
+    """Knows the jobs of tasks: a job can have been stopped since its messages were published."""
+
+    def __init__(self, store: Store, store_retry: StoreRetry) -> None:
+        self._store = store
+        self._store_retry = store_retry
+        self._jobs: dict[int, tuple[Job, float]] = {}
+        self._asking = asyncio.Lock()
+
+    async def running_model(self, job_id: int) -> int | None:
+        """Return the model of a job, or None if its items are not to be labelled now."""
+        job = await self._job(job_id)
+        return job.model_id if job is not None and job.is_running else None
+
+    async def _job(self, job_id: int) -> Job | None:
+        arrived = time.monotonic()
+        async with self._asking:
+            job, seen = self._jobs.get(job_id, (None, 0.0))
+            if job and _still_holds(job, seen, arrived):
+                return job
+            try:
+                job = await self._store_retry.call(self._store.jobs.get, job_id)
+            except UsageError:
+                _log.warning("unknown_job", extra={"job": job_id})
+                return None
+            self._jobs[job_id] = job, time.monotonic()
+            return job
+
+
+class LoadedModel(NamedTuple):
+    """A model of the store, and its classifier."""
+
+    id: int
+    classifier: Classifier
+
+
+class ModelCache:
+    """Keeps the classifiers of the models that were used last."""
 
     def __init__(
         self, store: Store, store_retry: StoreRetry, open_model: Callable[[RecordedModel], Classifier]
@@ -30,40 +68,17 @@ class JobCache:
         self._store = store
         self._store_retry = store_retry
         self._open_model = open_model
-        self._jobs: dict[int, tuple[Job, float]] = {}
-        self._classifiers: OrderedDict[int, Classifier] = OrderedDict()
-        self._asking = asyncio.Lock()
+        self._models: LRUCache[int, LoadedModel] = LRUCache(_MAX_MODELS)
         self._opening = asyncio.Lock()
 
-    async def model_of(self, message: Message) -> int | None:
-        """Return which model is to label a message's item, or None if it is not to be labelled now."""
-        job = await self._job(message.job_id)
-        return job.model_id if job is not None and job.is_running else None
-
-    async def classifier(self, model_id: int) -> Classifier:
-        """Return the classifier of a model; raise ``ItemError(model_unavailable)`` if it is not to be had."""
+    async def load(self, model_id: int) -> LoadedModel:
+        """Return a model, opened if need be; raise ``ItemError(model_unavailable)`` if it cannot be."""
         async with self._opening:
-            if model_id not in self._classifiers:
+            model = self._models.get(model_id)
+            if model is None:
                 recorded = await self._store_retry.call(self._store.models.get, model_id)
-                self._classifiers[model_id] = await self._open(recorded)
-                if len(self._classifiers) > _LOADED:
-                    self._classifiers.popitem(last=False)
-            self._classifiers.move_to_end(model_id)
-            return self._classifiers[model_id]
-
-    async def _job(self, job_id: int) -> Job | None:
-        arrived = time.monotonic()
-        async with self._asking:
-            known, seen = self._jobs.get(job_id, (None, 0.0))
-            if known and _still_holds(known, seen, arrived):
-                return known
-            try:
-                job = await self._store_retry.call(self._store.jobs.get, job_id)
-            except UsageError:
-                _log.warning("a message of job %s, which the store does not know, is dropped", job_id)
-                return None
-            self._jobs[job_id] = job, time.monotonic()
-            return job
+                model = self._models[model_id] = LoadedModel(model_id, await self._open(recorded))
+            return model
 
     async def _open(self, recorded: RecordedModel) -> Classifier:
         name = f"{recorded.name}@{recorded.version}"

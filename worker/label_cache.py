@@ -1,30 +1,68 @@
-"""Label the same bytes once: what is known of them is taken from the store, or from whoever is at it."""
+"""Labels that are known already: of the same bytes, or of a URL whose host says that nothing has changed."""
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 
 from shared.batch_loader import BatchLoader
-from shared.store.store import Store
-from worker.results import Labels
+from shared.classifier.classifier import Classification
+from shared.items import Result
+from shared.store.store import Store, StoredResponse
 from worker.store_retry import StoreRetry
 
-#: Model and SHA-256 of an image's bytes.
+#: Model and SHA-256 of an image's bytes, or model and reference.
 Key = tuple[int, str]
 
-#: How many images' labels are remembered, beside what the store knows: it learns of them a moment later.
-_REMEMBERED = 1000
+#: How many images' labels are kept here, beside what the store knows: it learns of them a moment later.
+_MAX_RECENT = 1000
+#: Decimals of a stored score.
+_DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What was found in an image: its best classes and their scores, best first, and what it is."""
+
+    class_ids: tuple[int, ...]
+    scores: tuple[float, ...]
+    width: int | None
+    height: int | None
+    format: str | None
+
+    @classmethod
+    def of_classification(cls, found: Classification) -> "Labels":
+        """Return the labels of a fresh classification."""
+        picture = found.picture
+        return cls(
+            tuple(prediction.class_id for prediction in found.predictions),
+            tuple(round(prediction.score, _DECIMALS) for prediction in found.predictions),
+            picture.width,
+            picture.height,
+            picture.format,
+        )
+
+    @classmethod
+    def of_result(cls, result: Result) -> "Labels":
+        """Return the labels of a stored result."""
+        seen = result.evidence
+        return cls(result.class_ids, result.scores, seen.width, seen.height, seen.format)
 
 
 class LabelCache:
-    """Finds labels by an image's bytes; look-ups that come together are one query."""
+    """Finds labels in memory and in the store; look-ups that come together are one query."""
 
     def __init__(self, store: Store, store_retry: StoreRetry) -> None:
         self._store = store
-        self._stored = BatchLoader(store_retry, self._look_up)
+        self._by_content = BatchLoader(store_retry, self._load_by_content)
+        self._by_url = BatchLoader(store_retry, self._load_by_url)
         self._recent: OrderedDict[Key, asyncio.Future[Labels | None]] = OrderedDict()
 
-    async def labels(
+    async def by_url(self, model_id: int, url: str) -> StoredResponse | None:
+        """Return what a URL led to before, if a conditional request can be made for it."""
+        return await self._by_url.find((model_id, url)) if "://" in url else None
+
+    async def by_content(
         self, key: Key, enough: int, classify: Callable[[], Awaitable[Labels]]
     ) -> tuple[Labels, bool]:
         """Return the labels of an image, at least ``enough`` of them, and whether they were known.
@@ -40,25 +78,38 @@ class LabelCache:
         self._remember(key, future)
         labels: Labels | None = None
         try:
-            known = await self._stored.find(key)
+            known = await self._by_content.find(key)
             reused = known is not None and len(known.class_ids) >= enough
             labels = known if known is not None and reused else await classify()
             return labels, reused
         finally:
-            # None tells whoever waits to see for themselves.
+            # None tells whoever waits to classify for themselves.
             future.set_result(labels)
             if labels is None and self._recent.get(key) is future:
                 del self._recent[key]
 
     def _remember(self, key: Key, future: "asyncio.Future[Labels | None]") -> None:
         self._recent[key] = future
-        if len(self._recent) > _REMEMBERED:
+        if len(self._recent) > _MAX_RECENT:
             self._recent.popitem(last=False)
 
-    def _look_up(self, keys: Collection[Key]) -> dict[Key, Labels]:
-        found: dict[Key, Labels] = {}
-        for model_id in {model_id for model_id, _ in keys}:
-            digests = [digest for model, digest in keys if model == model_id]
-            for digest, result in self._store.results.labelled(model_id, digests).items():
-                found[model_id, digest] = Labels.of_result(result)
-        return found
+    def _load_by_content(self, keys: Collection[Key]) -> dict[Key, Labels]:
+        return {
+            (model_id, digest): Labels.of_result(result)
+            for model_id, digests in _by_model(keys).items()
+            for digest, result in self._store.results.labelled(model_id, digests).items()
+        }
+
+    def _load_by_url(self, keys: Collection[Key]) -> dict[Key, StoredResponse]:
+        return {
+            (model_id, ref): known
+            for model_id, refs in _by_model(keys).items()
+            for ref, known in self._store.stored_responses.find(model_id, refs).items()
+        }
+
+
+def _by_model(keys: Collection[Key]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for model_id, text in keys:
+        found.setdefault(model_id, []).append(text)
+    return found

@@ -1,12 +1,12 @@
-"""Keep apart what may kill a worker: who came back is tried alone, and a known killer not at all."""
+"""Poison messages: an item that may have killed a worker is tried alone, and a proven one not at all."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from shared.broker import Delivery
 from shared.errors import Code, ItemError
 from shared.store.store import Store
+from worker.fetch_task import FetchTask
 from worker.store_retry import StoreRetry
 
 #: Workers that an item may kill when it is alone; before, it killed one among others.
@@ -14,46 +14,46 @@ _TRIALS = 2
 
 
 class SharedExclusiveLock:
-    """Lets many through together, or one alone."""
+    """A lock that many hold together, or one alone."""
 
     def __init__(self) -> None:
-        self._inside = 0
-        self._taken = False
+        self._holders = 0
+        self._is_exclusive = False
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
     async def shared(self) -> AsyncIterator[None]:
-        """Be inside with others."""
+        """Hold it together with others."""
         async with self._changed:
-            await self._changed.wait_for(lambda: not self._taken)
-            self._inside += 1
+            await self._changed.wait_for(lambda: not self._is_exclusive)
+            self._holders += 1
         try:
             yield
         finally:
-            self._inside -= 1
-            await self._tell()
+            self._holders -= 1
+            await self._notify()
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[None]:
-        """Be inside alone."""
+        """Hold it alone."""
         async with self._changed:
-            await self._changed.wait_for(lambda: not self._taken)
-            self._taken = True
+            await self._changed.wait_for(lambda: not self._is_exclusive)
+            self._is_exclusive = True
         try:
             async with self._changed:
-                await self._changed.wait_for(lambda: not self._inside)
+                await self._changed.wait_for(lambda: not self._holders)
             yield
         finally:
-            self._taken = False
-            await self._tell()
+            self._is_exclusive = False
+            await self._notify()
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
 
 class PoisonGuard:
-    """Decides in whose company an item is decoded and classified."""
+    """Decides which tasks are decoded and classified together, and which one alone."""
 
     def __init__(self, store: Store, store_retry: StoreRetry) -> None:
         self._store = store
@@ -61,23 +61,23 @@ class PoisonGuard:
         self._lock = SharedExclusiveLock()
 
     def shared(self) -> AbstractAsyncContextManager[None]:
-        """Do something while nobody is tried: what kills the process now is not the fault of a suspect."""
+        """Do something while no trial is on: if the process dies of it, no item is blamed."""
         return self._lock.shared()
 
     @asynccontextmanager
-    async def guard(self, delivery: Delivery) -> AsyncIterator[None]:
-        """Enter the dangerous part: together with others, or alone if the delivery is not the first.
+    async def guard(self, task: FetchTask) -> AsyncIterator[None]:
+        """Decode and classify in this context: together with others, or alone if it was delivered before.
 
         Raises ``ItemError(worker_crashed)`` if the item has killed enough workers.
         """
-        if not delivery.redeliveries:
+        if not task.delivery.redeliveries:
             async with self._lock.shared():
                 yield
             return
         async with self._lock.exclusive():
-            if not await self._store_retry.call(self._store.poison.begin_trial, delivery.message, _TRIALS):
+            if not await self._store_retry.call(self._store.poison.begin_trial, task.message, _TRIALS):
                 raise ItemError(Code.WORKER_CRASHED, f"{_TRIALS + 1} workers died of it")
             try:
                 yield
             finally:
-                await self._store_retry.call(self._store.poison.end_trial, delivery.message)
+                await self._store_retry.call(self._store.poison.end_trial, task.message)

@@ -1,17 +1,16 @@
-"""Store results in batches, and ack a delivery only when its result is committed."""
+"""Store results in batches, and ack a task only when its result is committed."""
 
 import asyncio
 import logging
 import time
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import Protocol
 
-from shared.broker import Delivery
 from shared.errors import Code, ResourceError
 from shared.items import Evidence, ItemState, Result
 from shared.store.store import Store
-from worker.observing import Observer
+from worker.fetch_task import DeliveryAcks, FetchTask
+from worker.observer import Observer
+from worker.poison import PoisonGuard
 from worker.store_retry import StoreRetry
 
 _log = logging.getLogger("smartsight.worker")
@@ -22,23 +21,7 @@ _BATCH = 256
 _LINGER = 0.1
 
 
-class Company(Protocol):
-    """What keeps apart those items that may kill a worker."""
-
-    def shared(self) -> AbstractAsyncContextManager[None]:
-        """See ``PoisonGuard``."""
-        ...
-
-
-class DeliveryAcks(Protocol):
-    """What acks a delivery, wherever it came from."""
-
-    def ack(self, delivery: Delivery) -> None:
-        """See ``Consumer``."""
-        ...
-
-
-class Saver:
+class ResultSaver:
     """Takes results from many tasks and commits them in few transactions."""
 
     def __init__(
@@ -47,19 +30,19 @@ class Saver:
         acks: DeliveryAcks,
         store_retry: StoreRetry,
         observer: Observer,
-        company: Company,
+        poison: PoisonGuard,
     ) -> None:
         self._store = store
         self._acks = acks
         self._store_retry = store_retry
         self._observer = observer
-        self._company = company
-        self._inbox: asyncio.Queue[tuple[Delivery, Result] | None] = asyncio.Queue(4 * _BATCH)
+        self._poison = poison
+        self._inbox: asyncio.Queue[tuple[FetchTask, Result] | None] = asyncio.Queue(4 * _BATCH)
         self._finished = False
 
-    async def save(self, delivery: Delivery, result: Result) -> None:
-        """Hand over a result, to be stored and then acked; wait while too many are in line."""
-        await self._inbox.put((delivery, result))
+    async def save(self, task: FetchTask, result: Result) -> None:
+        """Hand over a result, whose task is acked when it is stored; wait while too many are queued."""
+        await self._inbox.put((task, result))
 
     async def finish(self) -> None:
         """Say that nothing more comes: ``run`` ends when all is stored."""
@@ -70,11 +53,11 @@ class Saver:
         while not self._finished:
             if batch := await self._next_batch():
                 started = time.monotonic()
-                async with self._company.shared():
+                async with self._poison.shared():
                     await self._save([result for _, result in batch])
                 self._observer.stage_finished("save", time.monotonic() - started)
-                for delivery, result in batch:
-                    self._acks.ack(delivery)
+                for task, result in batch:
+                    self._acks.ack(task)
                     self._observer.item_finished(result)
 
     async def _save(self, results: list[Result]) -> None:
@@ -93,16 +76,17 @@ class Saver:
         except ResourceError as error:
             if error.code is not Code.DATABASE_REFUSED:
                 raise
-            _log.error("the result is refused: %s", error, extra={"job": result.job_id, "item": result.index})
+            fields = {"job": result.job_id, "item": result.index, "error": str(error)}
+            _log.error("result_refused", extra=fields)
             bare = replace(result, state=ItemState.FAILED, code=Code.INTERNAL_ERROR, class_ids=(), scores=())
             bare = replace(
                 bare, detail="the database refused the result", evidence=Evidence(), thumbnail=None
             )
             await self._store_retry.call(self._store.results.save, [bare])
 
-    async def _next_batch(self) -> list[tuple[Delivery, Result]]:
+    async def _next_batch(self) -> list[tuple[FetchTask, Result]]:
         """Return what comes within the linger time of the first."""
-        batch: list[tuple[Delivery, Result]] = []
+        batch: list[tuple[FetchTask, Result]] = []
         await self._take(batch)
         try:
             async with asyncio.timeout(_LINGER):
@@ -112,7 +96,7 @@ class Saver:
             pass  # whatever has come by now is the batch
         return batch
 
-    async def _take(self, batch: list[tuple[Delivery, Result]]) -> None:
+    async def _take(self, batch: list[tuple[FetchTask, Result]]) -> None:
         entry = await self._inbox.get()
         if entry is None:
             self._finished = True

@@ -27,18 +27,18 @@ class _Slot:
     started: float = 0.0
     start_at: float = 0.0
     pause: float = field(default=_FIRST_PAUSE)
-    #: What the process said last, and for how long we have looked since and found nothing else, in seconds.
-    heard: float = 0.0
+    #: The last heartbeat, and for how long we have looked since and found no other, in seconds.
+    heartbeat_at: float = 0.0
     silence: float = 0.0
 
-    def is_stuck(self, said: float) -> bool:
-        """Take note of when the process was last well as it says, 0 if it says nothing.
+    def is_stuck(self, heartbeat_at: float) -> bool:
+        """Note the time of the process's last heartbeat, 0 if there is none, and tell whether it is stuck.
 
-        Looks are counted, and not time: in a pause of all of us nobody had any to say something.
+        Looks are counted, and not time: while the whole machine pauses, no process can write a heartbeat.
         """
-        # Who says nothing is starting, or cannot write; who had this number before spoke before the start.
-        silent = said == self.heard and said > self.started
-        self.heard = said
+        # Without a heartbeat it is starting, or cannot write; another one's of this pid is from before.
+        silent = heartbeat_at == self.heartbeat_at and heartbeat_at > self.started
+        self.heartbeat_at = heartbeat_at
         self.silence = self.silence + _TICK if silent else 0.0
         return self.silence > STALE
 
@@ -58,7 +58,7 @@ class Supervisor:
         """Keep the processes running until told to stop."""
         while not stop.wait(_TICK):
             for slot in self._slots:
-                self._look_after(slot)
+                self._keep_running(slot)
             self._kill_stuck()
 
     def drain(self, grace: float) -> None:
@@ -71,26 +71,26 @@ class Supervisor:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                _log.warning("process %s takes too long to stop and is killed", process.pid)
+                _log.warning("process_killed", extra={"pid": process.pid, "reason": "slow_stop"})
                 process.kill()
                 process.wait()
 
-    def _look_after(self, slot: _Slot) -> None:
+    def _keep_running(self, slot: _Slot) -> None:
         if slot.process is None:
             if time.monotonic() >= slot.start_at:
                 slot.started = time.monotonic()
                 slot.process = self._start()
         elif slot.process.poll() is not None:
-            self._bury(slot, slot.process)
+            self._note_end(slot, slot.process)
 
     def _start(self) -> "subprocess.Popen[bytes]":
         # A session of its own: a terminal's Ctrl-C is for us, and we tell our children.
         return subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)
 
-    def _bury(self, slot: _Slot, process: "subprocess.Popen[bytes]") -> None:
+    def _note_end(self, slot: _Slot, process: "subprocess.Popen[bytes]") -> None:
         status = process.returncode
-        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-        _log.error("process %s %s; another one takes its place", process.pid, how)
+        how = {"signal": -status} if status < 0 else {"status": status}
+        _log.error("process_ended", extra={"pid": process.pid, **how})
         if process.stdin:
             process.stdin.close()
         if time.monotonic() - slot.started > _SETTLED:
@@ -100,8 +100,8 @@ class Supervisor:
         slot.pause = min(2 * slot.pause, _LAST_PAUSE)
 
     def _kill_stuck(self) -> None:
-        said = {beat.pid: beat.at for beat in read_heartbeats(self._run_dir)}
+        heartbeats = {heartbeat.pid: heartbeat.at for heartbeat in read_heartbeats(self._run_dir)}
         for slot in self._slots:
-            if slot.process and slot.is_stuck(said.get(slot.process.pid, 0.0)):
-                _log.error("process %s gives no sign of life and is killed", slot.process.pid)
+            if slot.process and slot.is_stuck(heartbeats.get(slot.process.pid, 0.0)):
+                _log.error("process_killed", extra={"pid": slot.process.pid, "reason": "no_heartbeat"})
                 slot.process.kill()

@@ -4,31 +4,29 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from shared.broker import Consumer, Publisher
-from shared.classifier.classifier import Classifier
 from shared.errors import ResourceError
 from shared.fetching.fetcher import Fetcher
-from shared.store.store import RecordedModel, Store
-from worker.conditional_requests import ConditionalRequests
-from worker.denied import DenyList
-from worker.fetching import PoliteFetcher
-from worker.frontier.frontier import Frontier, Turn
-from worker.frontier.line import Errand
-from worker.frontier.politeness import PolitenessPolicy
-from worker.frontier.turns import FrontierPlan
-from worker.handling import Handling
-from worker.heartbeat import BusyTracker
-from worker.job_cache import JobCache
+from shared.store.store import Store
+from worker.delivery import DeliveryHandler, Inference, Labeller, Retries
+from worker.fetch_task import DeliveryAcks, FetchTask
+from worker.fetching import DenyList, PoliteFetcher, RobotsCache
+from worker.host_leases import HostLeases, StoreClock
+from worker.host_queues import HostQueues, HostSlot, QueuePlan
+from worker.job_cache import JobCache, ModelCache
 from worker.label_cache import LabelCache
-from worker.observing import NoObserver, Observer
+from worker.observer import NoObserver, Observer
 from worker.poison import PoisonGuard
-from worker.robots_book import RobotsBook, Web
-from worker.saving import Saver
+from worker.politeness import PolitenessPolicy
+from worker.saving import ResultSaver
 from worker.store_retry import StoreRetry
+
+if TYPE_CHECKING:
+    from shared.fetching.web import WebFetcher
 
 T = TypeVar("T")
 
@@ -41,7 +39,7 @@ _WAITING_THREADS = 6
 
 
 @dataclass(frozen=True)
-class Plan:
+class WorkerPlan:
     """How a worker works: how many classes to keep, how much at a time, when to try again."""
 
     top: int
@@ -53,82 +51,79 @@ class Plan:
     grace: float
     #: Whether to wait while the store is away, rather than to fail.
     wait_for_store: bool
-    #: How strangers' hosts are treated.
     policy: PolitenessPolicy = field(default_factory=lambda: PolitenessPolicy(2, 0.25, (15.0, 120.0, 900.0)))
     #: How long one request may take, in seconds.
-    longest_request: float = 20.0
+    request_timeout: float = 20.0
     #: The only job of which items are taken that wait in the store; any, if there is none.
     only_job: int | None = None
     #: Longest side of the thumbnails that are kept, in pixels; 0 keeps none.
     thumbnail_side: int = 0
 
-    def frontier_plan(self) -> FrontierPlan:
-        """Return what of this concerns the deliveries that have not gone yet."""
-        return FrontierPlan(2 * self.concurrency, self.policy, self.longest_request, self.only_job)
+
+@dataclass(frozen=True)
+class Backends:
+    """The store, and both sides of the broker."""
+
+    store: Store
+    consumer: Consumer
+    publisher: Publisher
 
 
 @dataclass(frozen=True)
-class Sources:
-    """Where images come from: what fetches them, and what spares hosts and reads their rules, if any."""
+class Fetchers:
+    """What fetches images; with a ``web``, its hosts are throttled and their robots.txt is obeyed."""
 
-    fetcher: Fetcher
-    web: Web | None = None
+    images: Fetcher
+    web: "WebFetcher | None" = None
 
     def throttled_host(self, url: str) -> str | None:
-        """Return the host that a URL calls, if it is to be spared."""
+        """Return the host of a URL if it is to be throttled."""
         return self.web.throttled_host(url) if self.web else None
-
-    def polite_fetcher(self, store: Store, store_retry: StoreRetry, denied: DenyList) -> PoliteFetcher:
-        """Return what asks hosts, as far as they want to be asked."""
-        robots = RobotsBook(self.web, store, store_retry) if self.web else None
-        return PoliteFetcher(self.fetcher, robots, denied)
 
 
 class Worker:
-    """Labels what the broker delivers; ``cores`` runs what needs a core, such as decoding."""
+    """Labels what the broker delivers."""
 
     def __init__(
         self,
-        consumer: Consumer,
-        publisher: Publisher,
-        store: Store,
-        sources: Sources,
-        open_model: Callable[[RecordedModel], Classifier],
-        cores: Executor,
-        plan: Plan,
+        backends: Backends,
+        fetchers: Fetchers,
+        inference: Inference,
+        plan: WorkerPlan,
         observer: Observer | None = None,
-        busy_tracker: BusyTracker | None = None,
     ) -> None:
-        self._consumer, self._fetcher, self._plan = consumer, sources.fetcher, plan
+        store, observer = backends.store, observer or NoObserver()
+        self._consumer, self._fetcher, self._plan = backends.consumer, fetchers.images, plan
         self._stopping = threading.Event()
         # Of their own: in asyncio's, slow look-ups of host names would hold up the store.
         self._waiting = ThreadPoolExecutor(_WAITING_THREADS)
         #: Handlers that have something to do.
         self._in_hand: set[asyncio.Task[None]] = set()
-        store_retry, observer = (
-            StoreRetry(self._waiting, self._stopping, plan.wait_for_store),
-            observer or NoObserver(),
+        retry = StoreRetry(self._waiting, self._stopping, plan.wait_for_store)
+        clock = StoreClock()
+        queue_plan = QueuePlan(2 * plan.concurrency, plan.policy, plan.request_timeout)
+        self._queues = HostQueues(queue_plan, fetchers.throttled_host, clock.now)
+        self._acks = DeliveryAcks(backends.consumer)
+        self._leases = HostLeases(store, retry, self._queues, self._acks, clock, plan.only_job)
+        poison, deny_list, label_cache = (
+            PoisonGuard(store, retry),
+            DenyList(store, retry),
+            LabelCache(store, retry),
         )
-        poison_guard, denied = PoisonGuard(store, store_retry), DenyList(store, store_retry)
-        self._frontier = Frontier(store, consumer, store_retry, sources.throttled_host, plan.frontier_plan())
-        self._saver = Saver(store, self._frontier.acks, store_retry, observer, poison_guard)
-        self._handling = Handling(
-            frontier=self._frontier,
-            publisher=publisher,
-            polite_fetcher=sources.polite_fetcher(store, store_retry, denied),
-            denied=denied,
-            job_cache=JobCache(store, store_retry, open_model),
-            known=LabelCache(store, store_retry),
-            conditional_requests=ConditionalRequests(store, store_retry),
-            poison_guard=poison_guard,
+        robots = RobotsCache(fetchers.web, store, retry) if fetchers.web else None
+        self._saver = ResultSaver(store, self._acks, retry, observer, poison)
+        self._handler = DeliveryHandler(
+            queues=self._queues,
+            acks=self._acks,
+            jobs=JobCache(store, retry),
+            models=ModelCache(store, retry, inference.open_model),
+            label_cache=label_cache,
+            fetcher=PoliteFetcher(fetchers.images, robots, deny_list, observer),
+            labeller=Labeller(
+                label_cache, deny_list, poison, inference, observer, plan.top, plan.thumbnail_side
+            ),
+            retries=Retries(self._queues, self._acks, backends.publisher, retry, observer, plan.retry_delays),
             saver=self._saver,
-            store_retry=store_retry,
-            observer=observer,
-            busy_tracker=busy_tracker or BusyTracker(),
-            cores=cores,
-            top=plan.top,
-            retry_delays=plan.retry_delays,
-            thumbnail_side=plan.thumbnail_side,
         )
 
     def stop(self) -> None:
@@ -143,18 +138,19 @@ class Worker:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._saver.run())
-                group.create_task(self._frontier.run())
+                group.create_task(self._leases.run())
                 await self._run_handlers()
                 await self._saver.finish()
-                self._frontier.stop()
-            await self._frontier.close()
+                self._leases.stop()
+            await self._leases.close()
         except ExceptionGroup as failures:
             failure = _first(failures)
             if not (
                 self._plan.wait_for_store and self._stopping.is_set() and isinstance(failure, ResourceError)
             ):
                 raise failure from failures
-            _log.warning("stopped without the store: what was in hand goes back to the queue: %s", failure)
+            # What was in hand goes back to the queue.
+            _log.warning("stopped_without_store", extra={"error": str(failure)})
         finally:
             self._stopping.set()
             self._waiting.shutdown(wait=False)
@@ -177,25 +173,25 @@ class Worker:
 
     async def _receive(self) -> None:
         while not self._stopping.is_set():
-            room = await self._frontier.room()
+            room = await self._queues.room()
             for delivery in await self._in_thread(self._consumer.receive, room, _RECEIVE_WAIT):
-                self._frontier.put(Errand(delivery, delivery.message.ref))
+                self._queues.put(FetchTask.of_delivery(delivery))
 
     async def _handle_all(self) -> None:
         while not self._stopping.is_set():
-            await self._handle(await self._frontier.next())
+            await self._handle(*await self._queues.next())
 
-    async def _handle(self, turn: Turn) -> None:
+    async def _handle(self, task: FetchTask, slot: HostSlot) -> None:
         handler = asyncio.current_task()
         assert handler is not None
         self._in_hand.add(handler)
         try:
-            await self._handling.handle(turn)
+            async with slot:
+                await self._handler.handle(task, slot)
         except asyncio.CancelledError:
-            self._frontier.acks.release(turn.errand.delivery)
+            self._acks.release(task)
             raise
         finally:
-            turn.close()
             self._in_hand.discard(handler)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:

@@ -23,13 +23,12 @@ from shared.items import Message
 from shared.settings import Settings
 from shared.store.database import Database
 from shared.store.store import Store
-from worker.denied import DenyList
-from worker.fetching import PoliteFetcher
-from worker.frontier.frontier import Frontier
-from worker.frontier.line import Errand
-from worker.frontier.politeness import PolitenessPolicy
-from worker.frontier.turns import FrontierPlan
-from worker.robots_book import RobotsBook
+from worker.fetch_task import DeliveryAcks, FetchTask
+from worker.fetching import DenyList, PoliteFetcher, RobotsCache
+from worker.host_leases import HostLeases, StoreClock
+from worker.host_queues import HostQueues, QueuePlan
+from worker.observer import NoObserver
+from worker.politeness import PolitenessPolicy
 from worker.store_retry import StoreRetry
 
 #: Time limit of one image in the job with hosts in trouble, in seconds.
@@ -83,12 +82,12 @@ class Fetching:
         guard.system_resolver = lambda: names
         limits = WebLimits(settings.max_bytes, settings.fetch_timeout, frozenset(Limits().formats))
         self.web = WebFetcher(_OpenGuard((port,)), limits, "SmartSightBot/1")
-        store_retry = StoreRetry(threads, threading.Event(), wait_for_store=False)
-        plan = FrontierPlan(_CAPACITY, _POLICY, settings.fetch_timeout)
-        self.frontier = Frontier(store, InProcessBroker(), store_retry, self.web.throttled_host, plan)
-        self._fetcher = PoliteFetcher(
-            self.web, RobotsBook(self.web, store, store_retry), DenyList(store, store_retry)
-        )
+        retry = StoreRetry(threads, threading.Event(), wait_for_store=False)
+        plan, clock = QueuePlan(_CAPACITY, _POLICY, settings.fetch_timeout), StoreClock()
+        self.queues = HostQueues(plan, self.web.throttled_host, clock.now)
+        self.leases = HostLeases(store, retry, self.queues, DeliveryAcks(InProcessBroker()), clock)
+        robots, deny_list = RobotsCache(self.web, store, retry), DenyList(store, retry)
+        self._fetcher = PoliteFetcher(self.web, robots, deny_list, NoObserver())
 
     async def fetch_all(self, urls: Sequence[str], use: Use | None = None) -> int:
         """Fetch these URLs, process each image if asked, and return their total size in bytes."""
@@ -104,14 +103,14 @@ class Fetching:
 
     async def _feed(self, urls: Sequence[str]) -> None:
         for number, url in enumerate(urls):
-            await self.frontier.room()
-            self.frontier.put(Errand(Delivery(Message(1, number, url), number), url))
+            await self.queues.room()
+            self.queues.put(FetchTask(Delivery(Message(1, number, url), number), url))
 
     async def _handle_all(self, sizes: list[int], use: Use | None) -> None:
         while True:
-            turn = await self.frontier.next()
-            fetched = await self._fetcher.fetch(turn, None)
-            turn.close()
+            task, slot = await self.queues.next()
+            async with slot:
+                fetched = await self._fetcher.fetch(task, slot, None)
             assert isinstance(fetched, Fetched)
             content = fetched.read()
             if use:
@@ -128,11 +127,11 @@ async def fetching(names: AbstractResolver, port: int) -> AsyncIterator[Fetching
         ThreadPoolExecutor(2) as threads,
     ):
         ours = Fetching(names, port, Store(database), threads)
-        talking = asyncio.create_task(ours.frontier.run())
+        talking = asyncio.create_task(ours.leases.run())
         yield ours
-        ours.frontier.stop()
+        ours.leases.stop()
         await talking
-        await ours.frontier.close()
+        await ours.leases.close()
         await ours.web.close()
 
 

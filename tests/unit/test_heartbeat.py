@@ -1,4 +1,4 @@
-"""Signs of life, and what becomes of processes that give none."""
+"""Heartbeats, and what becomes of processes that write none."""
 
 import json
 import os
@@ -23,7 +23,7 @@ _ROOT = Path(__file__).parents[2]
 _PATIENCE = 60.0
 #: How long a process that is looked after here may be silent, in seconds.
 _STALE = 3.0
-#: Leaves word again and again, of the same moment if it is stuck.
+#: Writes heartbeats, of the same moment if it is stuck.
 _CHILD = """
 import sys, threading
 from pathlib import Path
@@ -83,18 +83,18 @@ def _looked_after(folder: Path, state: str) -> Iterator["subprocess.Popen[bytes]
             kill_family(parent)
 
 
-def _hear(folder: Path) -> int:
-    """Wait for a sign of life that is newer than this moment, and return whose it is."""
+def _await_heartbeat(folder: Path) -> int:
+    """Wait for a heartbeat that is newer than this moment, and return whose it is."""
     now = time.monotonic()
-    wait_until(lambda: any(beat.at > now for beat in read_heartbeats(folder)), _PATIENCE, "a sign of life")
+    wait_until(lambda: any(one.at > now for one in read_heartbeats(folder)), _PATIENCE, "a heartbeat")
     return read_heartbeats(folder)[0].pid
 
 
 def test_a_process_says_that_it_lives_and_whether_it_can_work(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    assert health_problem(read_heartbeats(folder), ready=False) == "no worker process has left word"
+    assert health_problem(read_heartbeats(folder), ready=False) == "no worker process has written a heartbeat"
     with _heartbeating(folder, is_ready=lambda: False):
-        assert _hear(folder) == os.getpid()
+        assert _await_heartbeat(folder) == os.getpid()
         assert health_problem(read_heartbeats(folder), ready=False) == ""
         assert "without broker or model" in health_problem(read_heartbeats(folder), ready=True)
     assert read_heartbeats(folder) == []
@@ -109,14 +109,14 @@ def test_a_stuck_process_is_known_by_its_silence_and_may_go_on(
 
     def seems_stuck() -> bool:
         return health_problem(read_heartbeats(tmp_path), ready=False).startswith(
-            "processes without a sign of life"
+            "processes without a heartbeat"
         )
 
     with _heartbeating(tmp_path, busy_tracker):
-        _hear(tmp_path)
+        _await_heartbeat(tmp_path)
         with busy_tracker.busy():
             wait_until(seems_stuck, _PATIENCE, "health_problem")
-        _hear(tmp_path)
+        _await_heartbeat(tmp_path)
 
 
 def test_who_cannot_write_at_first_is_heard_of_later(
@@ -127,7 +127,7 @@ def test_who_cannot_write_at_first_is_heard_of_later(
     with _heartbeating(folder):
         wait_until(lambda: caplog.records, _PATIENCE, "a complaint")
         folder.unlink()
-        _hear(folder)
+        _await_heartbeat(folder)
 
 
 def test_who_cannot_write_any_more_takes_back_what_was_said(
@@ -143,24 +143,24 @@ def test_who_cannot_write_any_more_takes_back_what_was_said(
         return False
 
     with _heartbeating(tmp_path):
-        _hear(tmp_path)
+        _await_heartbeat(tmp_path)
         wait_until(in_the_way, _PATIENCE, "an obstacle")
-        wait_until(lambda: read_heartbeats(tmp_path) == [], _PATIENCE, "silence")
+        wait_until(lambda: read_heartbeats(tmp_path) == [], _PATIENCE, "no heartbeats")
         obstacle.rmdir()
-        _hear(tmp_path)
+        _await_heartbeat(tmp_path)
     assert len(caplog.records) == 1
 
 
-def test_a_step_of_the_clock_makes_no_sign_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_of_the_clock_makes_no_heartbeat_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.heartbeat._INTERVAL", _PATIENCE)
     with _heartbeating(tmp_path):
-        wait_until(lambda: read_heartbeats(tmp_path), _PATIENCE, "a sign of life")
+        wait_until(lambda: read_heartbeats(tmp_path), _PATIENCE, "a heartbeat")
         for file in tmp_path.iterdir():
             os.utime(file, (0, 0))  # as if it were decades later now
         assert health_problem(read_heartbeats(tmp_path), ready=True) == ""
 
 
-def test_what_was_said_before_the_machine_was_started_is_no_sign_of_life(tmp_path: Path) -> None:
+def test_what_was_said_before_the_machine_was_started_is_no_heartbeat(tmp_path: Path) -> None:
     word = {"at": time.monotonic() + 1000, "ready": True}
     (tmp_path / f"{os.getpid()}.beat").write_text(json.dumps(word))
     assert read_heartbeats(tmp_path) == []
@@ -168,7 +168,7 @@ def test_what_was_said_before_the_machine_was_started_is_no_sign_of_life(tmp_pat
 
 def test_a_process_that_is_stuck_is_killed_and_another_takes_its_place(tmp_path: Path) -> None:
     with _looked_after(tmp_path, "stuck") as parent:
-        wait_until(lambda: read_heartbeats(tmp_path), _PATIENCE, "the first words")
+        wait_until(lambda: read_heartbeats(tmp_path), _PATIENCE, "the first heartbeat")
         pid = read_heartbeats(tmp_path)[0].pid
         wait_until(lambda: not is_alive(pid), _PATIENCE, "the end of the process")
         wait_until(lambda: children_of(parent.pid) not in ([], [pid]), _PATIENCE, "another process")
@@ -176,21 +176,21 @@ def test_a_process_that_is_stuck_is_killed_and_another_takes_its_place(tmp_path:
 
 def test_a_pause_of_the_whole_machine_kills_nobody(tmp_path: Path) -> None:
     with _looked_after(tmp_path, "well") as parent:
-        pid = _hear(tmp_path)
+        pid = _await_heartbeat(tmp_path)
         send(signal.SIGSTOP, [parent.pid, pid])
         time.sleep(_STALE + 1)
         looks = (tmp_path / "looks").stat().st_size
         parent.send_signal(signal.SIGCONT)  # the first to go on
         wait_until(lambda: (tmp_path / "looks").stat().st_size > looks + 3, _PATIENCE, "looks")
         send(signal.SIGCONT, [pid])
-        assert _hear(tmp_path) == pid
+        assert _await_heartbeat(tmp_path) == pid
         assert children_of(parent.pid) == [pid]
 
 
 def test_what_another_of_the_same_number_left_behind_kills_nobody(tmp_path: Path) -> None:
     """In a container that is started again, numbers come again, too."""
     with _looked_after(tmp_path, "well") as parent:
-        pid = _hear(tmp_path)
+        pid = _await_heartbeat(tmp_path)
         send(signal.SIGSTOP, [pid])
         (tmp_path / f"{pid}.beat").write_text(json.dumps({"at": 0.001, "ready": True}))
         looks = (tmp_path / "looks").stat().st_size
@@ -198,4 +198,4 @@ def test_what_another_of_the_same_number_left_behind_kills_nobody(tmp_path: Path
         wait_until(lambda: (tmp_path / "looks").stat().st_size > looks + limit, _PATIENCE, "looks")
         assert children_of(parent.pid) == [pid]
         send(signal.SIGCONT, [pid])
-        assert _hear(tmp_path) == pid
+        assert _await_heartbeat(tmp_path) == pid

@@ -4,7 +4,7 @@ import pytest
 
 from shared.errors import Code
 from shared.hosts import HostState, HostStatus, host_of, host_status
-from worker.frontier.politeness import HostThrottle, PolitenessPolicy
+from worker.politeness import HostThrottle, PolitenessPolicy
 
 _POLICY = PolitenessPolicy(connections=2, delay=0.5, backoff_schedule=(10.0, 100.0))
 
@@ -15,7 +15,7 @@ def _throttle(**state: object) -> HostThrottle:
 
 def _fail(throttle: HostThrottle, times: int, now: float = 0.0, code: Code = Code.FETCH_TIMEOUT) -> None:
     for _ in range(times):
-        throttle.judge(code, now, now)
+        throttle.record_outcome(code, now, now)
 
 
 def test_requests_are_so_far_apart() -> None:
@@ -43,28 +43,28 @@ def test_robots_can_only_make_a_pause_longer() -> None:
 
 def test_a_host_that_asks_for_it_is_slowed_down_and_recovers() -> None:
     throttle = _throttle()
-    throttle.judge(Code.RATE_LIMITED, 0.0, 0.0, wait=7.0)
+    throttle.record_outcome(Code.RATE_LIMITED, 0.0, 0.0, retry_after=7.0)
     assert (throttle.delay, throttle.opens_at) == (1.0, 7.0)
-    throttle.judge(Code.RATE_LIMITED, 7.0, 8.0)
+    throttle.record_outcome(Code.RATE_LIMITED, 7.0, 8.0)
     assert (throttle.delay, throttle.opens_at) == (2.0, 10.0)
     for _ in range(20):
-        throttle.judge(None, 20.0, 20.0)
+        throttle.record_outcome(None, 20.0, 20.0)
     assert throttle.delay == 0.5
 
 
 def test_answers_to_requests_that_were_under_way_slow_it_down_once() -> None:
     throttle = _throttle()
     for _ in range(10):
-        throttle.judge(Code.RATE_LIMITED, started=1.0, now=2.0)
+        throttle.record_outcome(Code.RATE_LIMITED, started=1.0, now=2.0)
     assert throttle.delay == 1.0
 
 
 def test_no_host_can_hold_us_for_ever() -> None:
     throttle = _throttle()
-    throttle.judge(Code.RATE_LIMITED, 0.0, 0.0, wait=1e9)
+    throttle.record_outcome(Code.RATE_LIMITED, 0.0, 0.0, retry_after=1e9)
     assert throttle.opens_at == 900.0
     for step in range(40):
-        throttle.judge(Code.RATE_LIMITED, 1000.0 * step, 1000.0 * step)
+        throttle.record_outcome(Code.RATE_LIMITED, 1000.0 * step, 1000.0 * step)
     assert throttle.delay == 60.0
 
 
@@ -82,14 +82,14 @@ def test_a_host_that_keeps_failing_is_backed_off_and_then_given_up() -> None:
         True,
         False,
     )
-    throttle.judge(None, 210.0, 211.0)
+    throttle.record_outcome(None, 210.0, 211.0)
     assert (throttle.connections, throttle.is_given_up(212.0)) == (2, False)
 
 
 def test_one_success_forgives_all() -> None:
     throttle = _throttle()
     _fail(throttle, 4)
-    throttle.judge(None, 0.0, 0.0)
+    throttle.record_outcome(None, 0.0, 0.0)
     _fail(throttle, 4)
     assert throttle.opens_at == 0.0
 

@@ -24,7 +24,8 @@ from shared.images import Picture
 from shared.items import ItemState, JobState, Message, Result
 from shared.store.store import Job, RecordedModel, Store
 from tests.servers.waiting import wait_until
-from worker.worker import Plan, Sources, Worker
+from worker.delivery import Inference
+from worker.worker import Backends, Fetchers, Worker, WorkerPlan
 
 _PATIENCE = 10.0
 
@@ -128,9 +129,10 @@ def _run(
 ) -> None:
     """Run a worker until the store is full."""
     with ThreadPoolExecutor(2) as cpu, ThreadPoolExecutor(1) as thread:
-        plan = Plan(2, 4, retry_delays, grace, wait_for_store=False, thumbnail_side=thumbnail_side)
+        plan = WorkerPlan(2, 4, retry_delays, grace, wait_for_store=False, thumbnail_side=thumbnail_side)
         classifier = cast(Classifier, classifier or _Classifier())
-        worker = Worker(broker, broker, cast(Store, store), Sources(fetcher), lambda _: classifier, cpu, plan)
+        backends = Backends(cast(Store, store), broker, broker)
+        worker = Worker(backends, Fetchers(fetcher), Inference(lambda _: classifier, cpu), plan)
         running = thread.submit(lambda: asyncio.run(worker.run()))
         running.add_done_callback(lambda _: store.full.set())
         assert store.full.wait(_PATIENCE)

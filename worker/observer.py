@@ -7,10 +7,10 @@ from shared.items import Result
 
 
 class Observer(Protocol):
-    """Is told what a worker does."""
+    """Gets the figures of a worker."""
 
     def stage_finished(self, stage: str, seconds: float) -> None:
-        """Note how long a stage took: ``fetch``, ``label`` or ``save``."""
+        """Note the seconds that a stage took: ``fetch``, ``label`` or ``save``."""
         ...
 
     def item_finished(self, result: Result) -> None:
@@ -23,13 +23,13 @@ class Observer(Protocol):
 
 
 class NoObserver:
-    """Looks away."""
+    """Ignores them."""
 
     def stage_finished(self, stage: str, seconds: float) -> None:
-        """See ``Observer``."""
+        """Do nothing."""
 
     def item_finished(self, result: Result) -> None:
-        """See ``Observer``."""
+        """Do nothing."""
 
     def retry_scheduled(self, code: Code) -> None:
-        """See ``Observer``."""
+        """Do nothing."""

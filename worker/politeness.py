@@ -1,6 +1,6 @@
-"""How one host is to be treated: how often it may be called, and when it had better be left alone.
+"""The politeness rules for one host: how often it may be called, and when it is left alone.
 
-Pure: every method is told the time, in seconds by the store's clock.
+Pure: no clock and no I/O. Every method is told the time, in seconds by the store's clock.
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from shared.errors import Code
 from shared.hosts import HostState
 
 #: Failures in a row after which a host is backed off.
-_TRIP = 5
-#: Longest pause between two requests that a host's answers can bring about, and the first one, in seconds.
-_SLOWEST, _FIRST_SLOW = 60.0, 0.5
-#: How much of a longer pause stays after each success.
+_FAILURES = 5
+#: Longest delay between two requests that a host's answers can cause, and the first one, in seconds.
+_LONGEST_DELAY, _FIRST_DELAY = 60.0, 0.5
+#: How much of a longer delay stays after each success.
 _RECOVERY = 0.9
-#: Longest time that a host can ask to be left alone for, in seconds.
-_LONGEST_WAIT = 900.0
+#: Longest Retry-After that is honoured, in seconds.
+_LONGEST_RETRY_AFTER = 900.0
 #: Failures that say something about the host and not about the URL.
-_OF_HOST = frozenset(
+_HOST_FAILURES = frozenset(
     (
         *(Code.DNS_FAILED, Code.CONNECT_FAILED, Code.CONNECT_TIMEOUT, Code.FETCH_TIMEOUT),
         *(Code.FETCH_FAILED, Code.HTTP_5XX, Code.RATE_LIMITED, Code.ROBOTS_UNAVAILABLE),
@@ -40,13 +40,13 @@ class PolitenessPolicy:
 
 
 class HostThrottle:
-    """What is known of a host, and what follows from it."""
+    """Decides when a host may be called, by what is known of it, which is in ``state``."""
 
     def __init__(self, policy: PolitenessPolicy, state: HostState) -> None:
         self._policy = policy
-        #: What the setting and the host's robots.txt want.
+        #: The setting, or the host's robots.txt if that wants more.
         self._least_delay = policy.delay
-        self._turned_at = 0.0
+        self._changed_at = 0.0
         self.state = state
 
     @property
@@ -57,42 +57,44 @@ class HostThrottle:
 
     @property
     def connections(self) -> int:
-        """How many requests there may be at a time: one only, as long as it is not known to be well."""
+        """How many requests may run at a time: one only, as long as a host has not recovered."""
         return 1 if self.state.trips else self._policy.connections
 
     @property
     def opens_at(self) -> float:
-        """When the next request may begin."""
+        """When the next request may start."""
         state = self.state
         return state.closed_until if state.closed_until > state.next_at else state.next_at
 
     def is_given_up(self, now: float) -> bool:
-        """Tell whether the host is given up: what is asked of it is to fail at once."""
+        """Tell whether the host is given up: its items are to fail at once."""
         trips = self.state.trips
         return trips > 0 and trips > len(self._policy.backoff_schedule) and now < self.state.closed_until
 
     def require_delay(self, delay: float) -> None:
-        """Leave as many seconds between two requests as the host's robots.txt wants."""
+        """Leave at least so many seconds between two requests, as the host's robots.txt wants."""
         self._least_delay = max(self._least_delay, delay)
 
     def reserve(self, now: float) -> float:
-        """Take the next moment in which a request may begin, and return it."""
+        """Take the next moment in which a request may start, and return it."""
         start = max(now, self.opens_at)
         self.state.next_at = start + self.delay
         return start
 
     def request_sent(self, now: float) -> None:
-        """Know that a request went out now: connecting may have taken a while since its moment came."""
+        """Count the delay from now: connecting may have taken a while since the request started."""
         self.state.next_at = max(self.state.next_at, now + self.delay)
 
-    def judge(self, code: Code | None, started: float, now: float, wait: float | None = None) -> None:
-        """Learn from the outcome of a request that began at ``started``; the host may ask for a pause."""
-        if code is None or code not in _OF_HOST:
+    def record_outcome(
+        self, code: Code | None, started: float, now: float, retry_after: float | None = None
+    ) -> None:
+        """Learn from the outcome of a request; a host may want a pause of ``retry_after`` seconds."""
+        if code is None or code not in _HOST_FAILURES:
             self._succeeded()
-        elif started >= self._turned_at:  # what was under way before says nothing new
+        elif started >= self._changed_at:  # requests that were under way before say nothing new
             self._failed(code, now)
-            if code is Code.RATE_LIMITED or wait is not None:
-                self._slow_down(now, wait)
+            if code is Code.RATE_LIMITED or retry_after is not None:
+                self._slow_down(now, retry_after)
 
     def _succeeded(self) -> None:
         state = self.state
@@ -102,18 +104,18 @@ class HostThrottle:
             state.delay = 0.0
 
     def _failed(self, code: Code, now: float) -> None:
-        state, backoff_schedule = self.state, self._policy.backoff_schedule
+        state, schedule = self.state, self._policy.backoff_schedule
         state.code = code
         state.failures += 1
-        if state.failures >= _TRIP:
-            state.closed_until = now + backoff_schedule[min(state.trips, len(backoff_schedule) - 1)]
+        if state.failures >= _FAILURES:
+            state.closed_until = now + schedule[min(state.trips, len(schedule) - 1)]
             # One more failure is enough to back off once more.
-            state.failures, state.trips = _TRIP - 1, state.trips + 1
-            self._turned_at = now
+            state.failures, state.trips = _FAILURES - 1, state.trips + 1
+            self._changed_at = now
 
-    def _slow_down(self, now: float, wait: float | None) -> None:
-        delay = min(max(2 * self.delay, _FIRST_SLOW), _SLOWEST)
-        pause = min(delay if wait is None else max(wait, delay), _LONGEST_WAIT)
+    def _slow_down(self, now: float, retry_after: float | None) -> None:
+        delay = min(max(2 * self.delay, _FIRST_DELAY), _LONGEST_DELAY)
+        pause = min(delay if retry_after is None else max(retry_after, delay), _LONGEST_RETRY_AFTER)
         self.state.closed_until = max(self.state.closed_until, now + pause)
         self.state.delay = delay
-        self._turned_at = now
+        self._changed_at = now

@@ -1,4 +1,4 @@
-"""Several processes' frontiers on one store: whose turn it is at a host, and what becomes of the others."""
+"""The host queues of several processes on one store: whose turn it is at a host, and what the others do."""
 
 import asyncio
 import threading
@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from shared.broker import InProcessBroker
-from shared.errors import Code
+from shared.errors import Code, ItemError
 from shared.hosts import host_of
 from shared.items import Message
 from shared.store.database import Database
 from shared.store.store import Store
-from worker.frontier.frontier import Frontier, PostponedError, Turn
-from worker.frontier.line import Errand
-from worker.frontier.politeness import PolitenessPolicy
-from worker.frontier.turns import FrontierPlan
+from worker.fetch_task import DeliveryAcks, FetchTask
+from worker.host_leases import HostLeases, StoreClock
+from worker.host_queues import HostQueues, HostSlot, PostponedError, QueuePlan
+from worker.politeness import PolitenessPolicy
 from worker.store_retry import StoreRetry
 
 _POLICY = PolitenessPolicy(connections=2, delay=0.05, backoff_schedule=(0.3, 0.3))
@@ -54,49 +54,51 @@ class Seen:
         return min(later - earlier for earlier, later in pairwise(starts))
 
 
-Answer = Callable[[Turn], Awaitable[Code | None]]
+Answer = Callable[[HostSlot], Awaitable[Code | None]]
 
 
 class Process:
-    """A frontier with a broker of its own, and what a worker does with the turns that it gives."""
+    """Queues and leases with a broker of their own, and what a worker does with the slots that they give."""
 
     def __init__(self, store: Store, threads: ThreadPoolExecutor, seen: Seen, answer: Answer) -> None:
         self.broker = InProcessBroker()
         store_retry = StoreRetry(threads, threading.Event(), wait_for_store=False)
-        plan = FrontierPlan(capacity=20, policy=_POLICY, longest_request=1.0)
-        self.frontier = Frontier(store, self.broker, store_retry, host_of, plan)
+        plan, clock = QueuePlan(capacity=20, policy=_POLICY, request_timeout=1.0), StoreClock()
+        self.queues = HostQueues(plan, host_of, clock.now)
+        self.acks = DeliveryAcks(self.broker)
+        self.leases = HostLeases(store, store_retry, self.queues, self.acks, clock)
         self._seen = seen
         self._answer = answer
 
     def give(self, *refs: str, first: int = 0) -> None:
         self.broker.publish(Message(1, first + number, ref) for number, ref in enumerate(refs))
         for delivery in self.broker.receive(1000, 0):
-            self.frontier.put(Errand(delivery, delivery.message.ref))
+            self.queues.put(FetchTask.of_delivery(delivery))
 
     async def work(self) -> None:
         async with asyncio.TaskGroup() as group:
             while True:
-                group.create_task(self._handle(await self.frontier.next()))
+                group.create_task(self._handle(*await self.queues.next()))
 
-    async def _handle(self, turn: Turn) -> None:
-        host = turn.line.host if turn.line else ""
+    async def _handle(self, task: FetchTask, slot: HostSlot) -> None:
         try:
-            await turn.begin_request()
-            self._seen.begin(host)
-            turn.sent_its_own()
-            code = await self._answer(turn)
-            turn.judge(code)
-            self._seen.active[host] -= 1
+            async with slot, slot.request():
+                self._seen.begin(slot.host)
+                slot.image_requested()
+                code = await self._answer(slot)
+                self._seen.active[slot.host] -= 1
+                if code is not None:
+                    raise ItemError(code)
         except PostponedError:
-            self.frontier.postpone(turn.errand, host)
-        else:
-            self._seen.done.append(turn.errand.delivery.message.index)
-            self.frontier.acks.ack(turn.errand.delivery)
-        finally:
-            turn.close()
+            self.queues.postpone(task, slot.host)
+            return
+        except ItemError:
+            pass
+        self._seen.done.append(task.message.index)
+        self.acks.ack(task)
 
 
-async def _quickly(_turn: Turn) -> None:
+async def _quickly(_slot: HostSlot) -> None:
     await asyncio.sleep(0.02)
 
 
@@ -122,18 +124,18 @@ def _run(
 @asynccontextmanager
 async def _working(processes: list[Process]) -> "Iterator[None]":  # type: ignore[misc]
     working = [asyncio.create_task(process.work()) for process in processes]
-    talking = [asyncio.create_task(process.frontier.run()) for process in processes]
+    talking = [asyncio.create_task(process.leases.run()) for process in processes]
     try:
         yield
     finally:
         for process in processes:
-            process.frontier.stop()
+            process.leases.stop()
         await asyncio.gather(*talking)
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
         for process in processes:
-            await process.frontier.close()
+            await process.leases.close()
 
 
 async def _until(condition: Callable[[], object]) -> None:
@@ -166,8 +168,8 @@ def test_what_goes_to_no_strangers_host_never_waits(store: Store) -> None:
         assert sorted(seen.done) == list(range(10, 20))
         await _until(lambda: len(seen.done) == 20)
 
-    async def answer(turn: Turn) -> None:
-        if turn.line is not None:
+    async def answer(slot: HostSlot) -> None:
+        if slot.host:
             await asyncio.sleep(0.3)
 
     _run(store, 1, play, answer)
@@ -183,8 +185,8 @@ def test_a_slow_host_takes_no_place_from_others(store: Store) -> None:
         await _until(lambda: sum(index >= 1000 for index in seen.done) == 10)
         assert sum(index < 1000 for index in seen.done) <= 12
 
-    async def answer(turn: Turn) -> None:
-        if turn.line is not None and turn.line.host.startswith("slow"):
+    async def answer(slot: HostSlot) -> None:
+        if slot.host.startswith("slow"):
             await asyncio.sleep(3600)  # it is cancelled at the end
 
     _run(store, 1, play, answer)
@@ -195,7 +197,7 @@ def test_a_host_that_fails_is_left_alone_and_tried_again(store: Store) -> None:
         processes[0].give(*_urls("bad.example", 8))
         await _until(lambda: len(seen.done) == 8)
 
-    async def answer(_turn: Turn) -> Code:
+    async def answer(_slot: HostSlot) -> Code:
         return Code.CONNECT_FAILED
 
     seen = _run(store, 1, play, answer)
@@ -210,15 +212,16 @@ def test_a_blocked_host_is_not_waited_for(store: Store) -> None:
         processes[0].give(*_urls("a.example", 5))
         await _until(lambda: len(blocked) == 5)
 
-    blocked: list[int] = []
+    blocked: list[Code] = []
 
-    async def answer(turn: Turn) -> None:
-        assert turn.line is not None
-        assert turn.line.throttle is not None
-        if turn.line.throttle.state.blocked:
-            blocked.append(turn.errand.delivery.message.index)
+    async def answer(slot: HostSlot) -> None:
+        try:
+            slot.check_host()
+        except ItemError as error:
+            blocked.append(error.code)
 
     _run(store, 1, play, answer)
+    assert set(blocked) == {Code.HOST_BLOCKED}
 
 
 def test_what_has_not_gone_is_handed_back_with_the_hosts(store: Store) -> None:
