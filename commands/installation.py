@@ -10,7 +10,7 @@ from commands.parts import open_store
 from commands.terminal import say, show
 from shared.settings import Settings, ShownSetting, shown_settings
 
-#: What stands for a file where the help names an argument.
+#: Argument names in the help that stand for a file.
 _FILE_NAMES = ("FILE", "SOURCE", "IMAGE")
 
 
@@ -34,7 +34,7 @@ def _as_object(setting: ShownSetting) -> dict[str, str]:
 
 
 def _in_words(setting: ShownSetting) -> str:
-    """Return the value, or what is done without one."""
+    """Return the value, or what applies without one."""
     return setting.value or f"({setting.default_meaning})"
 
 

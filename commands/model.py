@@ -10,7 +10,7 @@ from shared.classifier.catalogue import Catalogue, Entry
 from shared.classifier.model import Model, Preprocessing
 from shared.settings import Settings
 
-#: Mean and scale that bring a pixel of 0 to 255 into the range that a network was trained on.
+#: Mean and scale that map a pixel of 0 to 255 to the range that a network was trained on.
 RANGES = {"signed": (127.5, 127.5), "unit": (0.0, 255.0), "bytes": (0.0, 1.0)}
 
 
@@ -30,7 +30,7 @@ def _list(catalogue: Catalogue, options: Namespace) -> None:
 
 
 def _as_object(entry: Entry) -> dict[str, Any]:
-    """Return a model for programs; what is only known of a built or imported one is null."""
+    """Return a model for programs; fields known only after building or importing are null."""
     model = entry.model
     return {
         "name": entry.name,
@@ -66,7 +66,7 @@ def _info(catalogue: Catalogue, options: Namespace) -> None:
 
 def _remove(catalogue: Catalogue, options: Namespace) -> None:
     if catalogue.remove(options.name) == "built":
-        say(f"Removed the built files of {options.name}; it is built again when it is needed.")
+        say(f"Removed the built files of {options.name}; it is built again when needed.")
     else:
         say(f"Removed {options.name}. Jobs that were submitted with it need it to be imported again.")
 

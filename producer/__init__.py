@@ -1,1 +1,1 @@
-"""Who submits: read references, record them, publish them."""
+"""The producer: read references, record them as items, publish them."""

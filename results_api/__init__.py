@@ -1,1 +1,1 @@
-"""Who answers: results of jobs, as rows and as files."""
+"""The results API: HTTP, pages, exports and reports."""

@@ -1,4 +1,4 @@
-"""Bound concurrent work: what exceeds the queue is refused at once."""
+"""Limit concurrent work; requests beyond the queue are refused at once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +11,7 @@ _RETRY_AFTER = 1.0
 
 
 class Capacity:
-    """So many requests at work, and so many in the queue behind them."""
+    """A limit on requests in progress and on those in the queue behind them."""
 
     def __init__(self, concurrent: int, queued: int) -> None:
         self._limit = concurrent + queued
@@ -25,7 +25,7 @@ class Capacity:
 
     @contextmanager
     def admit(self) -> Iterator[None]:
-        """Take a place in the queue; raise ``RequestError(at_capacity)`` if it is full."""
+        """Enter the queue; raise ``RequestError(at_capacity)`` if it is full."""
         self.check()
         self._admitted += 1
         try:
@@ -35,6 +35,6 @@ class Capacity:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Wait for one of the slots of those at work, first come, first served."""
+        """Wait for a slot, first come, first served."""
         async with self._slots:
             yield

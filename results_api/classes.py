@@ -1,4 +1,4 @@
-"""Find the classes of a model by what a person calls them."""
+"""Find classes of a model by name, id or number."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from shared.errors import Code, RequestError
 
 
 def class_ids_of(text: str, labels: Sequence[Sequence[str]]) -> tuple[int, ...]:
-    """Return the ids of the classes that a WordNet id, a class number, or a word or phrase names.
+    """Return the ids of the classes that match a WordNet id, a class number, or a word or phrase.
 
     A word is found anywhere in a class's name, whole and in any case: "pizza" finds "pizza, pizza pie".
     Raises ``RequestError(class_unknown)`` if there is none.
@@ -19,7 +19,7 @@ def class_ids_of(text: str, labels: Sequence[Sequence[str]]) -> tuple[int, ...]:
 
 
 def phrase_for(class_id: int, labels: Sequence[Sequence[str]]) -> str:
-    """Return what finds this class and no other: its name, or its number if another one's holds that."""
+    """Return a search term for exactly this class: its name, or its number if the name is ambiguous."""
     name = labels[class_id][1]
     return name if _finds(name, labels) == (class_id,) else str(class_id)
 

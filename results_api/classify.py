@@ -1,6 +1,6 @@
 """Classify one image while the caller waits: its bytes, or what a URL leads to.
 
-A person's single request is no crawl, so robots.txt is not read (RFC 9309 is for automatic clients).
+A person's single request is not a crawl, so robots.txt is not read (RFC 9309 is for automatic clients).
 ``X-Robots-Tag``, blocked hosts and the deny list hold as in a crawl.
 """
 
@@ -28,7 +28,7 @@ _log = logging.getLogger("smartsight.api")
 _STORE_TIMEOUT = 0.5
 #: Redirects that are followed, as by workers.
 _MAX_REDIRECTS = 3
-#: Images that are fetched at the same time.
+#: Images fetched at a time.
 _MAX_FETCHES = 32
 #: Value of ``Retry-After`` when too many images are being fetched, in seconds.
 _RETRY_AFTER = 1.0
@@ -36,7 +36,7 @@ _RETRY_AFTER = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedImage:
-    """The best classes of an image, best first, and whether they are those of a stored result."""
+    """The best classes of an image, best first, and whether they come from a stored result."""
 
     predictions: list[Prediction]
     reused: bool

@@ -1,1 +1,1 @@
-"""The service that answers over HTTP: the only place that knows FastAPI."""
+"""The HTTP service; only this package uses FastAPI."""

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what all operations have in common is added here, and examples are made whole."""
+"""The OpenAPI document: adds what all operations share, and completes examples."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from shared.errors import Code
 Json = dict[str, Any]
 
 _METHODS = ("get", "put", "post", "delete", "patch")
-#: Failures of those operations that need a key, of those that take a body, and of those that take anything.
+#: Failures of operations that need a key, that take a body, and that take any parameter.
 _WITH_KEY = (
     *(Code.KEY_MISSING, Code.KEY_INVALID, Code.SCOPE_MISSING, Code.ORIGIN_REFUSED),
     *(Code.TOO_MANY_REQUESTS, Code.DATABASE_UNAVAILABLE),
@@ -22,12 +22,12 @@ _WITH_KEY = (
 _WITH_BODY = (Code.REQUEST_TIMEOUT, Code.BODY_TOO_LARGE)
 _WITH_INPUT = (Code.REQUEST_INVALID,)
 _REFERENCE = "#/components/schemas/"
-#: Examples of what has none.
+#: Examples of types without one.
 _PLAIN = {"string": "", "integer": 0, "number": 0.0, "boolean": False, "object": {}}
 
 
 def describe(app: FastAPI) -> Json:
-    """Return the document of an app."""
+    """Return the OpenAPI document of an app."""
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
@@ -36,7 +36,7 @@ def describe(app: FastAPI) -> Json:
     for path, operation in operations(document):
         codes = _common(path, operation)
         if operation["responses"].get("422", {}).get("description") == "Validation Error":
-            del operation["responses"]["422"]  # the framework's own words, which we never say
+            del operation["responses"]["422"]  # the framework's error format, which we do not use
         for status, response in documented(*codes).items():
             _add(operation["responses"], str(status), response)
         for response in operation["responses"].values():
@@ -74,7 +74,7 @@ def _failure_schemas() -> Json:
 
 
 def _add(responses: Json, status: str, response: Json) -> None:
-    """Add failures to those that the route itself says it has."""
+    """Add failures to those that the route declares."""
     content = responses.setdefault(status, {"content": {"application/json": {}}})["content"]
     media = content.setdefault("application/json", {})
     media.setdefault("schema", {"$ref": f"{_REFERENCE}Failure"})
@@ -84,14 +84,14 @@ def _add(responses: Json, status: str, response: Json) -> None:
 
 
 def _exemplify(response: Json, schemas: Mapping[str, Json]) -> None:
-    """Give an answer the example that its model's parts make up together."""
+    """Give a response an example built from its model's parts."""
     for kind, media in response.get("content", {}).items():
         if kind == "application/json" and not {"example", "examples"} & media.keys() and "schema" in media:
             media["example"] = example_of(media["schema"], schemas)
 
 
 def example_of(schema: Json, schemas: Mapping[str, Json]) -> Any:
-    """Return what a schema gives as its example, or what the examples of its parts make up."""
+    """Return a schema's example, or one built from its parts."""
     if "$ref" in schema:
         return example_of(schemas[schema["$ref"].removeprefix(_REFERENCE)], schemas)
     own = _own_examples(schema)

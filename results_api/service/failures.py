@@ -1,4 +1,4 @@
-"""From our errors to HTTP: each code has one status, and every failure has the same body."""
+"""Map our errors to HTTP: each code has one status, and all failures have the same body."""
 
 import logging
 import math
@@ -14,7 +14,7 @@ from shared.errors import Code, RequestError, ResourceError, SmartSightError, me
 
 _log = logging.getLogger("smartsight.api")
 
-#: Seconds after which a server that lacks its database is asked again.
+#: ``Retry-After`` while the database is unavailable, in seconds.
 _STORE_AWAY = 5.0
 _STATUSES = {
     Code.CURSOR_INVALID: 400,
@@ -50,17 +50,17 @@ _STATUSES = {
     Code.DATABASE_UNAVAILABLE: 503,
     Code.BROKER_UNAVAILABLE: 503,
 }
-#: What the framework says by status alone.
+#: Codes for the framework's own HTTP errors.
 _CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.BODY_TOO_LARGE}
 
 
 def status_of(code: Code) -> int:
-    """Return the HTTP status of a failure: what was asked makes sense to HTTP, and still cannot be done."""
+    """Return the HTTP status of a code; 422 unless it has one of its own."""
     return _STATUSES.get(code, 422)
 
 
 def documented(*codes: Code) -> dict[int | str, dict[str, Any]]:
-    """Return what an operation's documentation says of these failures, with an example of each."""
+    """Return the OpenAPI description of these failures, with an example of each."""
     responses: dict[int | str, dict[str, Any]] = {}
     for code in codes:
         status = status_of(code)
@@ -76,7 +76,7 @@ def _documentation() -> dict[str, Any]:
 
 
 def answer(error: SmartSightError) -> JSONResponse:
-    """Return the answer that tells of a failure."""
+    """Return the response for a failure."""
     status = status_of(error.code)
     headers = {}
     if status == 401:
@@ -88,7 +88,7 @@ def answer(error: SmartSightError) -> JSONResponse:
 
 
 def handle_failures(app: FastAPI) -> None:
-    """Let an app tell of every failure in the same way."""
+    """Make an app respond to all failures in the same format."""
 
     @app.exception_handler(SmartSightError)
     async def _ours(request: Request, error: SmartSightError) -> JSONResponse:
@@ -102,17 +102,17 @@ def handle_failures(app: FastAPI) -> None:
     async def _framework(_: Request, error: HTTPException) -> JSONResponse:
         code = _CODES.get(error.status_code, Code.REQUEST_INVALID)
         message = message_for(code, "" if code in _CODES.values() else str(error.detail))
-        # What the framework cannot read of a body is no other failure than what we cannot.
+        # A body that the framework cannot read is the same failure as one that we cannot.
         status = status_of(code) if error.status_code == 400 else error.status_code
         return JSONResponse(failure(code, message, status), status, error.headers)
 
 
 def failure_of(request: Request, error: SmartSightError | RequestValidationError) -> SmartSightError:
-    """Return what strangers are told of a failure; what else it says is written to the log."""
+    """Return the public part of a failure; the rest goes to the log."""
     if isinstance(error, RequestValidationError):
         return RequestError(Code.REQUEST_INVALID, _what_is_invalid(error))
     if isinstance(error, ResourceError):
-        # What it says of our database or our disk is for us alone.
+        # Details about our database or disk are not public.
         fields = {
             "method": request.method,
             "path": printable(request.scope["path"]),
@@ -126,7 +126,7 @@ def failure_of(request: Request, error: SmartSightError | RequestValidationError
 
 
 def _what_is_invalid(error: RequestValidationError) -> str:
-    """Return what the first of the mistakes is, and where: more would only hide it."""
+    """Return the first mistake and its place; more would only hide it."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
     return printable(f"{place}: {first['msg']}")

@@ -12,10 +12,10 @@ def test_a_key_is_printed_once_and_alone(run: Run) -> None:
     created = run("keys", "create", "my phone")
     key = created.out.removesuffix("\n")
     assert (created.status, is_well_formed(key)) == (0, True), created.err
-    assert "Key 1, my phone: classify, submit, read; 10 requests a second, 20 at once" in created.err
+    assert "Key 1, my phone: classify, submit, read; 10 requests/s, 20 at once" in created.err
     assert "from now on the API asks everybody for a key" in created.err
     listed = run("keys", "list")
-    assert f"...{key[-4:]} good " in listed.out
+    assert f"...{key[-4:]} valid " in listed.out
     assert " never " in listed.out
     for text in (created.err, listed.out, listed.err):
         assert key not in text
@@ -36,7 +36,7 @@ def test_a_key_can_be_limited(run: Run) -> None:
     limits = ["--rate", "0.5", "--burst", "3", "--images-per-day", "1000", "--open-jobs", "2"]
     created = run("keys", "create", "x", "--scope", "read", "admin", "read", *limits, "--expires", "30")
     assert created.status == 0, created.err
-    good_for = "read, admin; 0.5 requests a second, 3 at once; 1000 images a day; 2 open jobs; until "
+    good_for = "read, admin; 0.5 requests/s, 3 at once; 1000 images/day; 2 open jobs; until "
     assert good_for in created.err
     assert good_for in run("keys", "list").out
 
@@ -47,7 +47,7 @@ def test_keys_are_revoked_one_by_one(run: Run) -> None:
     revoked = run("keys", "revoke", "1", "3")
     assert (revoked.status, revoked.err.count("revoked")) == (0, 2)
     listed = run("keys", "list").out.splitlines()[1:]
-    assert [line.split()[2] for line in listed] == ["revoked", "good", "revoked"]
+    assert [line.split()[2] for line in listed] == ["revoked", "valid", "revoked"]
     unknown = run("keys", "revoke", "9")
     assert (unknown.status, "key_unknown" in unknown.err) == (2, True)
 

@@ -1,4 +1,4 @@
-"""Give out the files that pages refer to; what has its digest in its URL may be kept for ever."""
+"""Serve the files of the pages; URLs with a digest may be cached for ever."""
 
 import hashlib
 import os
@@ -12,25 +12,25 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.types import Scope
 
-#: Styles, scripts, icons and the art that they are made of.
+#: Styles, scripts, icons and logos.
 STATIC = Path(__file__).parents[2] / "static"
-#: The package that brings Swagger UI along, so that nobody's browser asks a stranger for it.
+#: The package with Swagger UI's files, so that browsers load nothing from other servers.
 SWAGGER = ("fastapi_offline", "static")
 
 _FOR_EVER = "public, max-age=31536000, immutable"
-#: To be asked for again each time, which costs a 304: modules are imported by their bare names.
+#: Revalidated each time, at the cost of a 304: modules are imported by names without a digest.
 _ASK_AGAIN = "no-cache"
 
 
 @cache
 def asset(name: str) -> str:
-    """Return where one of our files is found, from the root: another place for every content."""
+    """Return the URL path of a file; it contains a digest of the content."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()
     return f"static/{name}?v={digest[:12]}"
 
 
 class _Files(StaticFiles):
-    """Files that browsers may keep if they asked for one version of them."""
+    """Static files; browsers may cache those requested with a version."""
 
     def file_response(
         self, full_path: "str | os.PathLike[str]", stat_result: os.stat_result, scope: Scope, *rest: Any
@@ -42,6 +42,6 @@ class _Files(StaticFiles):
 
 
 def serve_files(app: FastAPI) -> None:
-    """Let an app give out what the pages refer to."""
+    """Serve the pages' files in an app."""
     app.mount("/static", _Files(directory=STATIC))
     app.mount("/docs/swagger", _Files(packages=[SWAGGER]))

@@ -1,4 +1,4 @@
-"""The phone page, and what makes an app of it: a manifest, and a worker that answers without a connection."""
+"""The phone page as an installable app: the page, a manifest, and a service worker for offline use."""
 
 import hashlib
 import json
@@ -12,9 +12,9 @@ from results_api.service.pages.files import STATIC, asset
 from results_api.service.pages.rendering import POLICY, render, texts
 
 _FOLDER = Path(__file__).parent
-#: What the page's script imports: by bare names, as an import map would have to be inline.
+#: Modules that the page's script imports, by bare names: an import map would have to be inline.
 MODULES = ("camera.js", "classify.js", "history.js", "picture.js", "result.js", "words.js")
-#: Of which a phone shows one.
+#: Icons; a phone shows one of them.
 _LOGOS = ("art/logo.svg", "art/mark.svg")
 _VERSIONED = (
     "page.css",
@@ -27,23 +27,23 @@ _VERSIONED = (
 )
 _ICONS = (("icon", "any"), ("icon-maskable", "maskable"))
 _SIDES = (192, 512)
-#: What stands around the page in an app's window, and behind its name while it starts.
+#: Colours of an app's window and start screen.
 _ACCENT, _GROUND = "#0b6e6e", "#f7f8f9"
 
 
 def phone_page(request: Request, most_bytes: int) -> Response:
-    """Return the page that takes a picture; what it cannot shrink it sends up to so many bytes."""
+    """Return the page with the camera; files that it cannot shrink may have at most this many bytes."""
     modules = [f"static/{name}" for name in MODULES]
     return render(request, "phone.html.jinja", most_bytes=most_bytes, modules=modules)
 
 
 def offline_page(request: Request) -> Response:
-    """Return the page that stands for others when there is no connection."""
+    """Return the page shown when there is no connection."""
     return render(request, "offline.html.jinja")
 
 
 def manifest() -> dict[str, Any]:
-    """Return what a browser must know to install the page (https://www.w3.org/TR/appmanifest/)."""
+    """Return the web app manifest (https://www.w3.org/TR/appmanifest/)."""
     words = texts()
     icons = [
         {
@@ -70,7 +70,7 @@ def manifest() -> dict[str, Any]:
 
 
 def service_worker(most_bytes: int) -> Response:
-    """Return the worker's script: what it keeps is written before it, so that it changes with all of that."""
+    """Return the service worker's script after the list of cached files, so that it changes with them."""
     files = [asset(name) for name in _VERSIONED] + [f"static/{name}" for name in MODULES]
     known = {"VERSION": _version_of_all(most_bytes), "FILES": [*files, "manifest.webmanifest"]}
     lines = [f"const {name} = {json.dumps(value)};\n" for name, value in known.items()]

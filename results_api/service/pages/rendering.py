@@ -1,4 +1,4 @@
-"""Write pages from templates, every word of a stranger's escaped, and send them with their policy."""
+"""Render templates with everything escaped, and send pages with their Content-Security-Policy."""
 
 import json
 from functools import cache
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _FOLDER = Path(__file__).parent
-#: Another language is another file like this one.
+#: Texts in English; another language is another file.
 _TEXTS = _FOLDER / "texts" / "en.json"
-#: No script and no style but those of our files: what a stranger wrote can be neither.
+#: Scripts and styles from our own files only, so that untrusted text can be neither.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; manifest-src 'self'; worker-src 'self'; "
@@ -28,28 +28,28 @@ _HEADERS = {
     "Content-Security-Policy": POLICY,
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
-    # To others as little as "no-referrer"; but that would make forms of ours come from the origin "null".
+    # Like "no-referrer" for other sites; but "no-referrer" would give our own forms the origin "null".
     "Referrer-Policy": "same-origin",
 }
 
 
 @cache
 def texts() -> dict[str, Any]:
-    """Return all words of the pages, by page."""
+    """Return all texts of the pages, by page."""
     loaded: dict[str, Any] = json.loads(_TEXTS.read_text("utf-8"))
     return loaded
 
 
 def render(request: Request, template: str, status: int = 200, **words: object) -> HTMLResponse:
-    """Return a page as the answer to a request.
+    """Return a page as a response.
 
-    Everything it refers to is found from where the page is: a proxy may put the service below any path.
+    All its links are relative: a proxy may serve us below any path.
     """
     return _answer(request, template, status, 0, words)
 
 
 def render_part(request: Request, template: str, **words: object) -> HTMLResponse:
-    """Return a part of the page one level above a request's path, for a script to put there."""
+    """Return a fragment of the page one level above the request's path, for a script to insert."""
     return _answer(request, template, 200, 1, words)
 
 
@@ -85,5 +85,5 @@ def _environment() -> "Environment":
 
 
 def _moment(time: str) -> str:
-    """Return a time as the API tells it, for people: to the minute."""
+    """Return a time of the API for people: to the minute."""
     return f"{time[:10]} {time[11:16]} UTC"
