@@ -47,7 +47,7 @@ def _run(name: str, part: Part, stop: threading.Event) -> None:
     try:
         part(stop)
     except Exception:
-        _log.exception("%s has ended", name)
+        _log.exception("part ended", extra={"part": name})
         raise
 
 

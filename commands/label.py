@@ -75,7 +75,7 @@ def _finish(job_run: LabelRun, sources: InputSources, settings: Settings, output
     except KeyboardInterrupt:
         say(f"Stopped: {job_run.progress_now()}. The same command goes on.")
         raise
-    if job_run.set_aside:
+    if job_run.placeholders:
         _correct(job_run, output)
     done_now = done(tallies) - job_run.done_before
     for line in summary(tallies, done_now, time.monotonic() - started):
@@ -85,7 +85,7 @@ def _finish(job_run: LabelRun, sources: InputSources, settings: Settings, output
 
 def _correct(job_run: LabelRun, output: str | None) -> None:
     """Tell of the images that turned out to be stand-ins, and write the rows of a file once more."""
-    say(f"{job_run.set_aside} images are stand-ins, the same for many URLs of a host: none is labelled.")
+    say(f"{job_run.placeholders} images are stand-ins, the same for many URLs of a host: none is labelled.")
     if output and output != STDOUT:
         with open_output(output) as writer:
             for rows in job_run.rows():

@@ -25,14 +25,14 @@ from shared.store.store import Store, Tally
 from worker.delivery import Inference
 from worker.worker import Backends, Worker, WorkerPlan
 
-#: Shorter than a fleet of workers would wait: somebody sits in front of this one.
+#: Shorter than those of a fleet: a user waits for this command.
 _RETRY_DELAYS = (1.0, 5.0, 15.0)
 #: How long what is in hand may take when the command is interrupted, in seconds.
 _GRACE = 3.0
 #: Seconds between two looks at the store.
 _TICK = 0.2
-#: Looks between two times of putting the progress and the duplicates in order.
-_TIDY_EVERY = 50
+#: Looks between two times of compacting the progress and backfilling duplicates.
+_COMPACT_EVERY = 50
 
 
 class LabelRun:
@@ -50,11 +50,11 @@ class LabelRun:
         self._broker = InProcessBroker()
         self.job = store.jobs.open(key, self._model.id)
         self.done_before = done(store.results.tallies(self.job.id))
-        #: Images that turned out to be stand-ins when all were there, after their rows were written.
-        self.set_aside = 0
+        #: Images skipped as placeholders when all were there, after their rows were written.
+        self.placeholders = 0
 
     def progress_now(self) -> str:
-        """Say how far the job is."""
+        """Return the progress in words."""
         return f"{done(self._store.results.tallies(self.job.id))} of {self._found.references} images done"
 
     def run(
@@ -107,7 +107,7 @@ class LabelRun:
         publish_all(self._store, self._broker, self.job.id, self._stop)
 
     def abandon(self) -> None:
-        """Have ``run`` stop soon, from another thread: it raises ``RequestError(shutting_down)``."""
+        """Make ``run`` stop soon, from another thread: it raises ``RequestError(shutting_down)``."""
         self._abandoned.set()
 
     def rows(self) -> Iterator[list[Row]]:
@@ -115,18 +115,18 @@ class LabelRun:
         return all_rows(self._store, self.job.id, self._model)
 
     def _complete(self, placeholder_urls: int) -> list[Tally]:
-        self.set_aside = self._store.results.skip_placeholders(self.job.id, placeholder_urls)
+        self.placeholders = self._store.results.skip_placeholders(self.job.id, placeholder_urls)
         self._store.jobs.complete(self.job.id)
         return self._store.results.tallies(self.job.id)
 
     def _follow(self, tasks: list[Future[None]], writer: RowWriter, progress: Progress) -> None:
-        """Look again and again, until every item has a result and every row is written."""
+        """Poll the store until every item has a result and every row is written."""
         rows = OrderedRows(self._store, self.job.id, self._model)
         looks = 0
         while not self._is_over(tasks, progress):
             _write_ready(rows, writer, progress)
             looks += 1
-            if looks % _TIDY_EVERY == 0:
+            if looks % _COMPACT_EVERY == 0:
                 self._store.results.compact(self.job.id)
                 self._store.duplicates.backfill(self.job.id)
         _write_ready(rows, writer, progress)

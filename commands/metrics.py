@@ -72,7 +72,7 @@ def metrics_of(environment: Mapping[str, str]) -> Metrics | None:
 
 
 @contextmanager
-def shown(port: int, run_dir: Path) -> Iterator[Metrics | None]:
+def serve_metrics(port: int, run_dir: Path) -> Iterator[Metrics | None]:
     """Serve the metrics of this process and its children on a port; port 0 means not at all.
 
     They are in memory-mapped files: a full disk would kill the process, so they are in the folder of the

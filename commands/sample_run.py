@@ -37,14 +37,14 @@ _HOSTS_A_REFERENCE = 4
 _A_DAY = 24 * 3600.0
 
 
-class _Nowhere:
-    """Takes rows, of a sample that is not written anywhere."""
+class _NullWriter:
+    """Drops the rows of a sample."""
 
     def write(self, rows: list[Row]) -> None:
-        """See ``RowWriter``."""
+        """Do nothing."""
 
     def finish(self) -> None:
-        """See ``RowWriter``."""
+        """Do nothing."""
 
 
 class SampleRun:
@@ -85,7 +85,7 @@ class SampleRun:
             classifier = open_classifier(self._settings, self._model, "auto", cores(), decoders.decode)
             run = LabelRun(store, classifier, survey(read_sources(sources)), _TOP, "sample")
             started(run)
-            run.run(sources, replace(self._settings, thumbnail_side=0), _Nowhere(), progress)
+            run.run(sources, replace(self._settings, thumbnail_side=0), _NullWriter(), progress)
             return store.results.outcomes(run.job.id, -1, len(self.sampled)), _delays(store, self.sampled)
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 
 from commands.background import Part, run_parts
-from commands.metrics import Metrics, metrics_of, shown
+from commands.metrics import Metrics, metrics_of, serve_metrics
 from commands.parts import (
     check_broker,
     cores,
@@ -101,7 +101,7 @@ def run(options: Namespace, settings: Settings) -> int:
     log_as_json()
     if not (settings.contact or options.as_child):
         # Hosts are not told whom to ask about this crawl.
-        _log.warning("contact_not_set", extra={"setting": "SMARTSIGHT_CONTACT"})
+        _log.warning("contact not set", extra={"setting": "SMARTSIGHT_CONTACT"})
     stop = threading.Event()
     with ExitStack() as stack:
         stack.callback(stop.set)
@@ -147,13 +147,13 @@ def _run_fleet(options: Namespace, settings: Settings, stop: threading.Event) ->
     command += ["--concurrency", str(options.concurrency or settings.concurrency)]
     patiently(lambda: check_broker(settings), stop)
     with (
-        shown(settings.metrics_port, settings.run_dir) as metrics,
+        serve_metrics(settings.metrics_port, settings.run_dir) as metrics,
         _store(settings, stop) as store,
         open_publisher(settings) as publisher,
         open_consumer(settings, _DEAD_LETTERS_AT_ONCE, dead=True) as dead,
     ):
         count = options.processes or cores()
-        _log.info("worker_started", extra={"store": store.name, "processes": count})
+        _log.info("worker started", extra={"store": store.name, "processes": count})
         supervisor = Supervisor(command, count, settings.run_dir)
         parts = _shared_parts(store, publisher, settings, metrics)
         parts += [lambda stop: read_dead_letters(store, dead, stop), supervisor.run]
@@ -193,10 +193,10 @@ def _run_alone(options: Namespace, settings: Settings, stop: threading.Event, de
     classifier = open_classifier(settings, settings.model, "auto", count, decoders.decode)
     decoders.await_ready()  # what comes back from a dead worker must not be blamed for a slow start
     broker = InProcessBroker()
-    with shown(settings.metrics_port, settings.run_dir) as metrics, _store(settings, stop) as store:
+    with serve_metrics(settings.metrics_port, settings.run_dir) as metrics, _store(settings, stop) as store:
         for job in store.jobs.active():
             store.jobs.publish_again(job.id)  # what an earlier process held in memory is gone
-        _log.info("worker_started", extra={"store": store.name, "broker": "none"})
+        _log.info("worker started", extra={"store": store.name, "broker": "none"})
         backends = Backends(store, broker, broker)
         open_model = _model_opener(settings, classifier, decoders, count)
         worker = WorkerThread(backends, open_model, count, concurrency, settings, metrics)

@@ -103,12 +103,12 @@ class InProcessBroker:
             self._ready.append((message, 0))
 
     def depth(self) -> int:
-        """See ``Publisher``."""
+        """Return how many messages wait, without delayed ones."""
         with self._changed:
             return len(self._ready)
 
     def receive(self, limit: int, wait: float) -> list[Delivery]:
-        """See ``Consumer``."""
+        """Return up to ``limit`` deliveries, waiting ``wait`` seconds for the first."""
         deadline = time.monotonic() + wait
         with self._changed:
             while not self._take_due() and not self._stopped:
@@ -122,19 +122,19 @@ class InProcessBroker:
             return deliveries
 
     def ack(self, delivery: Delivery) -> None:
-        """See ``Consumer``."""
+        """Forget a delivery for good."""
         with self._changed:
             self._unacked.pop(delivery.tag, None)
 
     def release(self, delivery: Delivery) -> None:
-        """See ``Consumer``."""
+        """Put a delivery back at the front."""
         with self._changed:
             if self._unacked.pop(delivery.tag, None):
                 self._ready.appendleft((delivery.message, delivery.redeliveries + 1))
                 self._changed.notify_all()
 
     def stop(self) -> None:
-        """See ``Consumer``."""
+        """Deliver nothing more."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()

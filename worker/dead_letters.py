@@ -26,7 +26,7 @@ def read_dead_letters(store: Store, consumer: Consumer, stop: threading.Event) -
             try:
                 _save_failures(store, deliveries)
             except ResourceError as error:
-                _log.warning("store_unavailable", extra={"error": str(error)})
+                _log.warning("store unavailable", extra={"reason": str(error)})
                 stop.wait(_STORE_AWAY)
                 continue
             for delivery in deliveries:
@@ -45,8 +45,8 @@ def _result(store: Store, delivery: Delivery) -> Result | None:
     try:
         job = store.jobs.get(message.job_id)
     except UsageError:
-        _log.warning("unknown_job", extra={"job": message.job_id})
+        _log.warning("unknown job", extra={"job": message.job_id})
         return None
-    _log.error("dead_letter", extra={"job": message.job_id, "item": message.index})
+    _log.error("dead letter", extra={"job": message.job_id, "item": message.index})
     error = ItemError(Code.WORKER_CRASHED, "the broker delivered it too often, and gave it up")
     return failed(message, job.model_id, error, Evidence())

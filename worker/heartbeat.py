@@ -68,7 +68,7 @@ def _write(file: Path, at: float, is_ready: Callable[[], bool], log_failure: boo
         part.replace(file)
     except OSError as error:
         if log_failure:
-            _log.warning("heartbeat_not_written", extra={"error": str(error)})
+            _log.warning("heartbeat not written", extra={"reason": str(error)})
         _remove(file)  # without one we are not watched; an old one would look as if we were stuck
         return False
     return True

@@ -121,7 +121,7 @@ class HostLeases:
             await self._release(list(self._queues.queues()))
         except ResourceError as error:
             # Whoever comes next waits until our leases have run out, and finds everything.
-            _log.warning("leases_not_released", extra={"error": str(error)})
+            _log.warning("leases not released", extra={"reason": str(error)})
 
     async def _exchange(self) -> None:
         self._queues.postpone_overdue(self._clock.now())

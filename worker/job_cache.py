@@ -46,7 +46,7 @@ class JobCache:
             try:
                 job = await self._store_retry.call(self._store.jobs.get, job_id)
             except UsageError:
-                _log.warning("unknown_job", extra={"job": job_id})
+                _log.warning("unknown job", extra={"job": job_id})
                 return None
             self._jobs[job_id] = job, time.monotonic()
             return job

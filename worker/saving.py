@@ -76,8 +76,8 @@ class ResultSaver:
         except ResourceError as error:
             if error.code is not Code.DATABASE_REFUSED:
                 raise
-            fields = {"job": result.job_id, "item": result.index, "error": str(error)}
-            _log.error("result_refused", extra=fields)
+            fields = {"job": result.job_id, "item": result.index, "reason": str(error)}
+            _log.error("result refused", extra=fields)
             bare = replace(result, state=ItemState.FAILED, code=Code.INTERNAL_ERROR, class_ids=(), scores=())
             bare = replace(
                 bare, detail="the database refused the result", evidence=Evidence(), thumbnail=None

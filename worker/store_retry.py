@@ -40,7 +40,7 @@ class StoreRetry:
                 await self._wait(random.uniform(0, pause))
                 if self._stopping.is_set():
                     raise
-                _log.warning("store_unavailable", extra={"error": str(error)})
+                _log.warning("store unavailable", extra={"reason": str(error)})
                 pause = min(2 * pause, _LAST_PAUSE)
 
     async def _wait(self, seconds: float) -> None:

@@ -71,7 +71,7 @@ class Supervisor:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                _log.warning("process_killed", extra={"pid": process.pid, "reason": "slow_stop"})
+                _log.warning("process killed", extra={"pid": process.pid, "reason": "slow to stop"})
                 process.kill()
                 process.wait()
 
@@ -90,7 +90,7 @@ class Supervisor:
     def _note_end(self, slot: _Slot, process: "subprocess.Popen[bytes]") -> None:
         status = process.returncode
         how = {"signal": -status} if status < 0 else {"status": status}
-        _log.error("process_ended", extra={"pid": process.pid, **how})
+        _log.error("process ended", extra={"pid": process.pid, **how})
         if process.stdin:
             process.stdin.close()
         if time.monotonic() - slot.started > _SETTLED:
@@ -103,5 +103,5 @@ class Supervisor:
         heartbeats = {heartbeat.pid: heartbeat.at for heartbeat in read_heartbeats(self._run_dir)}
         for slot in self._slots:
             if slot.process and slot.is_stuck(heartbeats.get(slot.process.pid, 0.0)):
-                _log.error("process_killed", extra={"pid": slot.process.pid, "reason": "no_heartbeat"})
+                _log.error("process killed", extra={"pid": slot.process.pid, "reason": "no heartbeat"})
                 slot.process.kill()

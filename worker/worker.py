@@ -150,7 +150,7 @@ class Worker:
             ):
                 raise failure from failures
             # What was in hand goes back to the queue.
-            _log.warning("stopped_without_store", extra={"error": str(failure)})
+            _log.warning("stopped without the store", extra={"reason": str(failure)})
         finally:
             self._stopping.set()
             self._waiting.shutdown(wait=False)

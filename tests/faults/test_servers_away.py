@@ -154,7 +154,7 @@ def test_a_worker_that_is_cut_off_from_its_database_takes_up_its_work_again(
             proxy.delay(0.2)
         else:
             proxy.reset()
-            wait_until(lambda: "store_unavailable" in fleet.words(), 30, "the worker to notice")
+            wait_until(lambda: "store unavailable" in fleet.words(), 30, "the worker to notice")
             proxy.pass_on()
         fleet.wait_for(job)
     _check_all_succeeded(fleet, job)

@@ -60,7 +60,7 @@ def test_a_worker_killed_around_a_commit_loses_nothing(
     fleet.wait_for(job)
     _check_all_succeeded(fleet, job)
     assert list((tmp_path / "lives").iterdir()) == [], "no worker died"
-    ends = [line for line in fleet.words().splitlines() if '"process_ended"' in line]
+    ends = [line for line in fleet.words().splitlines() if '"process ended"' in line]
     assert sum('"signal": 9' in line for line in ends) == 3
     _queues_are_empty(rabbit, fleet)
 
@@ -139,7 +139,7 @@ def test_an_image_that_kills_its_decoder_costs_itself_and_no_worker(
     )
     good, bad = ("succeeded", None, "", 1), ("failed", "decoder_crashed", "SIGABRT", 1)
     assert ends == [good] * 20 + [bad] * 5 + [good] * 20
-    assert "process_ended" not in fleet.words()
+    assert "process ended" not in fleet.words()
     _queues_are_empty(rabbit, fleet)
     assert stop(worker) == 0
 
