@@ -13,7 +13,7 @@ def test_a_key_is_printed_once_and_alone(run: Run) -> None:
     key = created.out.removesuffix("\n")
     assert (created.status, is_well_formed(key)) == (0, True), created.err
     assert "Key 1, my phone: classify, submit, read; 10 requests/s, 20 at once" in created.err
-    assert "from now on the API asks everybody for a key" in created.err
+    assert "from now on every request needs a key" in created.err
     listed = run("keys", "list")
     assert f"...{key[-4:]} valid " in listed.out
     assert " never " in listed.out
