@@ -45,7 +45,7 @@ class Inference:
         """Return what the function returns, on a core."""
 
         def work() -> T:
-            with self.busy.busy():
+            with self.busy.track():
                 return function(*arguments)
 
         return await asyncio.get_running_loop().run_in_executor(self.cores, work)
@@ -202,7 +202,7 @@ class DeliveryHandler:
             if isinstance(response, NotModified):
                 assert known is not None, "the request was not conditional"
                 return self.labeller.relabel(task, model, known, fetch_ms)
-            slot.release()  # the host is free for the next one while this one is worked on
+            slot.release()  # the host is free for the next task while this image is classified
             return await self.labeller.label(task, model, response, fetch_ms)
         except (ItemError, ResourceError):
             raise

@@ -56,28 +56,28 @@ class DeliveryAcks:
         self.unsettled: dict[int, str] = {}
 
     def ack(self, task: FetchTask) -> None:
-        """Say that a task's result is stored: it will not come again."""
+        """Ack a task whose result is stored: it will not be delivered again."""
         if task.row is None:
             self._consumer.ack(task.delivery)
         else:
             self._acked.append(task.row)
 
     def release(self, task: FetchTask) -> None:
-        """Hand a task back: it will come again."""
+        """Hand a task back: it will be delivered again."""
         if task.row is None:
             self._consumer.release(task.delivery)
         else:
             self._released.append(task.row)
 
     def moved_to_store(self, task: FetchTask) -> None:
-        """Say that a task now waits in the store."""
+        """Settle a task that now waits in the store."""
         if task.row is None:
             self._consumer.ack(task.delivery)
         else:
             self.unsettled.pop(task.row, None)
 
     def take_settled(self) -> tuple[list[int], list[int]]:
-        """Return the rows to be removed from the store and those to be handed back to it, once."""
+        """Return, once, the rows to remove from the store and the rows to hand back to it."""
         acked, self._acked = self._acked, []
         released, self._released = self._released, []
         return acked, released

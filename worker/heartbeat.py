@@ -1,6 +1,6 @@
 """Heartbeats: each worker process writes a file every second, as long as it is not stuck.
 
-Times are by ``time.monotonic``, which all processes of a machine share: nobody sets it, and it stands still
+Times are by ``time.monotonic``, which all processes of a machine share: it cannot be set, and it stops
 while the machine sleeps.
 """
 
@@ -25,14 +25,14 @@ _SUFFIX = ".beat"
 
 
 class BusyTracker:
-    """Knows since when each thread has been at its present work."""
+    """Knows how long each thread has been at its present work."""
 
     def __init__(self) -> None:
         self._since: dict[int, float] = {}
 
     @contextmanager
-    def busy(self) -> Iterator[None]:
-        """Be at some work, in this thread."""
+    def track(self) -> Iterator[None]:
+        """Do some work, in this thread."""
         thread = threading.get_ident()
         self._since[thread] = time.monotonic()
         try:

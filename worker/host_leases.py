@@ -1,9 +1,8 @@
 """The conversation with the store about hosts and the items that wait for them.
 
 A host is called by one process at a time, the one that has its lease in the store: so the delay between two
-requests, and the number of connections, hold for the whole fleet without a word between processes. A task
-that cannot start soon waits in the store, where it takes no place from other hosts; whoever has the lease of
-its host takes it there.
+requests, and the number of connections, hold for the whole fleet. A task that cannot start soon waits in the
+store, where it takes no place from other hosts, for the process that has the lease of its host.
 """
 
 import asyncio
@@ -120,7 +119,7 @@ class HostLeases:
             await self._settle()
             await self._release(list(self._queues.queues()))
         except ResourceError as error:
-            # Whoever comes next waits until our leases have run out, and finds everything.
+            # The next holder waits until our leases have expired, and finds everything.
             _log.warning("leases not released", extra={"reason": str(error)})
 
     async def _exchange(self) -> None:

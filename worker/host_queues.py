@@ -1,4 +1,4 @@
-"""The tasks of this process that have not been fetched yet, in a queue per host, and whose turn it is.
+"""The frontier: the tasks of this process that have not been fetched yet, in a queue per host.
 
 In memory only. ``HostLeases`` talks to the store: it leases the hosts that are wanted here, brings tasks that
 waited there, and takes away those that cannot start soon. Times are seconds since 1970 by the store's clock.
@@ -49,7 +49,7 @@ class HostQueue:
     throttle: HostThrottle | None = None
     leased_until: float = 0.0
     used_at: float = 0.0
-    #: Slots that are taken.
+    #: Slots in use.
     active: int = 0
     #: When it is looked at next, while it stands in the heap.
     queued_at: float | None = None
@@ -64,7 +64,7 @@ class HostQueue:
         if self.throttle is None:
             self.throttle = HostThrottle(self.plan.policy, state)
         elif self.throttle.state.generation != state.generation:
-            self.throttle.state = state  # people decided something
+            self.throttle.state = state  # an operator changed it
         self.leased_until = until
 
     def revoke(self) -> None:
@@ -84,7 +84,7 @@ class HostQueue:
         return max(1, min(_LONGEST, soon)) - len(self.waiting)
 
     def demand(self, now: float) -> int:
-        """Return how many tasks to take from the store: none without the lease, or if all slots are taken."""
+        """Return how many tasks to take from the store: none without the lease or a free slot."""
         if self.throttle is None:
             return 0
         busy = self.active >= self.throttle.connections and not self.is_closed(now)
@@ -235,7 +235,7 @@ class HostQueues:
             heapq.heappush(self._due, (at, next(self._numbers), queue))
 
     def wake(self) -> None:
-        """Let whoever waits for a task or for room look again."""
+        """Wake the callers of ``next`` and ``room`` to look again."""
         self._changed.set()
         self._space.set()
 
@@ -295,7 +295,7 @@ class HostQueues:
         queue.used_at = now
         task, slot = queue.waiting.popleft()[0], HostSlot(self, queue)
         if queue.is_closed(now):
-            self.arrange(queue, now)  # nobody is called: the others can fail at once
+            self.arrange(queue, now)  # the host is not called: the other tasks can fail at once
         else:
             queue.starting = slot
         return task, slot
@@ -307,7 +307,7 @@ class HostQueues:
         return tasks
 
     def _wake_another(self, at: float | None, now: float) -> None:
-        """Tell another one who waits of what there is beside that which was found."""
+        """Wake another caller of ``next`` if there is, or will be, one more task."""
         if self._unthrottled or (at is not None and at <= now):
             self._changed.set()
         elif at is not None:
@@ -315,7 +315,7 @@ class HostQueues:
             self._changed.set_later(at - now)
 
     def _wake(self) -> None:
-        """Wake ``next`` if it has something to look at sooner than it knows."""
+        """Wake a caller of ``next`` if a task can start sooner than it knows."""
         at = self._due[0][0] if self._due else None
         if at is not None and at < self._awaited:
             self._awaited = at
@@ -366,8 +366,8 @@ class HostSlot:
     async def request(self) -> AsyncIterator[None]:
         """Make one request in this context; its outcome counts for the host.
 
-        Waits for the host's delay, which has passed but for a request after that for robots.txt. Raises
-        ``PostponedError`` if that takes too long.
+        Waits for the host's delay if needed, as after a request for robots.txt. Raises ``PostponedError`` if
+        that takes too long.
         """
         await self._wait_for_delay()
         try:
@@ -378,12 +378,12 @@ class HostSlot:
         self._record(None, None)
 
     def request_sent(self) -> None:
-        """Say that a request is on its way: the delay before the next one counts from now."""
+        """Note that a request was sent: the delay before the next one counts from now."""
         if self._queue is not None and self._queue.throttle is not None:
             self._queue.throttle.request_sent(self._queues.now())
 
     def image_requested(self) -> None:
-        """Say that the request for the image is on its way: the next task of the host may start."""
+        """Note that the request for the image was sent: the next task of the host may start."""
         self.request_sent()
         if self._queue is not None and self._queue.starting is self:
             self._queue.starting = None
@@ -394,7 +394,7 @@ class HostSlot:
         return (self._ended or self._queues.now()) - self._started if self._started else 0.0
 
     def release(self) -> None:
-        """Give the slot to the next task; once or more often."""
+        """Give the slot to the next task. May be called more than once."""
         if self._ended:
             return
         self._ended = self._queues.now()
@@ -417,7 +417,7 @@ class HostSlot:
             await asyncio.sleep(start - self._started)
             self._started = self._queues.now()
         if not self._queue.may_start(self._started):
-            raise PostponedError  # the store was away, and the host may be another's by now
+            raise PostponedError  # the store was away: another process may have the lease by now
         self._queue.requests += 1
 
     def _record(self, code: Code | None, retry_after: float | None) -> None:
@@ -426,9 +426,9 @@ class HostSlot:
 
 
 class AutoResetEvent:
-    """Wakes those who wait, one at a time; a timer that nobody needs any more runs out for nothing.
+    """Wakes its waiters one at a time.
 
-    One timer for all who wait is cheaper than a timer for each wait.
+    One timer for all waiters is cheaper than a timer for each; it may go off when it is no longer needed.
     """
 
     def __init__(self) -> None:
@@ -437,7 +437,7 @@ class AutoResetEvent:
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self) -> None:
-        """Wake one who waits, or who waits next."""
+        """Wake one waiter, or the next one to come."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
@@ -446,7 +446,7 @@ class AutoResetEvent:
         self._is_set = True
 
     def set_later(self, seconds: float) -> None:
-        """Set it after so many seconds, if somebody waits."""
+        """Set it after so many seconds, if there is a waiter."""
         if self._waiting:
             loop = asyncio.get_running_loop()
             self._set_timer(loop, loop.time() + seconds)
@@ -465,7 +465,7 @@ class AutoResetEvent:
             await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
-                self.set()  # it was for us, and is for another one now
+                self.set()  # pass it on to another waiter
             raise
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop, when: float) -> None:

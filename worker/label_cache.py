@@ -83,7 +83,7 @@ class LabelCache:
             labels = known if known is not None and reused else await classify()
             return labels, reused
         finally:
-            # None tells whoever waits to classify for themselves.
+            # None tells the others that wait for these labels to classify for themselves.
             future.set_result(labels)
             if labels is None and self._recent.get(key) is future:
                 del self._recent[key]

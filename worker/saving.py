@@ -45,11 +45,11 @@ class ResultSaver:
         await self._inbox.put((task, result))
 
     async def finish(self) -> None:
-        """Say that nothing more comes: ``run`` ends when all is stored."""
+        """Let ``run`` end when everything is stored; nothing may be saved after this."""
         await self._inbox.put(None)
 
     async def run(self) -> None:
-        """Store what comes until ``finish``; raise ``ResourceError`` if the store cannot be used."""
+        """Store results until ``finish``; raise ``ResourceError`` if the store cannot be used."""
         while not self._finished:
             if batch := await self._next_batch():
                 started = time.monotonic()

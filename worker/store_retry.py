@@ -1,4 +1,4 @@
-"""Call the store from asyncio, and wait while it is away: pause, back off with jitter, resume."""
+"""Call the store from asyncio, and retry while it is unavailable, with backoff and jitter."""
 
 import asyncio
 import logging
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 _log = logging.getLogger("smartsight.worker")
 
-#: Longest pauses before the store is asked again, the first and the last, in seconds.
+#: Longest pauses before a retry, the first and the last, in seconds.
 _FIRST_PAUSE, _LAST_PAUSE = 0.5, 30.0
 #: How soon a pause ends when the worker is told to stop, in seconds.
 _TICK = 0.2
 
 
 class StoreRetry:
-    """Runs in threads what blocks; with ``wait_for_store`` it tries again while the store is away."""
+    """Runs blocking calls in threads; with ``wait_for_store``, retries while the store is unavailable."""
 
     def __init__(self, threads: Executor, stopping: threading.Event, wait_for_store: bool) -> None:
         self._threads = threads
@@ -29,7 +29,7 @@ class StoreRetry:
         self._wait_for_store = wait_for_store
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
-        """Return what the function returns; raise ``ResourceError`` when there is no use in waiting."""
+        """Return what the function returns; raise ``ResourceError`` if it is not to be retried."""
         pause = _FIRST_PAUSE
         while True:
             try:

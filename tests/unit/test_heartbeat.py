@@ -32,7 +32,7 @@ heartbeat._INTERVAL = 0.05
 work = heartbeat.BusyTracker()
 if sys.argv[2] == "stuck":
     heartbeat._STUCK = 0.0
-with work.busy():
+with work.track():
     heartbeat.write_heartbeat(Path(sys.argv[1]), work, lambda: True, threading.Event())
 """
 #: Looks after one such process, and keeps count of its looks in a file.
@@ -114,7 +114,7 @@ def test_a_stuck_process_is_known_by_its_silence_and_may_go_on(
 
     with _heartbeating(tmp_path, busy_tracker):
         _await_heartbeat(tmp_path)
-        with busy_tracker.busy():
+        with busy_tracker.track():
             wait_until(seems_stuck, _PATIENCE, "health_problem")
         _await_heartbeat(tmp_path)
 
