@@ -12,7 +12,7 @@ _HOST = re.compile(r"https?://(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:@]*)", re.IGNOR
 def host_of(ref: str) -> str | None:
     """Return the host name of a URL in lower case, as name servers know it; None if it has none.
 
-    Ports and protocols make no difference: it is one and the same machine that is to be spared.
+    Ports and protocols make no difference: it is the same machine that is throttled.
     """
     match = _HOST.match(ref)
     if match is None:

@@ -18,7 +18,7 @@ from shared.images import thumbnail
 from shared.items import Evidence, ItemState, Message, Result, now
 from shared.store.store import RecordedModel, StoredResponse
 from worker.fetch_task import DeliveryAcks, FetchTask
-from worker.fetching import DenyList, PoliteFetcher
+from worker.fetching import DenyListChecker, PoliteFetcher
 from worker.heartbeat import BusyTracker
 from worker.host_queues import HostQueues, HostSlot, PostponedError
 from worker.job_cache import JobCache, LoadedModel, ModelCache
@@ -56,7 +56,7 @@ class Labeller:
     """Labels fetched images, the same bytes once. Without a ``thumbnail_side`` there are no thumbnails."""
 
     cache: LabelCache
-    deny_list: DenyList
+    deny_list: DenyListChecker
     poison: PoisonGuard
     inference: Inference
     observer: Observer
@@ -116,7 +116,7 @@ class Labeller:
 
 
 @dataclass(frozen=True)
-class Retries:
+class RetryScheduler:
     """Puts the next attempt of an item off: ``delays`` are the seconds before its second, third, ... attempt.
 
     After the last one a transient failure is final.
@@ -165,7 +165,7 @@ class DeliveryHandler:
     label_cache: LabelCache
     fetcher: PoliteFetcher
     labeller: Labeller
-    retries: Retries
+    retries: RetryScheduler
     saver: ResultSaver
 
     async def handle(self, task: FetchTask, slot: HostSlot) -> None:

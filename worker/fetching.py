@@ -45,8 +45,8 @@ _UNREACHABLE = (
 )
 
 
-class DenyList:
-    """The URLs and images that must not be touched; look-ups that come together are one query."""
+class DenyListChecker:
+    """Checks URLs and images against the deny list; simultaneous look-ups are one query."""
 
     def __init__(self, store: Store, store_retry: StoreRetry) -> None:
         self._urls = BatchLoader[str, bool](
@@ -128,7 +128,7 @@ class PoliteFetcher:
 
     fetcher: Fetcher
     robots: RobotsCache | None
-    deny_list: DenyList
+    deny_list: DenyListChecker
     observer: Observer
 
     async def fetch(self, task: FetchTask, slot: HostSlot, known: Validators | None) -> FetchResponse:

@@ -12,9 +12,9 @@ from shared.broker import Consumer, Publisher
 from shared.errors import ResourceError
 from shared.fetching.fetcher import Fetcher
 from shared.store.store import Store
-from worker.delivery import DeliveryHandler, Inference, Labeller, Retries
+from worker.delivery import DeliveryHandler, Inference, Labeller, RetryScheduler
 from worker.fetch_task import DeliveryAcks, FetchTask
-from worker.fetching import DenyList, PoliteFetcher, RobotsCache
+from worker.fetching import DenyListChecker, PoliteFetcher, RobotsCache
 from worker.host_leases import HostLeases, StoreClock
 from worker.host_queues import HostQueues, HostSlot, QueuePlan
 from worker.job_cache import JobCache, ModelCache
@@ -107,7 +107,7 @@ class Worker:
         self._leases = HostLeases(store, retry, self._queues, self._acks, clock, plan.only_job)
         poison, deny_list, label_cache = (
             PoisonGuard(store, retry),
-            DenyList(store, retry),
+            DenyListChecker(store, retry),
             LabelCache(store, retry),
         )
         robots = RobotsCache(fetchers.web, store, retry) if fetchers.web else None
@@ -122,7 +122,9 @@ class Worker:
             labeller=Labeller(
                 label_cache, deny_list, poison, inference, observer, plan.top, plan.thumbnail_side
             ),
-            retries=Retries(self._queues, self._acks, backends.publisher, retry, observer, plan.retry_delays),
+            retries=RetryScheduler(
+                self._queues, self._acks, backends.publisher, retry, observer, plan.retry_delays
+            ),
             saver=self._saver,
         )
 

@@ -24,7 +24,7 @@ from shared.settings import Settings
 from shared.store.database import Database
 from shared.store.store import Store
 from worker.fetch_task import DeliveryAcks, FetchTask
-from worker.fetching import DenyList, PoliteFetcher, RobotsCache
+from worker.fetching import DenyListChecker, PoliteFetcher, RobotsCache
 from worker.host_leases import HostLeases, StoreClock
 from worker.host_queues import HostQueues, QueuePlan
 from worker.observer import NoObserver
@@ -86,7 +86,7 @@ class Fetching:
         plan, clock = QueuePlan(_CAPACITY, _POLICY, settings.fetch_timeout), StoreClock()
         self.queues = HostQueues(plan, self.web.throttled_host, clock.now)
         self.leases = HostLeases(store, retry, self.queues, DeliveryAcks(InProcessBroker()), clock)
-        robots, deny_list = RobotsCache(self.web, store, retry), DenyList(store, retry)
+        robots, deny_list = RobotsCache(self.web, store, retry), DenyListChecker(store, retry)
         self._fetcher = PoliteFetcher(self.web, robots, deny_list, NoObserver())
 
     async def fetch_all(self, urls: Sequence[str], use: Use | None = None) -> int:
