@@ -87,9 +87,7 @@ def _correct(job_run: LabelRun, output: str | None) -> None:
     """Tell of the images that turned out to be stand-ins, and write the rows of a file once more."""
     say(f"{job_run.placeholders} images are stand-ins, the same for many URLs of a host: none is labelled.")
     if output and output != STDOUT:
-        with open_output(output) as writer:
-            for rows in job_run.rows():
-                writer.write(rows)
+        job_run.write_again(output)
 
 
 def _job_key(found: Survey, model: Model, top: int) -> str:

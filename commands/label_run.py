@@ -7,7 +7,6 @@ machines. What the user sees is read back from the store, which alone knows what
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from commands.parts import cores, make_fetchers, politeness_policy
@@ -15,13 +14,13 @@ from commands.progress import Progress, done, show_progress
 from producer.dispatch import publish_all
 from producer.sources import InputSources, read_sources
 from producer.submit import Survey, record
-from results_api.exports import RowWriter
-from results_api.rows import OrderedRows, Row, all_rows
+from results_api.exports import RowWriter, write_results
+from results_api.rows import OrderedRows
 from shared.broker import InProcessBroker
 from shared.classifier.classifier import Classifier
 from shared.errors import Code, RequestError
 from shared.settings import Settings
-from shared.store.store import Store, Tally
+from shared.store.store import Filter, Store, Tally
 from worker.delivery import Inference
 from worker.worker import Backends, Worker, WorkerPlan
 
@@ -110,9 +109,9 @@ class LabelRun:
         """Make ``run`` stop soon, from another thread: it raises ``RequestError(shutting_down)``."""
         self._abandoned.set()
 
-    def rows(self) -> Iterator[list[Row]]:
-        """Yield the rows of the job as they are in the end."""
-        return all_rows(self._store, self.job.id, self._model)
+    def write_again(self, output: str) -> None:
+        """Write all rows to a file as they are in the end."""
+        write_results(self._store, self._store.jobs.get(self.job.id), Filter(), output)
 
     def _complete(self, placeholder_urls: int) -> list[Tally]:
         self.placeholders = self._store.results.skip_placeholders(self.job.id, placeholder_urls)

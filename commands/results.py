@@ -1,15 +1,15 @@
 """`smartsight results ID`: the results that a job has so far."""
 
 from argparse import Namespace
-from contextlib import nullcontext
 
 from commands.description import Described, described
 from commands.parts import open_store
 from commands.progress import done
-from commands.terminal import ResultLines, say
-from results_api.exports import check_output, open_output
+from commands.terminal import line_of, say, show
+from results_api.exports import check_output, write_results
 from results_api.rows import all_rows
 from shared.settings import Settings
+from shared.store.store import Filter
 
 
 def run(options: Namespace, settings: Settings) -> int:
@@ -18,9 +18,11 @@ def run(options: Namespace, settings: Settings) -> int:
         check_output(options.output)
     with open_store(settings) as store:
         job = store.jobs.get(options.job)
-        with open_output(options.output) if options.output else nullcontext(ResultLines()) as writer:
-            for rows in all_rows(store, job.id, store.models.get(job.model_id)):
-                writer.write(rows)
+        if options.output:
+            write_results(store, job, Filter(), options.output)
+        else:
+            for rows in all_rows(store, job, Filter()):
+                show(*map(line_of, rows))
         tell_missing(described(store, job))
     return 0
 

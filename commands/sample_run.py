@@ -40,10 +40,7 @@ _A_DAY = 24 * 3600.0
 class _NullWriter:
     """Drops the rows of a sample."""
 
-    def write(self, rows: list[Row]) -> None:
-        """Do nothing."""
-
-    def finish(self) -> None:
+    def write(self, rows: Sequence[Row]) -> None:
         """Do nothing."""
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ResourceError
@@ -104,12 +105,9 @@ def quiet_logs() -> None:
 class ResultLines:
     """Writes one line for each result: its reference, best class and score."""
 
-    def write(self, rows: list["Row"]) -> None:
+    def write(self, rows: Sequence["Row"]) -> None:
         """Print these results."""
-        show(*(line_of(row) for row in rows))
-
-    def finish(self) -> None:
-        """Do nothing: every line is out already."""
+        show(*map(line_of, rows))
 
 
 def line_of(row: "Row") -> str:

@@ -3,8 +3,12 @@
 import re
 from base64 import urlsafe_b64decode
 from binascii import b2a_base64
+from typing import TYPE_CHECKING
 
 from shared.errors import Code, RequestError
+
+if TYPE_CHECKING:
+    import polars
 
 _NUMBERS = re.compile(rb"[0-9]{1,19}(,[0-9]{1,19})*")
 #: The largest number that both databases take.
@@ -32,3 +36,10 @@ def _numbers(text: str) -> tuple[int, ...]:
     except ValueError:
         return ()
     return tuple(map(int, written.split(b","))) if _NUMBERS.fullmatch(written) else ()
+
+
+def cursors_of(column: str) -> "polars.Expr":
+    """Return the cursors that stand for the numbers of a column, as ``encode_cursor`` has them."""
+    import polars as pl
+
+    return pl.col(column).cast(pl.String).str.encode("base64").str.strip_chars_end("=")

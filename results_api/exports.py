@@ -1,39 +1,116 @@
-"""Write rows to a file as JSON Lines, CSV or Parquet, chosen by its ending.
+"""Write the results of a job: to a file whose ending names the format, or as a stream of bytes.
 
 A file appears under its name only when it is complete.
 """
 
-import csv
 import glob
-import io
-import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
-from results_api.rows import COLUMNS, Row
-from shared.errors import Code, ResourceError, UsageError
+from results_api.encoders import ROW_GROUP, Csv, Encoder, JsonLines, Parquet
+from results_api.rows import Row
+from shared.errors import Code, RequestError, ResourceError, UsageError
+from shared.store.result_columns import Frame
+from shared.store.result_frames import frame_of, present
+from shared.store.search import BEGINNING
+from shared.store.store import Filter, Job, Store
 
 #: Standard output, as JSON Lines.
 STDOUT = "-"
-#: Rows of one Parquet row group.
-_ROW_GROUP = 8192
+_ENDINGS: dict[str, type[JsonLines | Csv | Parquet]] = {
+    ".jsonl": JsonLines,
+    ".csv": Csv,
+    ".parquet": Parquet,
+}
 
 
 class RowWriter(Protocol):
-    """Writes rows in one format."""
+    """Takes the rows of a job as they come."""
 
-    def write(self, rows: list[Row]) -> None:
+    def write(self, rows: Sequence[Row]) -> None:
         """Write rows, or keep them for later."""
         ...
 
+
+class _FileWriter:
+    def __init__(self, stream: IO[bytes], encoder: Encoder) -> None:
+        self._stream = stream
+        self._encoder = encoder
+        stream.write(encoder.begin())
+
+    def write(self, rows: Sequence[Row]) -> None:
+        self._stream.write(self._encoder.encode(frame_of(rows)))
+        self._stream.flush()
+
     def finish(self) -> None:
-        """Write what is still kept; the stream stays open."""
-        ...
+        self._stream.write(self._encoder.end())
+
+
+def write_results(
+    store: Store,
+    job: Job,
+    wanted: Filter,
+    target: str,
+    after: int = BEGINNING,
+) -> None:
+    """Write the results of a job that are wanted to a file, or to ``-``: the way for commands.
+
+    Those up to the index ``after`` are left out. Raises what ``open_output`` and ``stream`` raise.
+    """
+    encoder = _encoder_for(target)
+    with open_stream(target) as output:
+        for piece in stream(store, job, wanted, after, encoder):
+            output.write(piece)
+
+
+def stream(store: Store, job: Job, wanted: Filter, after: int, encoder: Encoder) -> Iterator[bytes]:
+    """Yield the results that follow an index as bytes, page by page.
+
+    Memory stays the same however many there are, and no connection is held while nobody reads on: only the
+    next page is read meanwhile. A page without results yields nothing, empty as it is: whoever reads can
+    leave at each. Raises before the end, which would make a whole of it, if the job has lost results
+    meanwhile: ``UsageError(job_unknown)`` if it was deleted, ``RequestError(job_changed)`` if it was over and
+    is not over as it was.
+    """
+    model = store.models.get(job.model_id)
+    yield encoder.begin()
+    for page in _ahead(_pages(store, job, wanted, after)):
+        yield encoder.encode(present(page, model)) if len(page) else b""
+    _check_unchanged(store, job)
+    yield encoder.end()
+
+
+def _pages(store: Store, job: Job, wanted: Filter, after: int) -> Iterator[Frame]:
+    place: int | None = after
+    while place is not None:
+        frame, place = store.search.frame(job.id, wanted, place, ROW_GROUP)
+        yield frame
+
+
+def _ahead(pages: Iterator[Frame]) -> Iterator[Frame]:
+    """Yield pages, and read the next one while a page is used: the database and polars work side by side."""
+    threads = ThreadPoolExecutor(1, "export")
+    try:
+        reading = threads.submit(next, pages, None)
+        while (page := reading.result()) is not None:
+            reading = threads.submit(next, pages, None)
+            yield page
+    finally:
+        # Whoever leaves does not wait for the page that nobody will read.
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _check_unchanged(store: Store, job: Job) -> None:
+    """Look at a job again: its state changes before its results do."""
+    found = store.jobs.get(job.id)
+    if job.state.is_over and (found.state, found.finished_at) != (job.state, job.finished_at):
+        raise RequestError(Code.JOB_CHANGED, f"job {job.id}")
 
 
 @contextmanager
@@ -43,16 +120,10 @@ def open_output(target: str) -> Iterator[RowWriter]:
     Raises ``UsageError(output_unsupported)`` for an unknown ending, and
     ``ResourceError(output_unwritable)`` as soon as the file cannot be written.
     """
-    make_writer = _WRITERS[".jsonl"] if target == STDOUT else _writer_for(target)
-    with open_stream(target) as stream:
-        writer = make_writer(stream)
-        try:
-            yield writer
-        except BaseException:
-            # The file is thrown away, but a writer left unfinished would come back to it when it is closed.
-            with suppress(Exception):
-                writer.finish()
-            raise
+    encoder = _encoder_for(target)
+    with open_stream(target) as output:
+        writer = _FileWriter(output, encoder)
+        yield writer
         writer.finish()
 
 
@@ -69,16 +140,19 @@ def open_stream(target: str) -> Iterator[IO[bytes]]:
 
 def check_output(target: str) -> None:
     """Raise ``UsageError(output_unsupported)`` if the ending names no format."""
-    if target != STDOUT:
-        _writer_for(target)
+    _encoder_type(target)
 
 
-def _writer_for(target: str) -> Callable[[IO[bytes]], RowWriter]:
-    ending = os.path.splitext(target)[1].lower()
-    if ending not in _WRITERS:
-        known = ", ".join(_WRITERS)
+def _encoder_for(target: str) -> Encoder:
+    return _encoder_type(target)()
+
+
+def _encoder_type(target: str) -> type[JsonLines | Csv | Parquet]:
+    ending = ".jsonl" if target == STDOUT else os.path.splitext(target)[1].lower()
+    if ending not in _ENDINGS:
+        known = ", ".join(_ENDINGS)
         raise UsageError(Code.OUTPUT_UNSUPPORTED, f"{target}: its ending is none of {known}")
-    return _WRITERS[ending]
+    return _ENDINGS[ending]
 
 
 @contextmanager
@@ -143,77 +217,3 @@ def _remove_left_over(target: Path) -> None:
         process = part.name.split(".")[-2]
         if process.isdigit() and not Path("/proc", process).exists():
             part.unlink(missing_ok=True)
-
-
-class _JsonLines:
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-
-    def write(self, rows: list[Row]) -> None:
-        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        self._stream.write("".join(lines).encode())
-        self._stream.flush()
-
-    def finish(self) -> None:
-        pass
-
-
-class _Csv:
-    """Predictions are one column, as JSON; so are truth values."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._text = io.TextIOWrapper(stream, "utf-8", newline="", write_through=True)
-        self._table = csv.DictWriter(self._text, COLUMNS)
-        self._table.writeheader()
-
-    def write(self, rows: list[Row]) -> None:
-        for row in rows:
-            predictions = json.dumps(row["predictions"], ensure_ascii=False)
-            self._table.writerow({**row, "predictions": predictions, "reused": json.dumps(row["reused"])})
-
-    def finish(self) -> None:
-        self._text.detach()  # else it would close the stream, which is not ours
-
-
-class _Parquet:
-    def __init__(self, stream: IO[bytes]) -> None:
-        import pyarrow
-        from pyarrow.parquet import ParquetWriter
-
-        self._rows: list[Row] = []
-        self._table: Callable[[list[Row]], Any] = lambda rows: pyarrow.Table.from_pylist(rows, schema)
-        schema = parquet_schema(pyarrow)
-        self._writer = ParquetWriter(stream, schema)
-
-    def write(self, rows: list[Row]) -> None:
-        self._rows += rows
-        if len(self._rows) >= _ROW_GROUP:
-            self._flush()
-
-    def finish(self) -> None:
-        if self._rows:
-            self._flush()
-        self._writer.close()
-
-    def _flush(self) -> None:
-        self._writer.write_table(self._table(self._rows))
-        self._rows = []
-
-
-def parquet_schema(pyarrow: Any) -> Any:
-    """Return what a row is made of, in the words of the library that is handed in."""
-    text, number = pyarrow.string(), pyarrow.int64()
-    prediction = pyarrow.struct([("class", text), ("wordnet_id", text), ("score", pyarrow.float64())])
-    types = dict.fromkeys(COLUMNS, text)
-    types |= dict.fromkeys(("index", "width", "height", "bytes", "http_status", "attempts"), number)
-    types |= dict.fromkeys(("fetch_ms", "label_ms"), pyarrow.float64())
-    types["reused"] = pyarrow.bool_()
-    types["predictions"] = pyarrow.list_(prediction)
-    return pyarrow.schema(list(types.items()))
-
-
-_WRITERS: dict[str, Callable[[IO[bytes]], RowWriter]] = {
-    ".jsonl": _JsonLines,
-    ".csv": _Csv,
-    ".parquet": _Parquet,
-}

@@ -10,7 +10,7 @@ from commands.over_api.asking import described, open_client
 from commands.results import tell_missing
 from commands.terminal import ResultLines
 from results_api.exports import check_output, open_output
-from results_api.rows import COLUMNS, Row
+from results_api.rows import Row
 from shared.settings import Settings
 
 #: Rows written at a time.
@@ -32,6 +32,6 @@ def run(options: Namespace, settings: Settings) -> int:
 
 
 def _in_pieces(rows: Iterable[dict[str, Any]]) -> Iterator[list[Row]]:
-    known = ({name: row.get(name) for name in COLUMNS} for row in rows)
+    known = iter(rows)
     while piece := list(islice(known, _AT_ONCE)):
         yield piece

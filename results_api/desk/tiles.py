@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 from shared.errors import UNPRINTABLE, Code, message_for
 from shared.items import ItemState
-from shared.store.found import FoundRow
+from shared.store.result_columns import Found
 from shared.store.store import RecordedModel, Store
 
-#: Places in a ``FoundRow``.
-_SHA256, _HOST = 11, 13
 #: What a page may lead to: never a script, nor a file of whoever looks at it.
 _WEB_ADDRESS = re.compile(r"https?://[^\s]+", re.IGNORECASE)
 
@@ -35,37 +33,31 @@ class Tile:
     picture: str | None
 
 
-def thumbnails_of(store: Store, rows: Sequence[FoundRow]) -> Mapping[bytes, bytes]:
+def thumbnails_of(store: Store, rows: Sequence[Found]) -> Mapping[bytes, bytes]:
     """Return the thumbnails that there are of these results, by the SHA-256 of their images."""
-    digests = sorted({row[_SHA256] for row in rows if row[_SHA256]})
+    digests = sorted({row["sha256"] for row in rows if row["sha256"]})
     return store.thumbnails.get_many(digests) if digests else {}
 
 
-def tiles_of(rows: Sequence[FoundRow], model: RecordedModel, thumbnails: Mapping[bytes, bytes]) -> list[Tile]:
+def tiles_of(rows: Sequence[Found], model: RecordedModel, thumbnails: Mapping[bytes, bytes]) -> list[Tile]:
     """Return results as tiles, with what thumbnails there are."""
     return [_tile(row, model, thumbnails) for row in rows]
 
 
-def _tile(row: FoundRow, model: RecordedModel, thumbnails: Mapping[bytes, bytes]) -> Tile:
-    index, ref, custom_id, state, code, detail, class_ids, scores = row[:8]
-    best, score = _first(class_ids), _first(scores)
+def _tile(row: Found, model: RecordedModel, thumbnails: Mapping[bytes, bytes]) -> Tile:
+    ref, code, scores = row["ref"], row["code"], row["scores"]
     return Tile(
-        index=index,
+        index=row["index"],
         ref=ref,
-        custom_id=custom_id,
+        custom_id=row["custom_id"],
         address=ref if _WEB_ADDRESS.fullmatch(ref) and not UNPRINTABLE.search(ref) else None,
-        state=ItemState(state),
-        name=None if best is None else model.labels[int(best)][1],
-        score=None if score is None else float(score),
-        message=None if code is None else message_for(Code(code), detail),
-        host=row[_HOST],
-        picture=_picture(thumbnails.get(row[_SHA256])),
+        state=ItemState(row["state"]),
+        name=model.labels[row["class_ids"][0]][1] if scores else None,
+        score=scores[0] if scores else None,
+        message=None if code is None else message_for(Code(code), row["detail"]),
+        host=row["host"],
+        picture=_picture(thumbnails.get(row["sha256"])),
     )
-
-
-def _first(numbers: str) -> str | None:
-    """Return the first of the numbers that stand in brackets, with commas between."""
-    return numbers[1:-1].partition(",")[0].strip() or None
 
 
 def _picture(content: bytes | None) -> str | None:

@@ -9,7 +9,7 @@ from results_api.cursors import decode_cursor
 from shared.errors import UNPRINTABLE, Code, RequestError
 from shared.hosts import host_of
 from shared.items import ItemState
-from shared.store.found import BEGINNING
+from shared.store.search import BEGINNING
 from shared.store.store import Filter, RecordedModel
 
 

@@ -12,6 +12,7 @@ from shared.hosts import host_of
 from shared.items import Evidence, ItemState, Result, now
 from shared.store.database import Database
 from shared.store.mapping import ref_digest
+from shared.store.result_columns import COLUMNS
 from shared.store.schema import items, results
 from shared.store.schema_api import denied
 from shared.store.statements import SAME_ITEM, add_counts, add_progress, insert_new, is_ref
@@ -24,15 +25,17 @@ Key = tuple[int, int]
 _AT_ONCE = 1000
 #: Contents of one URL that are told.
 _TOLD = 100
-#: What of a result is kept is its place, its host, when it ended and how often it was tried.
+#: What of a result is kept: its place, its host, when it ended, how often it was tried and how long it took.
+_KEPT = ("code", "host", "fetch_ms", "label_ms")
+_STORED = (column for column in COLUMNS if column.stored is not None and column.nullable)
 _NOTHING: dict[str, Any] = {
     "state": ItemState.SKIPPED,
     "code": Code.FORGOTTEN,
     "detail": "",
     "class_ids": (),
     "scores": (),
-    **dict.fromkeys(("top_class", "top_score", "width", "height", "format", "bytes", "sha256")),
-    **dict.fromkeys(("final_url", "http_status")),
+    **dict.fromkeys(("top_class", "top_score", "format")),
+    **{column.name: None for column in _STORED if column.name not in _KEPT},
 }
 
 

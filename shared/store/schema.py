@@ -17,7 +17,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -25,6 +24,8 @@ from sqlalchemy import (
     Text,
     false,
 )
+
+from shared.store.result_columns import COLUMNS
 
 #: The newest migration in ``migrations/versions``.
 REVISION = "0006"
@@ -112,29 +113,15 @@ results = Table(
     "results",
     metadata,
     Column("job_id", Id, primary_key=True, autoincrement=False),
-    Column("index", BigInteger, primary_key=True),
-    Column("state", Text, nullable=False),
-    Column("code", Text),
+    *(column.stored for column in COLUMNS if column.stored is not None),
+    # What readers of results never see as it is stored.
     Column("detail", Text, nullable=False),
     Column("model_id", Integer, nullable=False),
     Column("class_ids", JSON().with_variant(ARRAY(SmallInteger), "postgresql"), nullable=False),
     Column("scores", JSON().with_variant(ARRAY(REAL), "postgresql"), nullable=False),
     Column("top_class", SmallInteger),
     Column("top_score", REAL),
-    Column("width", Integer),
-    Column("height", Integer),
     Column("format", Text),
-    Column("bytes", BigInteger),
-    Column("sha256", LargeBinary(32)),
-    Column("host", Text),
-    Column("final_url", Text),
-    Column("http_status", SmallInteger),
-    Column("attempts", SmallInteger, nullable=False),
-    Column("fetch_ms", REAL),
-    Column("label_ms", REAL),
-    Column("finished_at", DateTime(timezone=True), nullable=False),
-    #: Whether the labels are those of another item with the same bytes.
-    Column("reused", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 

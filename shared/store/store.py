@@ -2,14 +2,13 @@
 
 from shared.store.database import Database
 from shared.store.deny_list import DenyList, Forgotten
-from shared.store.found import Filter, FoundPage, FoundResults
 from shared.store.hosts import Claims, Demand, Hosts, ListedHost, Taken, Waiting, WaitingItems
 from shared.store.items import Duplicates, Items, PoisonTrials
 from shared.store.jobs import Job, Jobs
 from shared.store.keys import ApiKey, ApiKeys, Grant
 from shared.store.models import Models, RecordedModel
 from shared.store.results import Outcome, Results, Tally
-from shared.store.seen import Seen
+from shared.store.search import Filter, FoundPage, Search
 from shared.store.stored_responses import StoredResponse, StoredResponses
 from shared.store.summaries import ClassCounts, Summaries
 from shared.store.thumbnails import Thumbnails
@@ -53,7 +52,7 @@ class Store:
         self.uploads = Uploads(database)
         self.results = Results(database)
         self.duplicates = Duplicates(database)
-        self.search = FoundResults(database)
+        self.search = Search(database)
         self.summaries = Summaries(database)
         self.poison = PoisonTrials(database)
         self.thumbnails = Thumbnails(database)
@@ -63,4 +62,3 @@ class Store:
         self.keys = ApiKeys(database)
         self.webhooks = Webhooks(database)
         self.deny_list = DenyList(database)
-        self.seen = Seen(database)

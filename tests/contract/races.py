@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import event, text
 
 from shared.store.database import Database
-from shared.store.found import FoundPage, FoundResults
+from shared.store.search import FoundFrame, Search
 from shared.store.store import Filter, Store
 
 PATIENCE = 20.0
@@ -22,13 +22,13 @@ class ChangingStore(Store):
         self.search = _ChangingSearch(database, change)
 
 
-class _ChangingSearch(FoundResults):
+class _ChangingSearch(Search):
     def __init__(self, database: Database, change: Callable[[], object]) -> None:
         super().__init__(database)
         self._changes = iter([change])
 
-    def page(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundPage:
-        page = super().page(job_id, wanted, after, limit)
+    def frame(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundFrame:
+        page = super().frame(job_id, wanted, after, limit)
         for change in self._changes:
             change()
         return page

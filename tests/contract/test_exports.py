@@ -10,8 +10,9 @@ import pytest
 from pyarrow import parquet
 
 from results_api.exports import check_output, open_output
-from results_api.rows import COLUMNS, Row
+from results_api.rows import Row
 from shared.errors import Code, ResourceError, UsageError
+from shared.store.result_columns import NAMES
 
 _ROWS: list[Row] = [
     {
@@ -37,7 +38,7 @@ _ROWS: list[Row] = [
         "finished_at": "2026-03-01T12:00:00+00:00",
     },
     {
-        **dict.fromkeys(COLUMNS),
+        **dict.fromkeys(NAMES),
         "index": 1,
         "ref": "missing.jpg",
         "state": "failed",
@@ -70,7 +71,8 @@ def _read_csv(path: Path) -> list[Row]:
 
 def _read_parquet(path: Path) -> list[Row]:
     rows: list[Row] = parquet.read_table(path).to_pylist()
-    return rows
+    times = [row["finished_at"] for row in rows]
+    return [row | {"finished_at": time and time.isoformat()} for row, time in zip(rows, times, strict=True)]
 
 
 _READERS = {"jsonl": _read_jsonl, "csv": _read_csv, "parquet": _read_parquet}
@@ -88,7 +90,7 @@ def test_rows_are_read_back_as_they_were_written(format: str, tmp_path: Path) ->
         writer.write(_ROWS[1:])
     rows = _READERS[format](path)
     assert rows == _ROWS
-    assert list(rows[0]) == list(COLUMNS)
+    assert list(rows[0]) == list(NAMES)
 
 
 def test_many_rows(format: str, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def _codes(store: Store, job: Job) -> list[str]:
 
 
 def _places(found: list[Outcome]) -> list[tuple[int, int]]:
-    return [(outcome.item.job_id, outcome.item.index) for outcome in found]
+    return [(one["job_id"], one["index"]) for one in found]
 
 
 def _is_bare(result: Result) -> bool:
@@ -237,14 +237,14 @@ def test_a_picture_is_known_across_jobs_the_newest_first(store: Store, job: Job,
     store.results.save(
         [_labelled(job, 0), _labelled(job, 1, _DOG), _labelled(other_job, 0), _failed(other_job, 1)]
     )
-    by_url = store.seen.by_url(_URL, None, None, 10)
+    by_url = store.search.by_url(_URL, None, None, 10)
     assert _places(by_url) == [(other_job.id, 1), (job.id, 2), (job.id, 0)]
-    assert [outcome.item.ref for outcome in by_url] == [_URL] * 3
-    assert [outcome.result.code for outcome in by_url] == [Code.HTTP_404, None, None]
-    assert by_url[2].item.custom_id == "id-0"
-    by_content = store.seen.by_sha256(_CAT, None, None, 10)
+    assert [one["ref"] for one in by_url] == [_URL] * 3
+    assert [one["code"] for one in by_url] == [Code.HTTP_404, None, None]
+    assert by_url[2]["custom_id"] == "id-0"
+    by_content = store.search.by_sha256(_CAT, None, None, 10)
     assert _places(by_content) == [(other_job.id, 0), (job.id, 2), (job.id, 0)]
-    assert store.seen.by_url("http://h/never", None, None, 10) == []
+    assert store.search.by_url("http://h/never", None, None, 10) == []
 
 
 def test_what_is_known_comes_in_pages(store: Store, job: Job, other_job: Job) -> None:
@@ -253,8 +253,8 @@ def test_what_is_known_comes_in_pages(store: Store, job: Job, other_job: Job) ->
         store.results.save([_labelled(one, 0)])
     expected = [(one.id, index) for one in (other_job, job) for index in (3, 2, 1, 0)]
     for look in (
-        lambda after: store.seen.by_url(_URL, None, after, 3),
-        lambda after: store.seen.by_sha256(_CAT, None, after, 3),
+        lambda after: store.search.by_url(_URL, None, after, 3),
+        lambda after: store.search.by_sha256(_CAT, None, after, 3),
     ):
         places: list[tuple[int, int]] = []
         while page := _places(look(places[-1] if places else None)):
@@ -269,16 +269,16 @@ def test_only_the_jobs_of_a_key_are_seen_with_it(store: Store, job: Job, other_j
         store.results.save([_labelled(one, 0)])
         _change(store, one, key_id=key_id)
     for key_id, one in enumerate((job, other_job), 1):
-        assert _places(store.seen.by_url(_URL, key_id, None, 10)) == [(one.id, 0)]
-        assert _places(store.seen.by_sha256(_CAT, key_id, None, 10)) == [(one.id, 0)]
-    assert store.seen.by_url(_URL, 3, None, 10) == []
+        assert _places(store.search.by_url(_URL, key_id, None, 10)) == [(one.id, 0)]
+        assert _places(store.search.by_sha256(_CAT, key_id, None, 10)) == [(one.id, 0)]
+    assert store.search.by_url(_URL, 3, None, 10) == []
 
 
 def test_jobs_that_are_being_removed_are_not_seen(store: Store, job: Job) -> None:
     _record(store, job, _URL)
     store.results.save([_labelled(job, 0)])
     _change(store, job, state=JobState.DELETING)
-    assert store.seen.by_url(_URL, None, None, 10) == store.seen.by_sha256(_CAT, None, None, 10) == []
+    assert store.search.by_url(_URL, None, None, 10) == store.search.by_sha256(_CAT, None, None, 10) == []
 
 
 def _change(store: Store, job: Job, **values: object) -> None:

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from results_api.rows import row_of
 from shared.errors import Code
 from shared.items import Evidence, Item, ItemState, Result, now
-from shared.store import found
+from shared.store import search
 from shared.store.database import Database
-from shared.store.found import BEGINNING, FoundPage
+from shared.store.result_frames import frame_of, present
+from shared.store.search import BEGINNING, FoundPage
 from shared.store.store import Filter, Job, RecordedModel, Store
 from tests.filling import multiply
 
@@ -52,7 +54,7 @@ def full(store: Store, job: Job) -> Job:
 
 
 def _indexes(page: FoundPage) -> list[int]:
-    return [row[0] for row in page.rows]
+    return [row["index"] for row in page.rows]
 
 
 def _all(store: Store, job: Job, wanted: Filter, limit: int = 7) -> list[int]:
@@ -104,8 +106,8 @@ def test_a_filter_finds_what_meets_it_in_the_order_of_the_items(
 def test_however_little_is_looked_through_for_a_page_nothing_is_missed(
     store: Store, full: Job, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(found, "_IN_TURN", 3)
-    monkeypatch.setattr(found, "_BY_INDEX", 2)
+    monkeypatch.setattr(search, "_IN_TURN", 3)
+    monkeypatch.setattr(search, "_BY_INDEX", 2)
     wanted, meets = _FILTERS[name]
     assert _all(store, full, wanted, 1) == [index for index in range(_COUNT) if meets(index)]
 
@@ -117,14 +119,31 @@ def test_a_page_without_conditions_tells_exactly_whether_more_follow(store: Stor
 
 
 def test_a_row_holds_what_was_stored(store: Store, full: Job) -> None:
-    cat, _, missing = (list(row) for row in store.search.page(full.id, Filter(), BEGINNING, 3).rows)
-    assert cat[:6] == [0, "0.jpg", "id 0", "succeeded", None, ""]
-    assert [text[1:-1].replace(" ", "") for text in cat[6:8]] == ["0,1", "0.7,0.01"]
-    assert cat[8:13] == [640, 480, 10, bytes.fromhex("ab" * 32), False]
-    assert cat[13:19] == ["a.example", "http://a.example/", 200, 1, 1.5, 2.5]
-    assert cat[19] == pytest.approx(now().timestamp(), abs=300)
-    assert missing[:6] == [2, "2.jpg", "id 2", "failed", "http_404", "why"]
-    assert [text[1:-1] for text in missing[6:8]] == ["", ""]
+    cat, _, missing = store.search.page(full.id, Filter(), BEGINNING, 3).rows
+    assert [cat[name] for name in ("index", "ref", "custom_id", "state", "code", "detail")] == [
+        *(0, "0.jpg", "id 0", "succeeded", None, "")
+    ]
+    assert [list(cat["class_ids"]), list(cat["scores"])] == [[0, 1], [0.7, 0.01]]
+    assert (cat["width"], cat["sha256"], cat["reused"]) == (640, bytes.fromhex("ab" * 32), False)
+    assert [cat[name] for name in ("host", "attempts", "fetch_ms", "label_ms")] == ["a.example", 1, 1.5, 2.5]
+    assert (missing["index"], missing["state"]) == (2, "failed")
+    assert (missing["code"], missing["detail"]) == ("http_404", "why")
+    assert [list(missing["class_ids"]), list(missing["scores"])] == [[], []]
+
+
+@pytest.mark.parametrize("name", list(_FILTERS))
+@pytest.mark.parametrize("limit", [1, 7, 1000])
+def test_columns_hold_what_rows_do(
+    store: Store, full: Job, model: RecordedModel, name: str, limit: int
+) -> None:
+    wanted, _ = _FILTERS[name]
+    after: int | None = BEGINNING
+    while after is not None:
+        rows, goes_on = store.search.page(full.id, wanted, after, limit)
+        frame, after = store.search.frame(full.id, wanted, after, limit)
+        assert after == goes_on
+        expected = frame_of([row_of(row, model) for row in rows])
+        assert present(frame, model).to_dicts() == expected.to_dicts()
 
 
 def test_what_failed_and_was_taken_back_is_not_found(store: Store, full: Job) -> None:
@@ -200,13 +219,13 @@ def test_a_late_page_does_not_begin_with_the_first_item(store: Store, full: Job,
 
 
 def _codes(rows: Sequence[Any]) -> set[str]:
-    return {row[4] for row in rows}
+    return {row["code"] for row in rows}
 
 
 def test_more_codes_than_are_merged_are_found_too(
     store: Store, job: Job, model: RecordedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(found, "_MERGED", 2)
+    monkeypatch.setattr(search, "_MERGED", 2)
     codes = (Code.HTTP_404, Code.HTTP_403, Code.EMPTY_FILE)
     store.items.add([Item(job.id, index, f"{index}.jpg") for index in range(3)])
     store.results.save([_failed(job, index, code, "a.example") for index, code in enumerate(codes)])

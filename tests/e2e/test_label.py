@@ -28,7 +28,8 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from results_api.rows import COLUMNS, Row
+from results_api.rows import Row
+from shared.store.result_columns import NAMES
 from tests.crawls import Crawl, bomb, chunked
 
 Run = Callable[..., Any]
@@ -76,7 +77,7 @@ def test_the_output_has_a_row_for_every_item(run: Run, photos: Path) -> None:
     assert [row["index"] for row in rows] == [0, 1, 2, 3]
     assert [row["code"] for row in rows] == [None, "not_an_image", None, "file_not_found"]
     coffee = rows[0]
-    assert tuple(coffee) == COLUMNS
+    assert tuple(coffee) == NAMES
     assert (coffee["ref"], coffee["state"], coffee["width"]) == ("photos/coffee.png", "succeeded", 600)
     assert coffee["bytes"] == (photos / "coffee.png").stat().st_size
     assert coffee["model"].startswith("lite0@")

@@ -28,6 +28,8 @@ _HOMES = {
     "starlette": ("results_api.service",),
     "pydantic": ("results_api.service",),
     "httpx2": ("api_client",),
+    "polars": ("shared.store", "results_api"),
+    "pyarrow": ("shared.store", "results_api.encoders", "producer"),
     "orjson": ("results_api",),
     "standardwebhooks": ("results_api.webhooks",),
     "uvicorn": ("commands.serving", "commands.connections"),
@@ -138,7 +140,7 @@ def test_importing_everything_is_light() -> None:
         "import importlib, sys\n"
         f"for name in {light!r}: importlib.import_module(name)\n"
         "heavy = {'tensorflow', 'keras', 'ai_edge_litert', 'aiohttp', 'pyarrow', 'alembic', 'tqdm'}\n"
-        "heavy |= {'fastapi', 'pydantic', 'httpx2', 'uvicorn'}\n"
+        "heavy |= {'fastapi', 'pydantic', 'httpx2', 'uvicorn', 'polars'}\n"
         "heavy |= {'pika', 'psycopg', 'prometheus_client', 'warcio', 'jinja2', 'matplotlib'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )

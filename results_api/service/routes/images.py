@@ -16,7 +16,8 @@ from results_api.service.replies import reply
 from results_api.service.result_models import ITEM_RESULT, ItemResult
 from results_api.service.services import RequireAdmin, RequireRead, ServicesDep
 from shared.errors import Code, RequestError
-from shared.store.store import Outcome, Store
+from shared.store.result_columns import Found
+from shared.store.store import Store
 
 routes = APIRouter(prefix="/v1/images", tags=["images"])
 
@@ -58,11 +59,11 @@ class Named:
 
     def seen(
         self, store: Store, key_id: int | None, after: tuple[int, int] | None, limit: int
-    ) -> list[Outcome]:
+    ) -> Sequence[Found]:
         """Return what items that led to it came to."""
         if self.url is not None:
-            return store.seen.by_url(self.url, key_id, after, limit)
-        return store.seen.by_sha256(str(self.sha256), key_id, after, limit)
+            return store.search.by_url(self.url, key_id, after, limit)
+        return store.search.by_sha256(str(self.sha256), key_id, after, limit)
 
     def forget(self, store: Store) -> dict[str, Any]:
         """Forget it, and return the receipt."""
@@ -115,8 +116,9 @@ def known_image(
     if not found and cursor is None:
         raise RequestError(Code.IMAGE_UNKNOWN)
     shown = found[:limit]
-    last = shown[-1].item if len(found) > limit else None
-    return reply(page(_rows(services.store, shown), encode_cursor(last.job_id, last.index) if last else None))
+    last = shown[-1] if len(found) > limit else None
+    goes_on = encode_cursor(last["job_id"], last["index"]) if last else None
+    return reply(page(_rows(services.store, shown), goes_on))
 
 
 @routes.delete("", response_model=Success[Receipt])
@@ -130,6 +132,5 @@ def _place(cursor: str) -> tuple[int, int]:
     return job_id, index
 
 
-def _rows(store: Store, outcomes: Sequence[Outcome]) -> list[Row]:
-    models = {model_id: store.models.get(model_id) for model_id in {one.result.model_id for one in outcomes}}
-    return [{"job": one.item.job_id, **row_of(one, models[one.result.model_id])} for one in outcomes]
+def _rows(store: Store, found: Sequence[Found]) -> list[Row]:
+    return [{"job": one["job_id"], **row_of(one, store.models.get(one["model_id"]))} for one in found]

@@ -1,9 +1,7 @@
 """What a job came to: result by result, and summed up."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
@@ -12,7 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from results_api.access import own_job
 from results_api.api_keys import Caller
 from results_api.cursors import encode_cursor
+from results_api.encoders import Csv, JsonLines, Parquet
+from results_api.exports import stream
 from results_api.report.report import Report, make_report
+from results_api.rows import row_of
 from results_api.service.envelope import Success, page, success
 from results_api.service.failures import documented
 from results_api.service.negotiation import MEDIA_TYPES, Format, accepted_format
@@ -21,12 +22,8 @@ from results_api.service.replies import reply
 from results_api.service.results_filter import ResultsFilter
 from results_api.service.routes.results_examples import PAGE, SUMMARY, ResultsPage
 from results_api.service.services import RequireRead, Services, ServicesDep
-from results_api.streams.columns import Columns
-from results_api.streams.lines import CSV, JSON, Lines
-from results_api.streams.stream import Encoder, stream
 from shared.errors import Code
-from shared.store.found import FoundRow
-from shared.store.store import Job, RecordedModel
+from shared.store.store import FoundPage, Job, RecordedModel
 
 routes = APIRouter(tags=["results"])
 
@@ -87,22 +84,23 @@ def results(
     wanted, after = query.wanted(model), query.after
     if format is Format.JSON:
         found = services.store.search.page(job.id, wanted, after, query.limit)
-        return reply(_page(found.rows, found.after, model, job))
-    body = stream(services.store, job, wanted, after, _encoder(format, model))
+        return reply(_page(found, model, job))
+    body = stream(services.store, job, wanted, after, _ENCODERS[format](cursor=True))
     return StreamingResponse(body, 200, _headers(job, format), MEDIA_TYPES[format])
 
 
-def _page(rows: Sequence[FoundRow], after: int | None, model: RecordedModel, job: Job) -> dict[str, Any]:
-    lines = [orjson.Fragment(line) for line in Lines(JSON, model).each(rows)]
-    body = page(lines, None if after is None else encode_cursor(after))
+_ENCODERS: dict[Format, type[JsonLines | Csv | Parquet]] = {
+    Format.NDJSON: JsonLines,
+    Format.CSV: Csv,
+    Format.PARQUET: Parquet,
+}
+
+
+def _page(found: FoundPage, model: RecordedModel, job: Job) -> dict[str, Any]:
+    rows = [{**row_of(one, model), "cursor": encode_cursor(one["index"])} for one in found.rows]
+    body = page(rows, None if found.after is None else encode_cursor(found.after))
     body["meta"]["complete"] = job.state.is_over
     return body
-
-
-def _encoder(format: Format, model: RecordedModel) -> Encoder:
-    if format is Format.PARQUET:
-        return Columns(model)
-    return Lines(CSV if format is Format.CSV else JSON, model)
 
 
 def _headers(job: Job, format: Format) -> dict[str, str]:

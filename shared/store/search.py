@@ -1,55 +1,52 @@
-"""Results that are looked for: by state, code, class, score and host, in the order of the items.
+"""Find results: by state, code, class, score and host, in the order of the items; or by their image.
 
 A page costs the same wherever it lies and however few results meet the filter: what is looked through for
 one page has a limit, and a page that reached it is shorter than it could be.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     REAL,
     ColumnElement,
     Connection,
-    Double,
+    Select,
     Subquery,
-    Text,
     cast,
-    extract,
+    false,
     func,
     select,
+    tuple_,
     union_all,
 )
 
 from shared.errors import Code
-from shared.items import ItemState
+from shared.items import ItemState, JobState
 from shared.store.database import Database
-from shared.store.schema import items, progress, results
+from shared.store.result_columns import COLUMNS, Found, Frame
+from shared.store.result_frames import read_frame
+from shared.store.schema import items, jobs, progress, results
+from shared.store.statements import SAME_ITEM, is_ref
+
+#: Job and index of an item.
+Place = tuple[int, int]
 
 #: The next item's index, or nothing: where a search begins.
 BEGINNING = -1
 #: The largest index that both databases know.
 _LAST = 2**63 - 1
+#: What is read of a result and its item: what its columns need.
+_READ = tuple(
+    results.c[name] if name in results.c else items.c[name]
+    for name in dict.fromkeys(name for column in COLUMNS for name in column.needs)
+)
 #: Results that are looked through for one page, unless it holds more itself: one after the other, and those
 #: that an index finds here and there.
 _IN_TURN, _BY_INDEX = 5_000, 1_000
 #: Classes or codes whose results are merged by their indexes; more than these are met by looking through all.
 _MERGED = 20
-#: A result as it is read: index, ref, custom_id, state, code, detail, class_ids, scores, width, height,
-#: bytes, sha256, reused, host, final_url, http_status, attempts, fetch_ms, label_ms, finished_at.
-#: Ids and scores are texts, their numbers with commas between and a bracket at each end; the time is in
-#: seconds since 1970. Making objects of these would take longer than all the rest.
-FoundRow = Sequence[Any]
-_COLUMNS = (
-    *(results.c.index, items.c.ref, items.c.custom_id),
-    *(results.c.state, results.c.code, results.c.detail),
-    *(cast(results.c.class_ids, Text), cast(results.c.scores, Text)),
-    *(results.c.width, results.c.height, results.c.bytes, results.c.sha256, results.c.reused),
-    *(results.c.host, results.c.final_url, results.c.http_status),
-    *(results.c.attempts, results.c.fetch_ms, results.c.label_ms),
-    cast(extract("epoch", results.c.finished_at), Double),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +63,17 @@ class Filter:
     host: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPage:
+class FoundPage(NamedTuple):
     """Results that were found, and the index after which to look on; none if nothing follows by now."""
 
-    rows: Sequence[FoundRow]
+    rows: Sequence[Found]
+    after: int | None
+
+
+class FoundFrame(NamedTuple):
+    """The same of many results: their columns, which ``present`` makes a reader's columns of."""
+
+    frame: Frame
     after: int | None
 
 
@@ -82,13 +85,14 @@ class _Search:
     after: int
     limit: int
     conditions: tuple[ColumnElement[bool], ...]
+    read: Callable[[Connection, Select[Any]], Any]
 
     def scanned(self, most: int) -> int:
         """Return how many results to look through; one more than the limit shows that others follow."""
         return max(most, self.limit + 1) if self.conditions else self.limit + 1
 
 
-class FoundResults:
+class Search:
     """The statements that look for results."""
 
     def __init__(self, database: Database) -> None:
@@ -99,13 +103,60 @@ class FoundResults:
 
         Those that come later for items up to ``after`` are not seen any more.
         """
+        rows, last = self._find(job_id, wanted, after, limit, _read_rows)
+        page = rows[:limit]
+        return FoundPage(page, page[-1]["index"] if len(rows) > limit else last)
+
+    def frame(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundFrame:
+        """Return what ``page`` does, as columns: faster from some hundreds of results on."""
+        rows, last = self._find(job_id, wanted, after, limit, read_frame)
+        page = rows.head(limit)
+        return FoundFrame(page, page["index"][-1] if len(rows) > limit else last)
+
+    def _find(
+        self,
+        job_id: int,
+        wanted: Filter,
+        after: int,
+        limit: int,
+        read: Callable[[Connection, Select[Any]], Any],
+    ) -> tuple[Any, int | None]:
+        """Return one result more than the limit if there are more; else, after which index to look on."""
         with self._database.read() as connection:
             column, values, met = _indexed(connection, job_id, wanted)
             others = (condition for name, condition in _conditions(wanted).items() if name != met)
-            search = _Search(job_id, after, limit, tuple(others))
+            search = _Search(job_id, after, limit, tuple(others), read)
             if column is None:
                 return _through_all(connection, search)
-            return _through_indexes(connection, search, column, values) if values else FoundPage((), None)
+            return _through_indexes(connection, search, column, values)
+
+    def by_url(self, url: str, key_id: int | None, after: Place | None, limit: int) -> Sequence[Found]:
+        """Return what items with this reference came to in all jobs, the newest first, behind ``after``.
+
+        With a key, only in the jobs that belong to it.
+        """
+        places = select(items.c.job_id, items.c.index).join(results, SAME_ITEM)
+        return self._seen(places.where(is_ref(url)), key_id, after, limit)
+
+    def by_sha256(self, sha256: str, key_id: int | None, after: Place | None, limit: int) -> Sequence[Found]:
+        """Return the same of items that led to these bytes, whose SHA-256 is given in hex."""
+        places = select(results.c.job_id, results.c.index)
+        return self._seen(places.where(results.c.sha256 == bytes.fromhex(sha256)), key_id, after, limit)
+
+    def _seen(
+        self, places: Select[Any], key_id: int | None, after: Place | None, limit: int
+    ) -> Sequence[Found]:
+        page = _newest(places, key_id, after, limit).subquery()
+        here = (results.c.job_id == page.c.job_id) & (results.c.index == page.c.index)
+        query = select(results.c.job_id, *_READ).select_from(results).join(page, here).join(items, SAME_ITEM)
+        query = query.order_by(results.c.job_id.desc(), results.c.index.desc())
+        with self._database.read() as connection:
+            return _read_rows(connection, query)
+
+
+def _read_rows(connection: Connection, query: Select[Any]) -> Sequence[Found]:
+    rows: Sequence[Any] = connection.execute(query).mappings().all()
+    return rows
 
 
 def _conditions(wanted: Filter) -> dict[str, ColumnElement[bool]]:
@@ -148,36 +199,36 @@ def _codes(connection: Connection, job_id: int, state: ItemState) -> Sequence[st
     return connection.execute(query.having(func.sum(progress.c.count) > 0)).scalars().all()
 
 
-def _through_all(connection: Connection, search: _Search) -> FoundPage:
+def _through_all(connection: Connection, search: _Search) -> tuple[Any, int | None]:
     """Look through the results one after the other."""
     # Items have indexes without gaps.
     end = min(search.after + search.scanned(_IN_TURN), _LAST)
     within = (results.c.job_id == search.job_id, results.c.index > search.after)
-    query = select(*_COLUMNS).select_from(results).join(items, _item_of(results.c.index, search))
+    query = select(*_READ).select_from(results).join(items, _item_of(results.c.index, search))
     query = query.where(*within, *search.conditions)
     if search.conditions:
         query = query.where(results.c.index <= end)
-    rows = connection.execute(query.order_by(results.c.index).limit(search.limit + 1)).all()
+    rows = search.read(connection, query.order_by(results.c.index).limit(search.limit + 1))
     if len(rows) > search.limit or not search.conditions:
-        return _page(rows, search)
+        return rows, None
     last = connection.execute(select(func.max(results.c.index)).where(*within)).scalar()
-    return FoundPage(rows, end if last is not None and last > end else None)
+    return rows, end if last is not None and last > end else None
 
 
 def _through_indexes(
     connection: Connection, search: _Search, column: ColumnElement[Any], values: Sequence[Any]
-) -> FoundPage:
+) -> tuple[Any, int | None]:
     """Look through the results that have one of these values, which an index holds in order."""
     most = search.scanned(_BY_INDEX)
     scanned = _scanned(search, column, values, most)
     found = (results.c.job_id == search.job_id) & (results.c.index == scanned.c.index)
-    query = select(*_COLUMNS).select_from(scanned).join(results, found)
+    query = select(*_READ).select_from(scanned).join(results, found)
     query = query.join(items, _item_of(scanned.c.index, search)).where(*search.conditions)
-    rows = connection.execute(query.order_by(scanned.c.index).limit(search.limit + 1)).all()
+    rows = search.read(connection, query.order_by(scanned.c.index).limit(search.limit + 1))
     if len(rows) > search.limit or not search.conditions:
-        return _page(rows, search)
+        return rows, None
     count, last = connection.execute(select(func.count(), func.max(scanned.c.index))).one()
-    return FoundPage(rows, last if count == most else None)
+    return rows, last if count == most else None
 
 
 def _scanned(search: _Search, column: ColumnElement[Any], values: Sequence[Any], most: int) -> Subquery:
@@ -190,6 +241,8 @@ def _scanned(search: _Search, column: ColumnElement[Any], values: Sequence[Any],
         select(results.c.index).where(*mine, column == value).order_by(results.c.index).limit(most)
         for value in values
     ]
+    if not parts:
+        parts = [select(results.c.index).where(*mine, false())]
     if len(parts) == 1:
         return parts[0].subquery("scanned")
     merged = union_all(*(select(part.subquery()) for part in parts))
@@ -206,7 +259,12 @@ def _item_of(index: ColumnElement[int], search: _Search) -> ColumnElement[bool]:
     return mine & (items.c.index == index)
 
 
-def _page(rows: Sequence[FoundRow], search: _Search) -> FoundPage:
-    """Return a page of what was read with one more than fits."""
-    page = rows[: search.limit]
-    return FoundPage(page, page[-1][0] if len(rows) > search.limit else None)
+def _newest(places: Select[Any], key_id: int | None, after: Place | None, limit: int) -> Select[Any]:
+    job_id, index = places.selected_columns
+    page = places.join(jobs, jobs.c.id == job_id).where(jobs.c.state != JobState.DELETING)
+    if key_id is not None:
+        page = page.where(jobs.c.key_id == key_id)
+    if after is not None:
+        page = page.where(tuple_(job_id, index) < tuple_(*after))
+    # The sum keeps Postgres from walking down all places in search of those that fit.
+    return page.order_by((job_id + 0).desc(), index.desc()).limit(limit)
