@@ -95,6 +95,7 @@ def _add_api(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_up(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(handler="commands.api:run_with_worker")
     parser.description = (
         "Serve the HTTP API and label submitted jobs in one process, without a broker, until interrupted."
     )

@@ -1,6 +1,6 @@
-"""Timeouts of connections to the service while no request is in progress.
+"""Timeouts and limits of an HTTP connection that uvicorn does not have.
 
-Uvicorn waits without a limit for the head of a request, for the rest of a body that was answered early, and
+Uvicorn waits without a limit for the head of a request, for the rest of a body that was answered early and
 for a client that does not read; and it accepts heads of any size.
 """
 
@@ -15,21 +15,22 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTimeouts:
-    """Limits of a connection, in seconds; ``head_bytes`` is the largest head of a request."""
+    """Limits of a connection, in seconds and bytes."""
 
-    #: From connecting, or from its first byte, until the head of a request is complete.
+    #: From the connection or its first byte to the end of a request's head.
     head: float = 10.0
     #: Between two requests.
     idle: float = 65.0
-    #: Until the rest of a body has arrived that was answered early.
+    #: For the rest of a body whose response was already sent.
     rest: float = 10.0
-    #: Until the client has read what was sent.
+    #: For the client to read what was sent.
     reading: float = 60.0
+    #: Largest head of a request.
     head_bytes: int = 65_536
 
 
 class TimeoutHttpProtocol(HttpToolsProtocol):
-    """Closes the connection after a timeout."""
+    """Closes the connection when a timeout or a limit is exceeded."""
 
     timeouts = ConnectionTimeouts()
 
@@ -41,18 +42,18 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the timeout of the first head."""
+        """Expect the head of the first request."""
         super().connection_made(transport)
         self._within(self.timeouts.head)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop all timeouts."""
+        """Cancel the timers."""
         self._stop_timer()
         self._stop_reading()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse data, and refuse a head that is too large."""
+        """Refuse a head that is too large (431)."""
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
@@ -61,47 +62,47 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
                 self.transport.close()
 
     def on_message_begin(self) -> None:
-        """Start the timeout of the head."""
+        """Expect the rest of the head."""
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
         self._within(self.timeouts.head)
 
     def on_headers_complete(self) -> None:
-        """Stop the timeout: the service limits the body."""
+        """Leave the body to the service, which has its own limits."""
         self._in_head = False
         self._stop_timer()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Start the timeout of the next request if this one was answered early."""
+        """Expect another request if this one already has its response."""
         super().on_message_complete()
         if self.cycle.response_complete:
             self._within(self.timeouts.idle)
 
     def on_response_complete(self) -> None:
-        """Start the timeout of the rest of a body that was answered early."""
+        """Expect the rest of a body that was not read."""
         unread = self.cycle.more_body
         super().on_response_complete()
         if unread:
             self._within(self.timeouts.rest)
 
     def pause_writing(self) -> None:
-        """Start the timeout of a client that does not read."""
+        """Give the client limited time to read."""
         super().pause_writing()
         self._stop_reading()
         self._reading = self.loop.call_later(self.timeouts.reading, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Stop the timeout of a client that reads again."""
+        """Stop the client's timer."""
         self._stop_reading()
         super().resume_writing()
 
     def _within(self, seconds: float) -> None:
         self._stop_timer()
-        self._timer = self.loop.call_later(seconds, self._give_up)
+        self._timer = self.loop.call_later(seconds, self._close_if_idle)
 
-    def _give_up(self) -> None:
-        # During a request, the head of the next one may wait.
+    def _close_if_idle(self) -> None:
+        # The head of a pipelined request may wait behind a request in progress.
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
 

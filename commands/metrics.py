@@ -1,6 +1,7 @@
-"""Prometheus metrics of a worker: its processes write files to one folder, and the parent sums them up.
+"""Prometheus metrics: of a worker's processes, and of the API.
 
-https://prometheus.github.io/client_python/multiprocess/
+A worker's processes write files in one folder, and their parent adds them up
+(https://prometheus.github.io/client_python/multiprocess/). The API has a registry of its own.
 """
 
 import os
@@ -13,7 +14,7 @@ from typing import Any
 from shared.errors import Code
 from shared.items import Result
 
-#: The folder of prometheus_client's files; it is read when the module is imported.
+#: Where prometheus_client keeps its files; it looks when it is imported.
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 #: Upper bounds of the histograms, in seconds.
 _BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
@@ -26,12 +27,14 @@ class Metrics:
         from prometheus_client import Counter, Gauge, Histogram
 
         self._items = Counter("smartsight_items", "Items with a result", ["state", "code"])
-        self._reused = Counter("smartsight_reused", "Items that reused stored labels")
-        self._retries = Counter("smartsight_retries", "Items scheduled for a retry", ["code"])
-        self._stages = Histogram("smartsight_stage_seconds", "Time of a stage", ["stage"], buckets=_BUCKETS)
+        self._reused = Counter("smartsight_reused", "Items that took labels known before")
+        self._retries = Counter("smartsight_retries", "Items put off until later", ["code"])
+        self._stages = Histogram(
+            "smartsight_stage_seconds", "Time that a stage took", ["stage"], buckets=_BUCKETS
+        )
         self._unacked = Gauge(
             "smartsight_oldest_unacked_seconds",
-            "Age of the oldest unacked delivery",
+            "Age of the oldest delivery in hand",
             multiprocess_mode="livemax",
         )
         self._queue = Gauge("smartsight_queue_depth", "Messages ready", multiprocess_mode="mostrecent")
@@ -42,25 +45,25 @@ class Metrics:
         )
 
     def stage_finished(self, stage: str, seconds: float) -> None:
-        """Count the time of a stage."""
+        """Count the time that a stage took."""
         self._stages.labels(stage).observe(seconds)
 
     def item_finished(self, result: Result) -> None:
-        """Count a stored result."""
+        """Count an item by its state and code."""
         self._items.labels(result.state, result.code or "").inc()
         if result.reused:
             self._reused.inc()
 
     def retry_scheduled(self, code: Code) -> None:
-        """Count a retry."""
+        """Count an item that is tried again later."""
         self._retries.labels(code).inc()
 
     def set_oldest_unacked(self, seconds: float) -> None:
-        """Set the age of the oldest delivery that is neither acked nor released."""
+        """Note the age of the oldest delivery that is neither acked nor handed back."""
         self._unacked.set(seconds)
 
     def waiting(self, in_broker: int | None, in_all: int) -> None:
-        """Set the number of items without a result."""
+        """Set how many messages wait in the broker, and how many items in all."""
         self._backlog.set(in_all)
         if in_broker is not None:
             self._queue.set(in_broker)
@@ -75,7 +78,7 @@ def metrics_of(environment: Mapping[str, str]) -> Metrics | None:
 def serve_metrics(port: int, run_dir: Path) -> Iterator[Metrics | None]:
     """Serve the metrics of this process and its children on a port; port 0 means not at all.
 
-    They are in memory-mapped files: a full disk would kill the process, so they are in the folder of the
+    The files are mapped into memory, so that a full disk would end the process: they are in the folder of the
     heartbeats, and not where lists of any size are unpacked.
     """
     if not port:
@@ -100,3 +103,62 @@ def _end(server: Any, thread: Any) -> None:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+class ApiMetrics:
+    """Counts what the API does."""
+
+    def __init__(self) -> None:
+        from prometheus_client import (
+            CollectorRegistry,
+            Counter,
+            Gauge,
+            Histogram,
+            PlatformCollector,
+            ProcessCollector,
+        )
+
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self._requests = Counter(
+            "smartsight_api_requests",
+            "Requests that were answered",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "smartsight_api_request_seconds",
+            "Time until the whole answer was out",
+            ["method", "route"],
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self._in_hand = Gauge("smartsight_api_requests_in_hand", "Requests in hand", registry=registry)
+        self._classified = Histogram(
+            "smartsight_api_classified_seconds",
+            "Time that an image took to be classified at once",
+            ["outcome"],
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+
+    def began(self) -> None:
+        """Count a request in progress."""
+        self._in_hand.inc()
+
+    def ended(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a response by route and status, and the time until its last byte."""
+        self._in_hand.dec()
+        self._requests.labels(method, route, status).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def classified(self, outcome: str, seconds: float) -> None:
+        """Count an image of `POST /v1/classify` by its outcome."""
+        self._classified.labels(outcome).observe(seconds)
+
+    def exposition(self) -> bytes:
+        """Return all metrics in the text format of Prometheus."""
+        from prometheus_client import generate_latest
+
+        return generate_latest(self._registry)

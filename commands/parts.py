@@ -166,5 +166,5 @@ def patiently(attempt: Callable[[], T], stop: threading.Event) -> T:
         except ResourceError as error:
             if error.code not in _AWAY or stop.wait(random.uniform(0, pause)):
                 raise
-            _log.warning("waiting: %s", error)
+            _log.warning("waiting for a server", extra={"reason": str(error)})
             pause = min(2 * pause, _LONGEST_PAUSE)

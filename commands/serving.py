@@ -1,4 +1,4 @@
-"""Run the service: uvicorn on uvloop, our own way with signals, and an end in good order."""
+"""Run the service: uvicorn on uvloop, our own signal handling, and a graceful shutdown."""
 
 import asyncio
 import logging
@@ -26,37 +26,37 @@ App = Callable[..., Any]
 
 _log = logging.getLogger("smartsight.api")
 
-#: For what is still there when the time to drain is over, in seconds.
-_LAST_WORDS = 2
-#: For all that is to end behind that, in seconds: whoever kills what does not end shall not be sooner.
-TO_END = 10.0
+#: For connections that are still open after draining, in seconds.
+_CONNECTION_GRACE = 2
+#: From the end of draining until the process has exited, in seconds; a supervisor should wait longer to kill.
+EXIT_GRACE = 10.0
 _BACKLOG = 2048
-#: How long a thread may go on when another one wants to, in seconds: with Python's 5 ms, whoever answers
-#: waits longer for those who classify than an answer takes.
+#: How long a thread may run while another one waits, in seconds: with Python's 5 ms, the event loop would
+#: wait longer for the classifying threads than a response takes.
 _SWITCH_INTERVAL = 0.0005
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """Take an address, on which nobody is answered yet; raise ``ResourceError(address_unavailable)``."""
-    with _ours(host, port):
+def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
+    """Bind a socket without listening yet; raise ``ResourceError(address_unavailable)``."""
+    with _translated(host, port):
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
         listener = socket.socket(family, kind, protocol)
     with listener:
-        with _ours(host, port):
+        with _translated(host, port):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
         yield listener
 
 
 def serve(
-    app: App, listener: socket.socket, draining: "Draining", grace: float, to_end: float = TO_END
+    app: App, listener: socket.socket, draining: "Draining", grace: float, exit_grace: float = EXIT_GRACE
 ) -> None:
-    """Answer until SIGINT or SIGTERM, then finish what is in hand within ``grace`` seconds.
+    """Serve until SIGINT or SIGTERM, then finish the requests in progress within ``grace`` seconds.
 
-    ``to_end`` seconds later the process is over, also if the caller has not returned by then.
+    The process exits at most ``exit_grace`` seconds later, even if the caller has not returned by then.
     """
     config = uvicorn.Config(
         app,
@@ -70,71 +70,71 @@ def serve(
         proxy_headers=False,
         backlog=_BACKLOG,
         timeout_keep_alive=int(TimeoutHttpProtocol.timeouts.idle),
-        timeout_graceful_shutdown=_LAST_WORDS,
+        timeout_graceful_shutdown=_CONNECTION_GRACE,
     )
     sys.setswitchinterval(_SWITCH_INTERVAL)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Server(config, draining, grace, to_end).serve([listener]))
+        runner.run(_Server(config, draining, grace, exit_grace).serve([listener]))
 
 
 class _Server(uvicorn.Server):
-    """Goes on listening while it drains, so that who comes then is told so and not just refused."""
+    """Keeps listening while it drains, so that new requests get a response and not a refused connection."""
 
-    def __init__(self, config: uvicorn.Config, draining: "Draining", grace: float, to_end: float) -> None:
+    def __init__(self, config: uvicorn.Config, draining: "Draining", grace: float, exit_grace: float) -> None:
         super().__init__(config)
         self._draining = draining
         self._grace = grace
-        self._to_end = to_end
-        self._leaving: asyncio.Task[None] | None = None
+        self._exit_grace = exit_grace
+        self._shutdown: asyncio.Task[None] | None = None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take signals over from the command while the loop runs: an exception would end it anywhere."""
+        """Handle signals here while the loop runs: the command's handler raises, wherever the loop is."""
         loop = asyncio.get_running_loop()
 
-        def leave(number: int, _frame: object) -> None:
-            for each in _SIGNALS:  # the second time, leave at once: the store is safe
+        def shut_down(number: int, _frame: object) -> None:
+            for each in _SIGNALS:  # the second time, exit at once: the store is safe
                 signal.signal(each, lambda number, _: os._exit(128 + number))
-            loop.call_soon_threadsafe(self._leave)
+            loop.call_soon_threadsafe(self._begin_shutdown)
 
-        with _handled(leave):
+        with _signal_handler(shut_down):
             yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer, and say where."""
+        """Start serving, and print the address."""
         (listener,) = sockets or []
         host, port = listener.getsockname()[:2]
-        with _ours(host, port):
+        with _translated(host, port):
             await super().startup(sockets)
         say(f"Listening on http://{f'[{host}]' if ':' in host else host}:{port}")
 
-    def _leave(self) -> None:
+    def _begin_shutdown(self) -> None:
         self._draining.begin(self._grace)
-        self._leaving = asyncio.create_task(self._end())
-        _end_within(self._grace + self._to_end)
+        self._shutdown = asyncio.create_task(self._finish())
+        _exit_after(self._grace + self._exit_grace)
 
-    async def _end(self) -> None:
+    async def _finish(self) -> None:
         await self._draining.finished()
         self.should_exit = True
 
 
-def _end_within(seconds: float) -> None:
-    """End the process then, if it has not ended by itself.
+def _exit_after(seconds: float) -> None:
+    """Exit after this time if the process still runs.
 
-    Python waits for every thread, and nothing stops one that waits for the database, an hour at worst.
+    Python waits for every thread at exit, and one that waits for the database can take an hour.
     """
-    limit = threading.Timer(seconds, _cut_short)
+    limit = threading.Timer(seconds, _exit_now)
     limit.daemon = True
     limit.start()
 
 
-def _cut_short() -> None:
-    _log.warning("ended without waiting for threads any longer")
-    os._exit(0)  # as after a kill, the store has the whole of what they did, or nothing
+def _exit_now() -> None:
+    _log.warning("exited without waiting for threads")
+    os._exit(0)  # as after a kill, the store has all of their work or none
 
 
 @contextmanager
-def _handled(handler: Callable[[int, object], None]) -> Iterator[None]:
+def _signal_handler(handler: Callable[[int, object], None]) -> Iterator[None]:
     before = {number: signal.signal(number, handler) for number in _SIGNALS}
     try:
         yield
@@ -144,7 +144,7 @@ def _handled(handler: Callable[[int, object], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _ours(host: str, port: int) -> Iterator[None]:
+def _translated(host: str, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Put the service's parts together: what its routes work with, and what runs beside them."""
+"""Compose the service: what its routes need, and what runs in the background."""
 
 import logging
 import threading
@@ -10,9 +10,9 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from commands.api_metrics import ApiMetrics
 from commands.background import Part, in_background
 from commands.estimating import Estimating
+from commands.metrics import ApiMetrics
 from commands.parts import (
     check_broker,
     cores,
@@ -46,9 +46,9 @@ _TINY = bytes.fromhex(
     "47494638396101000100800000ffffff00000021f90401000000002c00000000010001000002024401003b"
 )
 
-#: Images whose turn it is before there is a thread for them: who is done goes on with one of these, and need
-#: not wait for the event loop, which is behind when the cores are busy.
-_AT_HAND = 2
+#: Images that are admitted before a thread is free: a thread that is done continues with one of them and need
+#: not wait for the event loop, which is late when the cores are busy.
+_PREFETCHED = 2
 
 _log = logging.getLogger("smartsight.api")
 
@@ -60,9 +60,9 @@ def make_services(
     stack: ExitStack,
     beside: Mapping[str, Part] | None = None,
 ) -> "Services":
-    """Return what the routes work with; what has to be ended with the service is in the stack.
+    """Return what the routes need; the stack closes it.
 
-    What is to run beside it, besides its own background work, comes by its name.
+    ``beside`` names what runs in the background besides the service's own parts.
     """
     from results_api.classify import ImageUrlFetcher
     from results_api.job_statuses import JobStatuses
@@ -71,13 +71,13 @@ def make_services(
 
     store = patiently(lambda: stack.enter_context(open_store(settings)), threading.Event())
     required = keys_required(store, address, options.no_auth)
-    _tell(required, store, address)
+    _warn_if_open(required, store, address)
     classifier = _image_classifier(options.threads or cores(), store, settings, stack)
     recorder = Recorder(store, settings.unpacked_bytes)
     parts = {"recorder": recorder.run, "webhooks": _webhook_dispatcher(store, settings).run, **(beside or {})}
     background = stack.enter_context(in_background(parts, recorder.wake))
-    checks: dict[str, Check] = {"store": lambda: _ask(store), "background": background.check}
-    checks["model"] = lambda: _try(classifier.classifier)
+    checks: dict[str, Check] = {"store": lambda: _probe_store(store), "background": background.check}
+    checks["model"] = lambda: _probe_classifier(classifier.classifier)
     if settings.broker_url:
         checks["broker"] = lambda: check_broker(settings)
     return Services(
@@ -94,24 +94,24 @@ def make_services(
 
 
 def _image_classifier(threads: int, store: Store, settings: Settings, stack: ExitStack) -> "ImageClassifier":
-    """Return what classifies at once, warmed up, with cores of its own: no bulk work is ahead of it."""
+    """Return the warmed-up classifier of `POST /v1/classify`, which no bulk work can delay."""
     from results_api.capacity import Capacity
     from results_api.classify import ImageClassifier
 
-    in_hand = threads + 1  # one more than there are networks: it is decoded while these are busy
+    in_hand = threads + 1  # one more than there are interpreters: it is decoded while they are busy
     decoders = stack.enter_context(open_decoders(settings, in_hand))
     classifier = open_classifier(settings, settings.model, "auto", threads, decoders.decode)
     decoders.await_ready()
     pool = stack.enter_context(ThreadPoolExecutor(in_hand, "classify"))
-    for warmed in [pool.submit(_try, classifier) for _ in range(in_hand)]:
+    for warmed in [pool.submit(_probe_classifier, classifier) for _ in range(in_hand)]:
         warmed.result()
     recorded = model_of(store, settings, None)
-    capacity = Capacity(in_hand + _AT_HAND, settings.classify_queue)
+    capacity = Capacity(in_hand + _PREFETCHED, settings.classify_queue)
     return ImageClassifier(store, classifier, recorded.id, capacity, pool)
 
 
 def _web(settings: Settings) -> WebFetcher:
-    """Return what fetches images for people who wait: no larger ones than they could send."""
+    """Return the fetcher of single images, which may be no larger than an upload."""
     return make_web(replace(settings, max_bytes=settings.upload_bytes))
 
 
@@ -135,13 +135,13 @@ def _submissions(store: Store, settings: Settings, recorder: Recorder) -> "Submi
     )
 
 
-def _try(classifier: Classifier) -> None:
+def _probe_classifier(classifier: Classifier) -> None:
     """Classify the smallest image there is."""
     classifier.classify(_TINY, 1)
 
 
 def keys_required(store: Store, address: str, no_auth: bool) -> KeysRequired:
-    """Return when callers are asked for a key; raise ``UsageError(keys_needed)`` if no caller has one."""
+    """Return when requests need an API key; raise ``UsageError(keys_needed)`` if none exists off loopback."""
     if no_auth:
         return KeysRequired.NEVER
     if ip_address(address).is_loopback:
@@ -151,14 +151,14 @@ def keys_required(store: Store, address: str, no_auth: bool) -> KeysRequired:
     return KeysRequired.ALWAYS
 
 
-def _tell(required: KeysRequired, store: Store, address: str) -> None:
-    """Say in the log if no key is asked for."""
+def _warn_if_open(required: KeysRequired, store: Store, address: str) -> None:
+    """Log a warning if requests need no API key."""
     if required is KeysRequired.NEVER:
-        _log.warning("open: whoever reaches %s may do everything", address)
+        _log.warning("open: requests from anywhere need no API key", extra={"address": address})
     elif required is KeysRequired.IF_ANY and not store.keys.exist():
-        _log.warning("open: there is no key, so that everybody on this machine may do everything")
+        _log.warning("open: requests from this machine need no API key, as none exists")
 
 
-def _ask(store: Store) -> None:
-    """Ask the database the time."""
+def _probe_store(store: Store) -> None:
+    """Run a small query."""
     store.hosts.now()

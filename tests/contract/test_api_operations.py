@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from fastapi.testclient import TestClient
 
-from commands.api_metrics import ApiMetrics
+from commands.metrics import ApiMetrics
 from results_api.api_keys import ANYBODY, Caller, Scope
 from results_api.service.app import make_app
 from results_api.service.monitoring import HealthChecks

@@ -28,7 +28,7 @@ def _ask(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_answers_until_it_is_told_to_end(start: Start, run: Run, number: signal.Signals) -> None:
     with listening(start) as service:
-        assert "open: there is no key" in service.words
+        assert "open: requests from this machine need no API key" in service.words
         status, ready = _ask(service.port, "/readyz?secret")
         assert (status, json.loads(ready)["data"]["store"]) == (200, "ok")
         assert _ask(service.port, "/v1/nothing?secret=1")[0] == 404
@@ -82,7 +82,7 @@ def test_strangers_are_answered_only_with_keys_or_where_that_is_said(start: Star
     refused = run("api", "--host", "0.0.0.0", "--port", "0")
     assert (refused.status, "keys_needed" in refused.err) == (2, True)
     with listening(start, "--host", "0.0.0.0", "--no-auth") as service:
-        assert "open: whoever reaches 0.0.0.0 may do everything" in service.words
+        assert "open: requests from anywhere need no API key" in service.words
         assert _ask(service.port, "/metrics")[0] == 200
     assert run("keys", "create", "mine").status == 0
     with listening(start, "--host", "0.0.0.0") as service:

@@ -150,13 +150,13 @@ def test_what_does_not_end_is_turned_away_when_the_time_is_up(start: Start) -> N
 
 
 def test_threads_that_nothing_can_stop_do_not_hold_the_end_up(start: Start) -> None:
-    service = start({"to_end": 3}, SMARTSIGHT_DRAIN_TIMEOUT="0.3")
+    service = start({"exit_grace": 3}, SMARTSIGHT_DRAIN_TIMEOUT="0.3")
     asking = service.connect(b"GET /threads HTTP/1.1\r\nHost: a\r\n\r\n")
     service.wait_in_hand(1)
     service.process.send_signal(signal.SIGTERM)
     assert _all(asking).startswith(b"HTTP/1.1 503")
     assert service.process.wait(_PATIENCE) == 0
-    assert "without waiting for threads" in service.log
+    assert "exited without waiting for threads" in service.log
     assert "Traceback" not in service.log
 
 
@@ -182,7 +182,7 @@ def test_an_upload_that_stalls_is_ended(start: Start) -> None:
 def test_an_upload_that_only_drips_is_ended(start: Start) -> None:
     service = start(SMARTSIGHT_BODY_PAUSE="5", SMARTSIGHT_BODY_TIMEOUT="0.3")
     with service.connect(_HEAD) as upload:
-        upload.settimeout(0.05)
+        upload.settimeout(0.2)
         for _ in range(9):
             upload.sendall(b"1")
             try:
@@ -205,7 +205,11 @@ def test_an_upload_that_breaks_off_leaves_nothing_behind(start: Start, half: boo
         upload.close()
     service.wait_in_hand(0)
     assert service.get("/livez").status == 200
-    wait_until(lambda: "POST /uploads 499" in service.log, _PATIENCE, "the line of the request")
+    wait_until(
+        lambda: "method=POST path=/uploads route=/uploads status=499" in service.log,
+        _PATIENCE,
+        "the line of the request",
+    )
     assert "Traceback" not in service.log
 
 

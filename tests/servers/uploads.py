@@ -1,12 +1,11 @@
 """The service with routes for those who send, or read, as slowly as they like: a program of its own.
 
-Run with the path of a database and the limits of connections as JSON, ``to_end`` among them for the end of
-the process; the settings are in the environment.
+Run with the path of a database and the limits of connections as JSON, ``exit_grace`` among them for
+the end of the process; the settings are in the environment.
 """
 
 import asyncio
 import json
-import logging
 import os
 import sys
 import threading
@@ -19,9 +18,10 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from commands.api_metrics import ApiMetrics
 from commands.connections import ConnectionTimeouts, TimeoutHttpProtocol
-from commands.serving import TO_END, bound, serve
+from commands.metrics import ApiMetrics
+from commands.serving import EXIT_GRACE, bound_socket, serve
+from commands.terminal import set_verbosity
 from results_api.access import KeysRequired
 from results_api.service.app import make_app
 from results_api.service.services import Services
@@ -32,19 +32,19 @@ from tests.contract.api import Surroundings, services_on
 
 
 def main(path: Path, limits: str) -> None:
-    logging.basicConfig(level=logging.INFO)
+    set_verbosity("normal")
     timeouts = json.loads(limits)
-    to_end = timeouts.pop("to_end", TO_END)
+    exit_grace = timeouts.pop("exit_grace", EXIT_GRACE)
     TimeoutHttpProtocol.timeouts = replace(ConnectionTimeouts(), **timeouts)
     settings = read_settings(os.environ)
-    with closing(Database(f"sqlite:///{path}")) as database, bound("127.0.0.1", 0) as listener:
+    with closing(Database(f"sqlite:///{path}")) as database, bound_socket("127.0.0.1", 0) as listener:
         store = Store(database)
         services = services_on(store, Surroundings(wanted=KeysRequired.NEVER))
         services = replace(services, settings=settings, observer=ApiMetrics())
         app = make_app(services)
         _add_bodies(app)
         _add_endless(app, services)
-        serve(app, listener, services.draining, settings.drain_timeout, to_end)
+        serve(app, listener, services.draining, settings.drain_timeout, exit_grace)
 
 
 def _add_bodies(app: FastAPI) -> None:

@@ -38,7 +38,7 @@ _HOMES = {
     "markupsafe": ("results_api.report.page",),
     "matplotlib": ("results_api.report.plots",),
     "pika": ("shared.rabbitmq",),
-    "prometheus_client": ("commands.metrics", "commands.api_metrics"),
+    "prometheus_client": ("commands.metrics",),
     "pythonjsonlogger": ("commands.terminal",),
     "tqdm": ("commands.progress",),
     "shtab": ("commands.installation",),
