@@ -13,7 +13,7 @@ from producer.binary_lists import plain_name, spooled, unpacked
 from producer.estimate import Estimate
 from producer.references import ListColumns, UrlEntries
 from producer.sources import read_stream
-from results_api.submissions import Listed
+from results_api.submissions import JobList
 from shared.errors import Code, RequestError
 from shared.settings import Settings
 
@@ -29,7 +29,7 @@ class Estimating:
         self._running = weakref.WeakSet[LabelRun]()
         self._ending = threading.Event()
 
-    def estimate(self, listed: Listed, images: int) -> dict[str, Any]:
+    def estimate(self, listed: JobList, images: int) -> dict[str, Any]:
         """Return what a list will come to as a JSON object, judged by so many of its images.
 
         Raises ``SmartSightError`` for a list that cannot be read or holds no URL.

@@ -5,11 +5,8 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-import orjson
-
 from results_api.access import key_seen_by, may_see, unknown_job
 from results_api.api_keys import Caller
-from results_api.entity_tags import entity_tag
 from shared.batch_loader import BatchLoader
 from shared.errors import UsageError
 from shared.items import ItemState
@@ -97,11 +94,6 @@ def links_of(job_id: int) -> dict[str, str]:
 def as_json(status: JobStatus) -> dict[str, Any]:
     """Return the status as the API sends it, with its links."""
     return status.as_json() | {"links": links_of(status.id)}
-
-
-def tag_of(body: dict[str, Any]) -> str:
-    """Return the entity tag of a job's status: another one as soon as anything changes."""
-    return entity_tag(orjson.dumps(body))
 
 
 def poll_after(status: JobStatus) -> int | None:

@@ -1,4 +1,4 @@
-"""Take jobs in: the store has all of what was handed in, or nothing, before anybody is told."""
+"""Accept jobs: the store has the whole submission, or nothing, before the client gets a response."""
 
 import asyncio
 import hashlib
@@ -15,13 +15,13 @@ from shared.errors import Code, UsageError
 from shared.job_status import PRIORITIES
 from shared.store.store import Job, NewJob, RecordedModel, Store
 
-#: Bytes of a list that are stored together.
-_PART = 1 << 20
+#: Bytes of a list that are stored in one row.
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What was said of a job beside its list; ``webhook`` is a URL and a secret."""
+class JobOptions:
+    """What a submission says of a job beside its list; ``webhook`` is a URL and a secret."""
 
     name: str | None = None
     model: str | None = None
@@ -33,54 +33,54 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A list, whose name ends as its format has it, and what was said of it."""
+class JobList:
+    """A list, whose name ends as its format requires, and the options of its job."""
 
     name: str
     file: IO[bytes]
-    options: Options
+    options: JobOptions
 
 
 @dataclass(frozen=True)
 class Submissions:
-    """Takes jobs in.
+    """Accepts jobs.
 
-    ``model_of`` gives the model of a name as recorded, ``wake`` tells whoever records lists, ``estimate``
-    tries so many images of a list until ``abandon`` stops all that do, and ``judge_webhook`` gives a URL and
-    a secret, or refuses them.
+    ``model_of`` returns the recorded model of a name; ``wake`` wakes the recorder of lists; ``estimate``
+    tries so many images of a list, until ``abandon`` stops all of these; ``check_webhook`` returns a URL with
+    its secret, or raises.
     """
 
     store: Store
     model_of: Callable[[str | None], RecordedModel]
     wake: Callable[[], None]
-    estimate: Callable[[Listed, int], Mapping[str, Any]]
+    estimate: Callable[[JobList, int], Mapping[str, Any]]
     abandon: Callable[[], None]
-    judge_webhook: Callable[[str, str | None], tuple[str, str]]
-    _sampling: Capacity = field(default_factory=lambda: Capacity(1, 0))
+    check_webhook: Callable[[str, str | None], tuple[str, str]]
+    _dry_runs: Capacity = field(default_factory=lambda: Capacity(1, 0))
 
-    async def try_sample(self, listed: Listed, images: int) -> Mapping[str, Any]:
-        """Return what a list will come to, judged by so many of its images.
+    async def dry_run(self, job_list: JobList, images: int) -> Mapping[str, Any]:
+        """Return an estimate of a list, from a sample of so many images.
 
-        One list at a time: this takes cores and calls hosts. Raises ``RequestError(at_capacity)``.
+        One at a time: it takes cores and calls hosts. Raises ``RequestError(at_capacity)``.
         """
-        with self._sampling.admit():
-            return await asyncio.to_thread(self.estimate, listed, images)
+        with self._dry_runs.admit():
+            return await asyncio.to_thread(self.estimate, job_list, images)
 
     def is_known(self, caller: Caller, key: str) -> bool:
         """Tell whether a caller's idempotency key names a job already."""
-        return self.store.jobs.find(name_of_key(caller, key)) is not None
+        return self.store.jobs.find(job_key(caller, key)) is not None
 
-    def submit(self, caller: Caller, key: str | None, listed: Listed) -> tuple[Job, bool]:
-        """Store a job with its list, and tell whether it is new; the same key finds the same job again.
+    def submit(self, caller: Caller, key: str | None, job_list: JobList) -> tuple[Job, bool]:
+        """Store a job with its list, and tell whether it is new: the same idempotency key finds the same job.
 
         Raises ``UsageError``: ``key_taken`` if the key named another request, ``model_unknown``.
         """
-        options = listed.options
+        options = job_list.options
         new = NewJob(
-            key=name_of_key(caller, key or uuid.uuid4().hex),
-            request_digest=_digest(listed),
+            key=job_key(caller, key or uuid.uuid4().hex),
+            request_digest=_request_digest(job_list),
             model_id=self.model_of(options.model).id,
-            list_name=listed.name,
+            list_name=job_list.name,
             ref_column=options.column,
             id_column=options.id_column,
             name=options.name,
@@ -89,27 +89,27 @@ class Submissions:
             key_id=caller.key_id,
             webhook=options.webhook,
         )
-        job, is_new = self.store.uploads.accept(new, _pieces(listed.file))
+        job, is_new = self.store.uploads.accept(new, _chunks(job_list.file))
         if job.request_digest != new.request_digest:
             raise UsageError(Code.KEY_TAKEN, f"job {job.id}")
         self.wake()
         return job, is_new
 
 
-def name_of_key(caller: Caller, key: str) -> str:
-    """Return what the store calls a caller's idempotency key: everybody has keys of their own."""
+def job_key(caller: Caller, key: str) -> str:
+    """Return the store's name of a caller's idempotency key: each API key has its own."""
     return f"api {caller.key_id or '-'} {key}"
 
 
-def _digest(listed: Listed) -> str:
-    """Return what tells one request from another; a webhook's secret may have been made for each."""
-    said = asdict(replace(listed.options, webhook=None))
-    digest = hashlib.sha256(json.dumps([listed.name, said]).encode())
-    for piece in _pieces(listed.file):
-        digest.update(piece)
+def _request_digest(job_list: JobList) -> str:
+    """Return a digest of a request, without the webhook: its secret may be a new one in each request."""
+    options = asdict(replace(job_list.options, webhook=None))
+    digest = hashlib.sha256(json.dumps([job_list.name, options]).encode())
+    for chunk in _chunks(job_list.file):
+        digest.update(chunk)
     return digest.hexdigest()
 
 
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
     file.seek(0)
-    yield from iter(partial(file.read, _PART), b"")
+    yield from iter(partial(file.read, _CHUNK), b"")

@@ -1,12 +1,70 @@
-"""Jobs as the documentation has them, and what may be asked for."""
+"""Request and response models of jobs."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from results_api.service.envelope import Page, Success
-from results_api.service.job_examples import JOB
-from results_api.submissions import Options
+from results_api.service.responses import PageResponse, SuccessResponse
+from results_api.submissions import JobOptions
+
+#: Example of a job's status.
+JOB: dict[str, Any] = {
+    "id": 12,
+    "name": "spring crawl",
+    "state": "running",
+    "reason": "",
+    "model": "lite0@1",
+    "priority": "normal",
+    "created_at": "2026-11-25T09:00:00Z",
+    "finished_at": None,
+    "submitted": 1000,
+    "recorded": True,
+    "published": 1000,
+    "done": 250,
+    "counts": {"pending": 750, "succeeded": 240, "failed": 10, "skipped": 0, "cancelled": 0},
+    "codes": [
+        {
+            "code": "http_404",
+            "state": "failed",
+            "count": 10,
+            "message": "The host has nothing at this URL (HTTP 404).",
+        }
+    ],
+    "rate": 41.5,
+    "seconds_left": 18.1,
+    "max_failure_rate": 0.2,
+    "malformed": {"count": 1, "lines": [{"line": 3, "lines": 1, "reason": "no http or https URL"}]},
+    "webhook": None,
+    "links": {
+        "self": "/v1/jobs/12",
+        "results": "/v1/jobs/12/results",
+        "summary": "/v1/jobs/12/summary",
+        "events": "/v1/jobs/12/events",
+    },
+}
+
+#: Example of a dry run's estimate; parts are of 1, and the low and high bounds hold with 95 % confidence.
+ESTIMATE: dict[str, Any] = {
+    "references": 3189,
+    "duplicates": 0.001,
+    "sampled": 60,
+    "success": 0.968,
+    "low": 0.802,
+    "high": 0.995,
+    "causes": [
+        {
+            "code": "http_404",
+            "part": 0.032,
+            "message": "The host has nothing at this URL (HTTP 404).",
+        }
+    ],
+    "same_content": 0.0,
+    "forbidding": [{"host": "robots.example.org", "code": "robots_disallowed"}],
+    "bytes": 927000000,
+    "seconds": 780.0,
+    "bound_by": "images.example.com",
+    "malformed": 0,
+}
 
 #: URLs in one JSON body; longer lists come as files.
 MAX_URLS = 100_000
@@ -14,7 +72,8 @@ MAX_URLS = 100_000
 #: No control characters: it is shown to people, and stored.
 Plain = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 Priority = Literal["low", "normal", "high"]
-Rate = Annotated[float, Field(ge=0, le=1, description="Pause when more than this part of the images fails.")]
+_RATE = "Pause the job when a larger part of its images fails."
+Rate = Annotated[float, Field(ge=0, le=1, description=_RATE)]
 
 
 def _example(status: int, data: Any, **meta: Any) -> ConfigDict:
@@ -22,23 +81,23 @@ def _example(status: int, data: Any, **meta: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [body]})
 
 
-class ListedUrl(BaseModel):
-    """A URL with the caller's own id for it."""
+class JobCreateUrl(BaseModel):
+    """A URL with an id of the caller's own."""
 
     model_config = ConfigDict(extra="forbid")
     url: str
     id: str | None = Field(None, max_length=4096)
 
 
-class WebhookWanted(BaseModel):
-    """Whom to tell when the job is over, and what to sign that with; a secret is made if none is given."""
+class WebhookCreate(BaseModel):
+    """The URL to call when the job is over, and the secret that signs the call; made if none is given."""
 
     model_config = ConfigDict(extra="forbid")
     url: str = Field(max_length=2048)
     secret: str | None = Field(None, max_length=200)
 
 
-class JobWanted(BaseModel):
+class JobCreate(BaseModel):
     """A job with its URLs."""
 
     model_config = ConfigDict(
@@ -49,16 +108,16 @@ class JobWanted(BaseModel):
             ]
         },
     )
-    urls: list[str | ListedUrl] = Field(min_length=1, max_length=MAX_URLS)
+    urls: list[str | JobCreateUrl] = Field(min_length=1, max_length=MAX_URLS)
     name: Plain | None = None
     model: Plain | None = None
     max_failure_rate: Rate | None = None
     priority: Priority = "normal"
-    webhook: WebhookWanted | None = None
+    webhook: WebhookCreate | None = None
 
-    def options(self) -> Options:
-        """Return what is said beside the URLs, without the webhook, which is to be judged first."""
-        return Options(
+    def options(self) -> JobOptions:
+        """Return the options without the webhook, which is checked first."""
+        return JobOptions(
             name=self.name,
             model=self.model,
             id_column="id",
@@ -67,28 +126,26 @@ class JobWanted(BaseModel):
         )
 
 
-class ListWanted(BaseModel):
-    """What is said of a job whose URLs come as a file."""
+class JobCreateParams(BaseModel):
+    """The options of a job whose URLs come as a file."""
 
     model_config = ConfigDict(extra="forbid")
-    name: Plain | None = Field(None, description="What people call the job.")
-    model: Plain | None = Field(None, description="The model that labels; there is a default.")
+    name: Plain | None = Field(None, description="A name for people.")
+    model: Plain | None = Field(None, description="The model; the server has a default.")
     column: Plain = Field("url", description="Column of the list that holds the URL.")
-    id_column: Plain | None = Field(None, description="Column that comes back as custom_id.")
-    max_failure_rate: Rate | None = Field(
-        None, description="Pause when more than this part of the images fails."
-    )
-    priority: Priority = Field("normal", description="Jobs with a higher one go first.")
-    webhook_url: str | None = Field(None, max_length=2048, description="Whom to tell when it is over.")
+    id_column: Plain | None = Field(None, description="Column of your own ids, returned as `custom_id`.")
+    max_failure_rate: Rate | None = Field(None, description=_RATE)
+    priority: Priority = Field("normal", description="Jobs with a higher priority are labelled first.")
+    webhook_url: str | None = Field(None, max_length=2048, description="URL to call when the job is over.")
     webhook_secret: str | None = Field(
-        None, max_length=200, description="What to sign that with; one is made if none is given."
+        None, max_length=200, description="Secret that signs the call; made if none is given."
     )
-    dry_run: bool = Field(False, description="Record nothing; try a sample, and tell what to expect.")
+    dry_run: bool = Field(False, description="Store nothing; label a sample, and estimate the whole.")
     sample: int = Field(200, ge=1, le=1000, description="Images of a dry run.")
 
-    def options(self) -> Options:
-        """Return the same without the webhook, which is to be judged first."""
-        return Options(
+    def options(self) -> JobOptions:
+        """Return the options without the webhook, which is checked first."""
+        return JobOptions(
             name=self.name,
             model=self.model,
             column=self.column,
@@ -97,14 +154,14 @@ class ListWanted(BaseModel):
             priority=self.priority,
         )
 
-    def webhook(self) -> WebhookWanted | None:
-        """Return whom to tell when the job is over."""
+    def webhook(self) -> WebhookCreate | None:
+        """Return the webhook, if any."""
         if self.webhook_url is None:
             return None
-        return WebhookWanted(url=self.webhook_url, secret=self.webhook_secret)
+        return WebhookCreate(url=self.webhook_url, secret=self.webhook_secret)
 
 
-class CodeCounted(BaseModel):
+class CodeCountRead(BaseModel):
     """How many images ended with a code."""
 
     code: str
@@ -113,23 +170,23 @@ class CodeCounted(BaseModel):
     message: str
 
 
-class MalformedTold(BaseModel):
-    """A place of the list that holds no URL, and how many lines it takes."""
+class MalformedLineRead(BaseModel):
+    """Lines of the list without a URL: the first, how many, and why."""
 
     line: int | None
     lines: int
     reason: str
 
 
-class Malformed(BaseModel):
+class MalformedLinesRead(BaseModel):
     """How many lines of the list hold no URL, and the first of them."""
 
     count: int
-    lines: list[MalformedTold]
+    lines: list[MalformedLineRead]
 
 
-class WebhookTold(BaseModel):
-    """Whom the job tells when it is over, and how far that is; the secret is shown once, when it is made."""
+class WebhookRead(BaseModel):
+    """A job's webhook, and the state of its call; the secret is in the response to the submission only."""
 
     url: str
     state: str
@@ -138,8 +195,8 @@ class WebhookTold(BaseModel):
     secret: str | None = None
 
 
-class JobTold(BaseModel):
-    """How a job stands."""
+class JobRead(BaseModel):
+    """The status of a job."""
 
     id: int
     name: str | None
@@ -154,54 +211,54 @@ class JobTold(BaseModel):
     published: int = Field(description="Images handed to the broker so far.")
     done: int
     counts: dict[str, int]
-    codes: list[CodeCounted]
-    rate: float | None = Field(description="Images a second, of late.")
-    seconds_left: float | None = Field(description="At this rate; one slow host can take longer.")
+    codes: list[CodeCountRead]
+    rate: float | None = Field(description="Images a second, lately.")
+    seconds_left: float | None = Field(description="At this rate; a slow host can take longer.")
     max_failure_rate: float | None
-    malformed: Malformed
-    webhook: WebhookTold | None
+    malformed: MalformedLinesRead
+    webhook: WebhookRead | None
     links: dict[str, str]
 
 
-class JobAnswer(Success[JobTold]):
+class JobResponse(SuccessResponse[JobRead]):
     """A job."""
 
     model_config = _example(200, JOB)
 
 
-class JobAccepted(Success[JobTold]):
-    """A job that was taken in."""
+class JobAcceptedResponse(SuccessResponse[JobRead]):
+    """A job that was accepted."""
 
     model_config = _example(202, JOB | {"state": "submitting", "recorded": False, "submitted": 0})
 
 
-class JobPage(Page[JobTold]):
+class JobListResponse(PageResponse[JobRead]):
     """Jobs, the newest first."""
 
     model_config = _example(200, [JOB], next_cursor="MTI")
 
 
-class JobRetried(JobTold):
-    """A job some of whose failures are tried again."""
+class JobRetryRead(JobRead):
+    """The status of a job, and how many of its failures are retried."""
 
     retried: int
 
 
-class RetryAnswer(Success[JobRetried]):
-    """A job, and how many of its failures are tried again."""
+class JobRetryResponse(SuccessResponse[JobRetryRead]):
+    """A job, and how many of its failures are retried."""
 
     model_config = _example(200, JOB | {"retried": 10})
 
 
-class Resuming(BaseModel):
-    """How to go on: under which failure budget, if any."""
+class JobResume(BaseModel):
+    """The new failure budget, if any."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"max_failure_rate": 0.5}]})
     max_failure_rate: Rate | None = None
 
 
-class Retrying(BaseModel):
-    """What to try again: failures with these codes, or all whose cause may have passed."""
+class JobRetry(BaseModel):
+    """Which failures to retry: those with these codes, or all transient ones."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"codes": ["http_404"]}]})
     codes: list[str] = Field(default=[], max_length=100)

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from results_api.service.failures import answer
+from results_api.service.error_responses import error_response
 from results_api.service.monitoring import ServiceObserver
 from shared.errors import Code, RequestError, SmartSightError, printable
 
@@ -247,7 +247,7 @@ class _Outgoing:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    response = answer(RequestError(Code.SHUTTING_DOWN, retry_after=_RETRY_AFTER))
+    response = error_response(RequestError(Code.SHUTTING_DOWN, retry_after=_RETRY_AFTER))
     response.headers["Connection"] = "close"
     await response(scope, receive, send)
 
@@ -279,7 +279,7 @@ class UnhandledErrorMiddleware:
             _log.exception("unhandled error", extra={"request_id": request_id})
             if not outgoing.started:
                 failure = RequestError(Code.INTERNAL_ERROR, f"request {request_id}")
-                await answer(failure)(scope, receive, send)
+                await error_response(failure)(scope, receive, send)
 
 
 def _log_interrupted(cause: SmartSightError, request_id: str) -> None:
@@ -321,7 +321,7 @@ class BodyLimitMiddleware:
             if body.failure is None or body.started:
                 raise
         if body.failure and not body.started:
-            response = answer(body.failure)
+            response = error_response(body.failure)
             if body.failure.code is Code.REQUEST_TIMEOUT:
                 response.headers["Connection"] = "close"
             await response(scope, receive, send)

@@ -16,7 +16,7 @@ from results_api.classify import ImageClassifier, ImageUrlFetcher
 from results_api.job_statuses import JobStatuses
 from results_api.service.app import make_app
 from results_api.service.services import Services
-from results_api.submissions import Listed, Submissions
+from results_api.submissions import JobList, Submissions
 from results_api.webhooks import with_secret
 from shared.errors import Code, ItemError, UsageError
 from shared.fetching.fetcher import Fetched, FetchRequest, FetchResponse, Redirected
@@ -96,7 +96,7 @@ def _model_of(name: str | None, recorded: RecordedModel) -> RecordedModel:
     return recorded
 
 
-def _estimate(listed: Listed, images: int) -> Mapping[str, Any]:
+def _estimate(listed: JobList, images: int) -> Mapping[str, Any]:
     return {"references": listed.file.read().count(b"\n"), "sampled": images}
 
 

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from results_api.access import Access, KeysRequired
 from results_api.api_keys import digest_of, ending_of, make_key
 from results_api.service.app import make_app
-from results_api.service.services import (
+from results_api.service.dependencies import (
     RequireAdmin,
     RequireClassify,
     RequireRead,

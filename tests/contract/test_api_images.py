@@ -188,11 +188,13 @@ def test_only_an_admin_may_forget(guarded: TestClient, store: Store) -> None:
 
 def test_answers_are_as_they_are_documented(api: TestClient, store: Store, model: RecordedModel) -> None:
     """Answers are written without a look at the models that the documentation is made of."""
-    from results_api.service.envelope import Page, Success
-    from results_api.service.routes.images import KnownImage, Receipt
+    from results_api.service.responses import PageResponse, SuccessResponse
+    from results_api.service.routes.images import ForgottenRead, ImageResultRead
 
     _submit(store, model, "job", _URL)
     row = api.get("/v1/images", params={"url": _URL}).json()
-    assert set(row["data"][0]) == {field.alias or name for name, field in KnownImage.model_fields.items()}
-    Page[KnownImage].model_validate(row)
-    Success[Receipt].model_validate(api.delete("/v1/images", params={"url": _URL}).json())
+    assert set(row["data"][0]) == {
+        field.alias or name for name, field in ImageResultRead.model_fields.items()
+    }
+    PageResponse[ImageResultRead].model_validate(row)
+    SuccessResponse[ForgottenRead].model_validate(api.delete("/v1/images", params={"url": _URL}).json())

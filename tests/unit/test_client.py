@@ -10,7 +10,7 @@ import pytest
 
 from api_client import Client, Estimate, Job
 from api_client.answers import lines_of
-from results_api.service.job_examples import ESTIMATE, JOB
+from results_api.service.job_models import ESTIMATE, JOB
 from shared.errors import Code, ItemError, RequestError, ResourceError, SmartSightError, UsageError
 from shared.items import ItemState, JobState
 from tests.servers.ports import free_port

@@ -1,6 +1,6 @@
 import pytest
 
-from results_api.service.negotiation import Format, accepted_format
+from results_api.service.responses import Format, accepted_format
 from shared.errors import Code, RequestError
 
 

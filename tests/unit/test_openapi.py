@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from results_api.service.app import openapi_json
-from results_api.service.document import example_of, operations
+from results_api.service.openapi import example_of, operations
 from shared.errors import Code
 
 _DOCUMENT = json.loads(openapi_json())
@@ -56,7 +56,7 @@ def test_every_failure_has_an_example_in_the_envelope(path: str, operation: dict
         if int(status) < 400:
             continue
         media = body["content"]["application/json"]
-        assert media["schema"] == {"$ref": "#/components/schemas/Failure"}
+        assert media["schema"] == {"$ref": "#/components/schemas/ErrorResponse"}
         assert media["examples"]
         for name, example in media["examples"].items():
             error = example["value"]["error"]

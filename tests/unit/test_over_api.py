@@ -16,7 +16,7 @@ import pytest
 from commands import submit
 from commands.arguments import build_parser
 from commands.description import Described, description
-from results_api.service.job_examples import ESTIMATE
+from results_api.service.job_models import ESTIMATE
 from shared.errors import Code, ResourceError, UsageError
 from shared.items import ItemState, JobState
 from shared.settings import Settings

@@ -11,7 +11,7 @@ from results_api.classes import phrase_for
 from results_api.cursors import encode_cursor
 from results_api.desk.steps import seconds_taken, steps_open, worth_retrying
 from results_api.job_statuses import as_json
-from results_api.service.failures import status_of
+from results_api.service.error_responses import status_of
 from results_api.service.pages.grid import Grid
 from results_api.service.pages.rendering import render, render_part
 from shared.job_status import PRIORITIES, JobStatus

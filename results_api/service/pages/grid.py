@@ -6,11 +6,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request
-from pydantic import ValidationError
 
 from results_api.cursors import encode_cursor
 from results_api.desk.tiles import Tile, thumbnails_of, tiles_of
-from results_api.service.bodies import invalid
+from results_api.service.request_bodies import validation_errors
 from results_api.service.results_filter import ResultsFilter
 from shared.errors import RequestError
 from shared.store.store import Store
@@ -75,7 +74,5 @@ def look_through(store: Store, job_id: int, given: Mapping[str, str]) -> Grid:
 
 
 def _checked(given: Mapping[str, Any]) -> ResultsFilter:
-    try:
+    with validation_errors():
         return ResultsFilter.model_validate(given)
-    except ValidationError as error:
-        raise invalid(error) from error

@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 from fastapi import Request, Response
 
-from results_api.service.failures import status_of
+from results_api.service.error_responses import status_of
 from results_api.service.pages.files import SWAGGER
 from results_api.service.pages.rendering import render
 from shared.errors import Code

@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
-from results_api.service.failures import failure_of, status_of
+from results_api.service.error_responses import public_error, status_of
 from results_api.service.pages.rendering import render
 from shared.errors import Code, SmartSightError
 
@@ -26,7 +26,7 @@ class PageRoute(APIRoute):
             try:
                 return await show(request)
             except (SmartSightError, RequestValidationError) as error:
-                return failure_page(request, failure_of(request, error))
+                return failure_page(request, public_error(request, error))
 
         return show_or_explain
 

@@ -1,4 +1,4 @@
-"""Say at once what is in a picture."""
+"""Classify one image while the client waits."""
 
 import time
 from typing import Annotated, Any
@@ -8,11 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from results_api.classify import ClassifiedImage, ClientDisconnectedError
 from results_api.service import result_models
-from results_api.service.bodies import counted, first_file, form_of, media_type, model_in
-from results_api.service.envelope import Meta, Success
-from results_api.service.failures import documented
-from results_api.service.replies import reply
-from results_api.service.services import RequireClassify, ServicesDep
+from results_api.service.dependencies import RequireClassify, ServicesDep
+from results_api.service.error_responses import error_responses
+from results_api.service.request_bodies import first_file, json_body, limited, media_type, parsed_form
+from results_api.service.responses import ResponseMeta, SuccessResponse, json_response
 from shared.classifier.classifier import Prediction
 from shared.errors import Code, RequestError, SmartSightError
 
@@ -20,7 +19,7 @@ routes = APIRouter(tags=["classify"])
 
 #: Bytes of a JSON body: it holds a URL.
 _MAX_JSON = 64 * 1024
-#: What nginx says of whoever went away before the answer; nobody sees it but our log.
+#: nginx's status for a client that disconnected: it appears in the access log only.
 _CLIENT_GONE = 499
 #: Digits of a score behind the point.
 _DECIMALS = 6
@@ -33,7 +32,7 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
-class Link(BaseModel):
+class ClassifyUrl(BaseModel):
     """An image on the web."""
 
     model_config = ConfigDict(
@@ -42,18 +41,18 @@ class Link(BaseModel):
     url: str = Field(min_length=1, max_length=2048)
 
 
-class ClassifiedMeta(Meta):
-    """What else there is to say: which model, and whether the same image was known from before."""
+class ClassifyMeta(ResponseMeta):
+    """The model, and whether the labels are those of an image with the same bytes."""
 
     model: str
     reused: bool
 
 
-class Classified(Success[list[result_models.Prediction]]):
+class ClassifyResponse(SuccessResponse[list[result_models.Prediction]]):
     """The best classes of an image, best first."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
-    meta: ClassifiedMeta
+    meta: ClassifyMeta
 
 
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
@@ -71,28 +70,28 @@ _BODY = {
             "multipart/form-data": _FORM,
             "image/*": _BINARY,
             "application/octet-stream": _BINARY,
-            "application/json": {"schema": Link.model_json_schema()},
+            "application/json": {"schema": ClassifyUrl.model_json_schema()},
         },
     }
 }
-_FAILURES = documented(
+_FAILURES = error_responses(
     *(Code.TOO_MANY_BYTES, Code.NOT_AN_IMAGE, Code.UNSUPPORTED_FORMAT, Code.NO_IMAGE, Code.IMAGE_CORRUPT),
     *(Code.IMAGE_TRUNCATED, Code.TOO_MANY_PIXELS, Code.REQUEST_INVALID, Code.URL_NOT_ALLOWED, Code.HTTP_404),
     *(Code.QUOTA_EXCEEDED, Code.AT_CAPACITY, Code.DISK_FULL),
 )
 
 
-@routes.post("/v1/classify", response_model=Classified, responses=_FAILURES, openapi_extra=_BODY)
+@routes.post("/v1/classify", response_model=ClassifyResponse, responses=_FAILURES, openapi_extra=_BODY)
 async def classify(
     request: Request,
     services: ServicesDep,
     caller: RequireClassify,
     top: Annotated[int, Query(ge=1, le=20, description="How many classes.")] = 5,
 ) -> Response:
-    """Classify one image at once.
+    """Classify one image while you wait.
 
-    It comes as the first file of a form, whatever its field is called; as the body itself; or as
-    `{"url": ...}` to be fetched. What it is, is judged by its content.
+    Send it as the first file of a form, under any field name; as the body; or as `{"url": ...}` to be
+    fetched. The format is detected from its content.
     """
     started = time.monotonic()
     outcome = "gone"
@@ -109,21 +108,21 @@ async def classify(
         return Response(status_code=_CLIENT_GONE)
     finally:
         services.observer.classified(outcome, time.monotonic() - started)
-    return reply(_body(classified, services.image_classifier.model_name))
+    return json_response(_body(classified, services.image_classifier.model_name))
 
 
 async def _image(request: Request, services: ServicesDep) -> bytes:
-    """Return the bytes of the image that is asked about, whichever way it came."""
+    """Return the bytes of the image of a request, whichever way it came."""
     kind = media_type(request)
     limit = services.settings.upload_bytes
     if kind == "application/json":
-        return await services.image_fetcher.fetch((await model_in(request, Link, _MAX_JSON)).url)
+        return await services.image_fetcher.fetch((await json_body(request, ClassifyUrl, _MAX_JSON)).url)
     if kind == "multipart/form-data":
-        async with form_of(request, limit, Code.TOO_MANY_BYTES) as form:
+        async with parsed_form(request, limit, Code.TOO_MANY_BYTES) as form:
             file = first_file(form)
             content = await file.read() if file else b""
     else:
-        content = await counted(request, limit, Code.TOO_MANY_BYTES).body()
+        content = await limited(request, limit, Code.TOO_MANY_BYTES).body()
     if not content:
         raise RequestError(Code.NO_IMAGE, "send it as the first file of a form, or as the body")
     if len(content) > limit:

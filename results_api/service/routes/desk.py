@@ -11,11 +11,11 @@ from results_api.api_keys import Caller
 from results_api.cursors import decode_cursor
 from results_api.report.page import render as render_report
 from results_api.report.report import make_report
+from results_api.service.dependencies import JobId, RequireRead, ServicesDep
 from results_api.service.pages.desk import classes_part, job_page, jobs_page, report_page, standing_part
 from results_api.service.pages.grid import given_in, look_through
 from results_api.service.pages.route import PageRoute
-from results_api.service.parameters import JobId
-from results_api.service.services import RequireRead, Services, ServicesDep
+from results_api.service.services import Services
 
 routes = APIRouter(prefix="/jobs", include_in_schema=False, route_class=PageRoute)
 

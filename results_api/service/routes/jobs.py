@@ -1,31 +1,45 @@
-"""How jobs stand, and what their owners do with them."""
+"""Jobs: submit, list, show, follow, cancel, resume, retry, delete."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.background import BackgroundTask
 
 from results_api.access import own_job
 from results_api.api_keys import Caller
 from results_api.cursors import decode_cursor, encode_cursor
-from results_api.entity_tags import matches
-from results_api.job_statuses import as_json, poll_after, read_status, tag_of
-from results_api.service.bodies import optional_model_in
-from results_api.service.envelope import page, success
-from results_api.service.failures import documented
+from results_api.job_statuses import as_json, links_of, poll_after, read_status
+from results_api.service.dependencies import IfNoneMatch, JobId, RequireRead, RequireSubmit, ServicesDep
+from results_api.service.error_responses import error_responses
 from results_api.service.job_models import (
-    JobAnswer,
-    JobPage,
-    Resuming,
-    RetryAnswer,
-    Retrying,
+    ESTIMATE,
+    JobAcceptedResponse,
+    JobCreate,
+    JobCreateParams,
+    JobListResponse,
+    JobResponse,
+    JobResume,
+    JobRetry,
+    JobRetryResponse,
 )
-from results_api.service.parameters import IfNoneMatch, JobId
-from results_api.service.replies import reply
-from results_api.service.services import RequireRead, RequireSubmit, ServicesDep
-from results_api.submissions import name_of_key
+from results_api.service.request_bodies import LIST_TYPES, json_body, submitted_list
+from results_api.service.responses import (
+    entity_tag_of_json,
+    heartbeat,
+    json_response,
+    matches,
+    page_body,
+    server_sent_event,
+    success_body,
+)
+from results_api.service.services import Services
+from results_api.submissions import job_key
 from shared import steering
 from shared.errors import Code, RequestError
 from shared.job_status import JobStatus
@@ -35,106 +49,244 @@ routes = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 #: Bytes of a JSON body.
 _MAX_JSON = 64 * 1024
-_UNKNOWN = documented(Code.JOB_UNKNOWN, Code.REQUEST_INVALID)
-_STEERING = documented(Code.JOB_UNKNOWN, Code.JOB_NOT_READY, Code.REQUEST_INVALID, Code.BODY_TOO_LARGE)
+#: Value of ``Retry-After`` for a new job, in seconds.
+_FIRST_POLL = "1"
+#: Seconds between two looks at a job that is followed, and until an idle stream sends a heartbeat.
+_INTERVAL, _HEARTBEAT = 1.0, 15.0
+_EVENT_EXAMPLE = 'event: job\nid: "8c1f"\ndata: {"id": 12, "state": "running", "done": 250}\n\n'
+_IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Names this request: sent again with the same key, it finds the same job.",
+    ),
+]
+
+_ErrorResponses = dict[int | str, dict[str, Any]]
+_STEERING_ERRORS = error_responses(
+    Code.JOB_UNKNOWN, Code.JOB_NOT_READY, Code.REQUEST_INVALID, Code.BODY_TOO_LARGE
+)
+_DRY_RUN: _ErrorResponses = {
+    200: {
+        "description": "The estimate of a dry run.",
+        "content": {"application/json": {"example": success_body(ESTIMATE)}},
+    }
+}
+_SUBMIT_ERRORS = error_responses(
+    *(Code.KEY_TAKEN, Code.BODY_TOO_LARGE, Code.MEDIA_TYPE_UNSUPPORTED, Code.REQUEST_INVALID),
+    *(Code.MODEL_UNKNOWN, Code.WEBHOOK_INVALID, Code.NOTHING_TO_LABEL, Code.COLUMN_UNKNOWN),
+    *(Code.SOURCE_UNREADABLE, Code.QUOTA_EXCEEDED, Code.AT_CAPACITY, Code.DISK_FULL),
+)
+_NOT_MODIFIED: _ErrorResponses = {304: {"description": "Nothing has changed since `If-None-Match`."}}
+_EVENTS: _ErrorResponses = {
+    200: {
+        "description": "An event `job` with every change, and `over` at the end.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EVENT_EXAMPLE}},
+    }
+}
 
 
-def _body(kind: type[BaseModel]) -> dict[str, Any]:
-    content = {"application/json": {"schema": kind.model_json_schema()}}
+def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with its definitions where they are used: request bodies here are no components."""
+    definitions = schema.pop("$defs", {})
+
+    def resolve(part: Any) -> Any:
+        if isinstance(part, dict):
+            name = str(part.get("$ref", "")).rpartition("/")[2]
+            return resolve(definitions[name]) if name else {key: resolve(part[key]) for key in part}
+        return [resolve(value) for value in part] if isinstance(part, list) else part
+
+    inlined: dict[str, Any] = resolve(schema)
+    return inlined
+
+
+def _optional_body(model: type[BaseModel]) -> dict[str, Any]:
+    content = {"application/json": {"schema": model.model_json_schema()}}
     return {"requestBody": {"required": False, "content": content}}
 
 
-@routes.get("", response_model=JobPage, responses=documented(Code.CURSOR_INVALID, Code.REQUEST_INVALID))
+_FILE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {"schema": {"type": "object", "properties": {"file": _FILE["schema"]}, "required": ["file"]}}
+_LIST_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": _inlined(JobCreate.model_json_schema())},
+            "multipart/form-data": _FORM,
+            **dict.fromkeys(LIST_TYPES, _FILE),
+        },
+    }
+}
+
+
+@routes.post(
+    "",
+    status_code=202,
+    response_model=JobAcceptedResponse,
+    responses=_DRY_RUN | _SUBMIT_ERRORS,
+    openapi_extra=_LIST_BODY,
+)
+async def submit(
+    request: Request,
+    services: ServicesDep,
+    caller: RequireSubmit,
+    params: Annotated[JobCreateParams, Query()],
+    key: _IdempotencyKey = None,
+) -> Response:
+    """Submit a job.
+
+    Send its URLs as JSON; or a list (txt, csv, tsv, jsonl, each also gzipped, or parquet) as the body or as
+    the first file of a form, with the options in the query or the form. The response is 202 as soon as the
+    list is stored. It is then recorded line by line; the job's status has the numbers of the lines without a
+    URL. With `dry_run`, nothing is stored: a sample is fetched and labelled, which takes up to a few minutes
+    and counts against the key's daily images.
+    """
+    await _check_quota(services, caller, params, key)
+    async with submitted_list(request, params, services.settings.list_bytes) as submitted:
+        job_list = submitted.job_list
+        if params.dry_run:
+            return json_response(success_body(await services.submissions.dry_run(job_list, params.sample)))
+        given = submitted.webhook
+        webhook = services.submissions.check_webhook(given.url, given.secret) if given else None
+        job_list = replace(job_list, options=replace(job_list.options, webhook=webhook))
+        job, is_new = await asyncio.to_thread(services.submissions.submit, caller, key, job_list)
+    status = await services.job_statuses.of(caller, job.id)
+    return _accepted(status, is_new)
+
+
+async def _check_quota(services: Services, caller: Caller, params: JobCreateParams, key: str | None) -> None:
+    """Raise ``RequestError(quota_exceeded)`` before a list is read; a known idempotency key is free."""
+    if params.dry_run:
+        await services.access.charge(caller, params.sample)
+    elif key is None or not await asyncio.to_thread(services.submissions.is_known, caller, key):
+        await services.access.check_open_jobs(caller)
+
+
+def _accepted(status: JobStatus, is_new: bool) -> Response:
+    body = as_json(status)
+    if status.webhook:
+        # Only here; also in the response to a repeated request, whose first response may have been lost.
+        body["webhook"]["secret"] = status.webhook.secret
+    headers = {"Location": links_of(status.id)["self"], "Retry-After": _FIRST_POLL}
+    replayed = {} if is_new else {"Idempotency-Replayed": "true"}
+    return json_response(success_body(body, 202), 202, headers | replayed)
+
+
+@routes.get(
+    "",
+    response_model=JobListResponse,
+    responses=error_responses(Code.CURSOR_INVALID, Code.REQUEST_INVALID),
+)
 async def list_jobs(
     services: ServicesDep,
     caller: RequireRead,
     limit: Annotated[int, Query(ge=1, le=100, description="Jobs of a page.")] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="Where to go on.")] = None,
+    cursor: Annotated[
+        str | None, Query(max_length=200, description="`next_cursor` of the page before.")
+    ] = None,
     idempotency_key: Annotated[
-        str | None, Query(max_length=200, description="Only the job that was handed in with this key.")
+        str | None, Query(max_length=200, description="Only the job that was submitted with this key.")
     ] = None,
 ) -> Response:
-    """List jobs, the newest first; or the one that an idempotency key names, if it was taken in."""
+    """List jobs, the newest first; or the job of an idempotency key, if there is one."""
     before = decode_cursor(cursor, 1)[0] if cursor else None
 
     def read() -> list[JobStatus]:
         if idempotency_key is None:
             return services.job_statuses.newest(caller, before, limit)
-        job = services.store.jobs.find(name_of_key(caller, idempotency_key))
+        job = services.store.jobs.find(job_key(caller, idempotency_key))
         return [read_status(services.store, job)] if job else []
 
     found = await asyncio.to_thread(read)
     more = len(found) == limit and idempotency_key is None
-    return reply(page([as_json(one) for one in found], encode_cursor(found[-1].id) if more else None))
+    next_cursor = encode_cursor(found[-1].id) if more else None
+    return json_response(page_body([as_json(status) for status in found], next_cursor))
 
 
 @routes.get(
     "/{job_id}",
-    response_model=JobAnswer,
-    responses=_UNKNOWN | {304: {"description": "Nothing has changed since `If-None-Match`."}},
+    response_model=JobResponse,
+    responses=error_responses(Code.JOB_UNKNOWN, Code.REQUEST_INVALID) | _NOT_MODIFIED,
 )
 async def show_job(
     job_id: JobId, services: ServicesDep, caller: RequireRead, if_none_match: IfNoneMatch = None
 ) -> Response:
-    """Tell how a job stands.
+    """Show the status of a job.
 
-    Ask again after `Retry-After` seconds, with the `ETag` as `If-None-Match`: 304 says that nothing changed.
+    Poll again after `Retry-After` seconds, with the `ETag` as `If-None-Match`: the response is 304 if nothing
+    has changed.
     """
     status = await services.job_statuses.of(caller, job_id)
     body = as_json(status)
-    headers = {"ETag": tag_of(body), "Cache-Control": "private, no-cache"} | _retry_after(status)
+    headers = {"ETag": entity_tag_of_json(body), "Cache-Control": "private, no-cache"} | _retry_after(status)
     if matches(headers["ETag"], if_none_match):
         return Response(status_code=304, headers=headers)
-    return reply(success(body), headers=headers)
+    return json_response(success_body(body), headers=headers)
 
 
-@routes.post("/{job_id}/cancel", response_model=JobAnswer, responses=_STEERING)
+def _retry_after(status: JobStatus) -> dict[str, str]:
+    seconds = poll_after(status)
+    return {} if seconds is None else {"Retry-After": str(seconds)}
+
+
+@routes.post("/{job_id}/cancel", response_model=JobResponse, responses=_STEERING_ERRORS)
 async def cancel_job(job_id: JobId, services: ServicesDep, caller: RequireSubmit) -> Response:
-    """Stop a job for good; what was done stays. Cancelling again changes nothing."""
+    """Cancel a job for good; its results are kept. Cancelling it again changes nothing."""
 
     def cancel() -> Job:
         steering.cancel(services.store, own_job(services.store, caller, job_id))
         return services.store.jobs.get(job_id)
 
     job = await asyncio.to_thread(cancel)
-    answer = await _answer(services, caller, job_id)
-    answer.background = BackgroundTask(steering.cancel_rest, services.store, job)
-    return answer
-
-
-@routes.post("/{job_id}/resume", response_model=JobAnswer, responses=_STEERING, openapi_extra=_body(Resuming))
-async def resume_job(
-    job_id: JobId, request: Request, services: ServicesDep, caller: RequireSubmit
-) -> Response:
-    """Go on with a paused job, under a new failure budget or none."""
-    wanted = await optional_model_in(request, Resuming, _MAX_JSON)
-
-    def resume() -> None:
-        steering.resume(services.store, own_job(services.store, caller, job_id), wanted.max_failure_rate)
-
-    await asyncio.to_thread(resume)
-    return await _answer(services, caller, job_id)
+    response = await _status_response(services, caller, job_id)
+    response.background = BackgroundTask(steering.cancel_rest, services.store, job)
+    return response
 
 
 @routes.post(
-    "/{job_id}/retry", response_model=RetryAnswer, responses=_STEERING, openapi_extra=_body(Retrying)
+    "/{job_id}/resume",
+    response_model=JobResponse,
+    responses=_STEERING_ERRORS,
+    openapi_extra=_optional_body(JobResume),
+)
+async def resume_job(
+    job_id: JobId, request: Request, services: ServicesDep, caller: RequireSubmit
+) -> Response:
+    """Resume a paused job, with a new failure budget or none."""
+    body = await json_body(request, JobResume, _MAX_JSON, optional=True)
+
+    def resume() -> None:
+        steering.resume(services.store, own_job(services.store, caller, job_id), body.max_failure_rate)
+
+    await asyncio.to_thread(resume)
+    return await _status_response(services, caller, job_id)
+
+
+@routes.post(
+    "/{job_id}/retry",
+    response_model=JobRetryResponse,
+    responses=_STEERING_ERRORS,
+    openapi_extra=_optional_body(JobRetry),
 )
 async def retry_job(
     job_id: JobId, request: Request, services: ServicesDep, caller: RequireSubmit
 ) -> Response:
-    """Try failures again: those with the codes named, or all whose cause may have passed."""
-    codes = _codes(await optional_model_in(request, Retrying, _MAX_JSON))
+    """Retry failures: those with the given codes, or all transient ones."""
+    codes = _codes(await json_body(request, JobRetry, _MAX_JSON, optional=True))
 
     def retry() -> int:
         return steering.retry(services.store, own_job(services.store, caller, job_id), codes)
 
     retried = await asyncio.to_thread(retry)
-    return await _answer(services, caller, job_id, retried=retried)
+    return await _status_response(services, caller, job_id, retried=retried)
 
 
-@routes.delete("/{job_id}", status_code=204, responses=_STEERING)
+@routes.delete("/{job_id}", status_code=204, responses=_STEERING_ERRORS)
 async def delete_job(job_id: JobId, services: ServicesDep, caller: RequireSubmit) -> Response:
-    """Remove a job that is over, with its list and its results, for good."""
+    """Delete a job that is over, with its list and its results, for good."""
 
     def delete() -> Job:
         job = own_job(services.store, caller, job_id)
@@ -145,18 +297,61 @@ async def delete_job(job_id: JobId, services: ServicesDep, caller: RequireSubmit
     return Response(status_code=204, background=BackgroundTask(steering.remove_rest, services.store, job))
 
 
-async def _answer(services: ServicesDep, caller: Caller, job_id: int, **more: object) -> Response:
-    return reply(success(as_json(await services.job_statuses.of(caller, job_id)) | more))
+async def _status_response(services: Services, caller: Caller, job_id: int, **more: object) -> Response:
+    status = await services.job_statuses.of(caller, job_id)
+    return json_response(success_body(as_json(status) | more))
 
 
-def _codes(wanted: Retrying) -> list[Code]:
+def _codes(body: JobRetry) -> list[Code]:
     known = {str(code): code for code in Code}
-    unknown = [code for code in wanted.codes if code not in known]
+    unknown = [code for code in body.codes if code not in known]
     if unknown:
-        raise RequestError(Code.REQUEST_INVALID, f"codes: {unknown[0]!r} is none; /docs/errors has them all")
-    return [known[code] for code in wanted.codes]
+        detail = f"codes: {unknown[0]!r} is unknown; see /docs/errors"
+        raise RequestError(Code.REQUEST_INVALID, detail)
+    return [known[code] for code in body.codes]
 
 
-def _retry_after(status: JobStatus) -> dict[str, str]:
-    seconds = poll_after(status)
-    return {} if seconds is None else {"Retry-After": str(seconds)}
+@routes.get(
+    "/{job_id}/events",
+    response_class=StreamingResponse,
+    responses=error_responses(Code.JOB_UNKNOWN, Code.AT_CAPACITY, Code.REQUEST_INVALID) | _EVENTS,
+)
+async def follow_job(job_id: JobId, services: ServicesDep, caller: RequireRead) -> Response:
+    """Follow a job with server-sent events, each with its status as in `GET /v1/jobs/{id}`.
+
+    The stream ends with the job, or with the server: browsers reconnect by themselves.
+    """
+    await services.job_statuses.of(caller, job_id)
+    services.streams.check()
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    events = _events(services, caller, job_id)
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+
+
+async def _events(services: Services, caller: Caller, job_id: int) -> AsyncIterator[bytes]:
+    with services.streams.admit():
+        sent, idle = "", 0.0
+        while True:
+            status = await services.job_statuses.of(caller, job_id)
+            body = as_json(status)
+            tag = entity_tag_of_json(body)
+            if tag != sent:
+                sent, idle = tag, 0.0
+                yield server_sent_event("job", body, tag)
+            if status.state.is_over:
+                yield server_sent_event("over", body, tag)
+                return
+            if idle >= _HEARTBEAT:
+                idle = 0.0
+                yield heartbeat()
+            if await _shuts_down_within(services, _INTERVAL):
+                return
+            idle += _INTERVAL
+
+
+async def _shuts_down_within(services: Services, seconds: float) -> bool:
+    """Wait, and tell whether the server is shutting down."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(services.draining.begun(), seconds)
+        return True
+    return False

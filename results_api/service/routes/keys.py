@@ -5,14 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from results_api.access import check_same_origin
-from results_api.service.bodies import form_of, invalid
-from results_api.service.cookies import authorization_of, forget_key, keep_key
+from results_api.service.dependencies import ServicesDep, authorization_of, delete_key_cookie, set_key_cookie
 from results_api.service.pages.rendering import render
 from results_api.service.pages.route import PageRoute, key_wanted_page
-from results_api.service.services import ServicesDep
+from results_api.service.request_bodies import parsed_form, validation_errors
 from shared.errors import Code, RequestError
 
 routes = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -59,7 +58,7 @@ async def keep(request: Request, services: ServicesDep) -> Response:
     except RequestError as error:
         return key_wanted_page(request, error, given.next)
     response = _see(request, given.next)
-    keep_key(request, response, given.key.strip())
+    set_key_cookie(request, response, given.key.strip())
     return response
 
 
@@ -68,17 +67,15 @@ async def forget(request: Request) -> Response:
     """Have the browser forget the key."""
     check_same_origin(request.headers.get("Host"), request.headers.get("Origin"))
     response = _see(request, _HOME)
-    forget_key(response)
+    delete_key_cookie(response)
     return response
 
 
 async def _given(request: Request) -> _Given:
     """Return what the form holds, of which no more is read than that can be: anybody may send one."""
-    async with form_of(request, _MAX_FORM, Code.BODY_TOO_LARGE) as form:
-        try:
+    async with parsed_form(request, _MAX_FORM, Code.BODY_TOO_LARGE) as form:
+        with validation_errors():
             return _Given.model_validate(dict(form))
-        except ValidationError as error:
-            raise invalid(error) from error
 
 
 def _see(request: Request, page: str) -> RedirectResponse:

@@ -4,9 +4,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.responses import Response
 
+from results_api.service.dependencies import ServicesDep
 from results_api.service.pages.files import STATIC
 from results_api.service.pages.phone import manifest, offline_page, phone_page, service_worker
-from results_api.service.services import ServicesDep
 
 routes = APIRouter(include_in_schema=False)
 

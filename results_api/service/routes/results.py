@@ -14,14 +14,20 @@ from results_api.encoders import Csv, JsonLines, Parquet
 from results_api.exports import stream
 from results_api.report.report import Report, make_report
 from results_api.rows import row_of
-from results_api.service.envelope import Success, page, success
-from results_api.service.failures import documented
-from results_api.service.negotiation import MEDIA_TYPES, Format, accepted_format
-from results_api.service.parameters import JobId
-from results_api.service.replies import reply
+from results_api.service.dependencies import JobId, RequireRead, ServicesDep
+from results_api.service.error_responses import error_responses
+from results_api.service.responses import (
+    MEDIA_TYPES,
+    Format,
+    SuccessResponse,
+    accepted_format,
+    json_response,
+    page_body,
+    success_body,
+)
 from results_api.service.results_filter import ResultsFilter
 from results_api.service.routes.results_examples import PAGE, SUMMARY, ResultsPage
-from results_api.service.services import RequireRead, Services, ServicesDep
+from results_api.service.services import Services
 from shared.errors import Code
 from shared.store.store import FoundPage, Job, RecordedModel
 
@@ -56,7 +62,7 @@ _STREAMS[MEDIA_TYPES[Format.CSV]]["example"] = (
     response_model=ResultsPage,
     responses={
         200: {"content": {"application/json": {"example": PAGE}, **_STREAMS}},
-        **documented(*_READING, *_QUERYING),
+        **error_responses(*_READING, *_QUERYING),
     },
 )
 def results(
@@ -84,7 +90,7 @@ def results(
     wanted, after = query.wanted(model), query.after
     if format is Format.JSON:
         found = services.store.search.page(job.id, wanted, after, query.limit)
-        return reply(_page(found, model, job))
+        return json_response(_page(found, model, job))
     body = stream(services.store, job, wanted, after, _ENCODERS[format](cursor=True))
     return StreamingResponse(body, 200, _headers(job, format), MEDIA_TYPES[format])
 
@@ -98,7 +104,7 @@ _ENCODERS: dict[Format, type[JsonLines | Csv | Parquet]] = {
 
 def _page(found: FoundPage, model: RecordedModel, job: Job) -> dict[str, Any]:
     rows = [{**row_of(one, model), "cursor": encode_cursor(one["index"])} for one in found.rows]
-    body = page(rows, None if found.after is None else encode_cursor(found.after))
+    body = page_body(rows, None if found.after is None else encode_cursor(found.after))
     body["meta"]["complete"] = job.state.is_over
     return body
 
@@ -120,8 +126,8 @@ class SummaryQuery(BaseModel):
 
 @routes.get(
     "/v1/jobs/{job_id}/summary",
-    response_model=Success[Report],
-    responses={200: {"content": {"application/json": {"example": SUMMARY}}}, **documented(*_READING)},
+    response_model=SuccessResponse[Report],
+    responses={200: {"content": {"application/json": {"example": SUMMARY}}}, **error_responses(*_READING)},
 )
 async def summary(
     job_id: JobId,
@@ -142,4 +148,4 @@ async def summary(
 def _summed_up(services: Services, caller: Caller, job_id: int, top: int) -> Response:
     job = own_job(services.store, caller, job_id)
     found = services.store.summaries.get(job.id, services.settings.host_delay, top)
-    return reply(success(make_report(found, services.store.models.get(job.model_id))))
+    return json_response(success_body(make_report(found, services.store.models.get(job.model_id))))

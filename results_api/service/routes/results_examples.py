@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from results_api.service.envelope import Page, PageMeta
+from results_api.service.responses import PageMeta, PageResponse
 from results_api.service.result_models import ITEM_RESULT, ItemResult
 
 
@@ -20,7 +20,7 @@ class ResultsMeta(PageMeta):
     complete: bool = Field(description="Whether the job is over; if not, more results are to come.")
 
 
-class ResultsPage(Page[ResultRow]):
+class ResultsPage(PageResponse[ResultRow]):
     """A page of results."""
 
     meta: ResultsMeta

@@ -5,10 +5,9 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from results_api.access import own_job
-from results_api.entity_tags import entity_tag, matches
-from results_api.service.failures import documented
-from results_api.service.parameters import IfNoneMatch, ItemIndex, JobId
-from results_api.service.services import RequireRead, ServicesDep
+from results_api.service.dependencies import IfNoneMatch, ItemIndex, JobId, RequireRead, ServicesDep
+from results_api.service.error_responses import error_responses
+from results_api.service.responses import entity_tag, matches
 from shared.errors import Code, RequestError
 
 routes = APIRouter(tags=["results"])
@@ -28,7 +27,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 @routes.get(
     "/v1/jobs/{job_id}/results/{index}/thumbnail",
     response_class=Response,
-    responses=_ANSWERS | documented(Code.JOB_UNKNOWN, Code.THUMBNAIL_MISSING),
+    responses=_ANSWERS | error_responses(Code.JOB_UNKNOWN, Code.THUMBNAIL_MISSING),
 )
 def thumbnail(
     job_id: JobId,

@@ -1,4 +1,4 @@
-"""Map our errors to HTTP: each code has one status, and all failures have the same body."""
+"""Error responses: each code has one HTTP status, and every error has the same body."""
 
 import logging
 import math
@@ -9,13 +9,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from results_api.service.envelope import Failure, failure
+from results_api.service.responses import ErrorResponse, error_body
 from shared.errors import Code, RequestError, ResourceError, SmartSightError, message_for, printable
 
 _log = logging.getLogger("smartsight.api")
 
-#: ``Retry-After`` while the database is unavailable, in seconds.
-_STORE_AWAY = 5.0
+#: Value of ``Retry-After`` while the database is unavailable, in seconds.
+_RETRY_AFTER = 5.0
 _STATUSES = {
     Code.CURSOR_INVALID: 400,
     Code.KEY_MISSING: 401,
@@ -50,69 +50,66 @@ _STATUSES = {
     Code.DATABASE_UNAVAILABLE: 503,
     Code.BROKER_UNAVAILABLE: 503,
 }
-#: Codes for the framework's own HTTP errors.
-_CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.BODY_TOO_LARGE}
+#: Codes of the errors that Starlette raises.
+_FRAMEWORK_CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.BODY_TOO_LARGE}
 
 
 def status_of(code: Code) -> int:
-    """Return the HTTP status of a code; 422 unless it has one of its own."""
+    """Return the HTTP status of an error: 422, unless another one fits better."""
     return _STATUSES.get(code, 422)
 
 
-def documented(*codes: Code) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI description of these failures, with an example of each."""
+def error_responses(*codes: Code) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of these errors, with an example of each."""
     responses: dict[int | str, dict[str, Any]] = {}
     for code in codes:
         status = status_of(code)
-        content = responses.setdefault(status, _documentation())
-        examples = content["content"]["application/json"]["examples"]
-        examples[str(code)] = {"value": failure(code, code.sentence, status)}
-        content["description"] = ", ".join(f"`{name}`" for name in examples)
+        media: dict[str, Any] = {"application/json": {"examples": {}}}
+        response = responses.setdefault(status, {"model": ErrorResponse, "content": media})
+        examples = response["content"]["application/json"]["examples"]
+        examples[str(code)] = {"value": error_body(code, code.sentence, status)}
+        response["description"] = ", ".join(f"`{name}`" for name in examples)
     return responses
 
 
-def _documentation() -> dict[str, Any]:
-    return {"model": Failure, "content": {"application/json": {"examples": {}}}}
-
-
-def answer(error: SmartSightError) -> JSONResponse:
-    """Return the response for a failure."""
+def error_response(error: SmartSightError) -> JSONResponse:
+    """Return the response for an error."""
     status = status_of(error.code)
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
         wait = getattr(error, "retry_after", None)
-        headers["Retry-After"] = str(max(1, math.ceil(_STORE_AWAY if wait is None else wait)))
-    return JSONResponse(failure(error.code, str(error), status), status, headers)
+        headers["Retry-After"] = str(max(1, math.ceil(_RETRY_AFTER if wait is None else wait)))
+    return JSONResponse(error_body(error.code, str(error), status), status, headers)
 
 
-def handle_failures(app: FastAPI) -> None:
-    """Make an app respond to all failures in the same format."""
+def add_exception_handlers(app: FastAPI) -> None:
+    """Give every error of an app the same body."""
 
     @app.exception_handler(SmartSightError)
     async def _ours(request: Request, error: SmartSightError) -> JSONResponse:
-        return answer(failure_of(request, error))
+        return error_response(public_error(request, error))
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return answer(failure_of(request, error))
+        return error_response(public_error(request, error))
 
     @app.exception_handler(HTTPException)
     async def _framework(_: Request, error: HTTPException) -> JSONResponse:
-        code = _CODES.get(error.status_code, Code.REQUEST_INVALID)
-        message = message_for(code, "" if code in _CODES.values() else str(error.detail))
-        # A body that the framework cannot read is the same failure as one that we cannot.
+        code = _FRAMEWORK_CODES.get(error.status_code, Code.REQUEST_INVALID)
+        message = message_for(code, "" if code in _FRAMEWORK_CODES.values() else str(error.detail))
+        # A body that the framework cannot parse is the same error as one that we cannot.
         status = status_of(code) if error.status_code == 400 else error.status_code
-        return JSONResponse(failure(code, message, status), status, error.headers)
+        return JSONResponse(error_body(code, message, status), status, error.headers)
 
 
-def failure_of(request: Request, error: SmartSightError | RequestValidationError) -> SmartSightError:
-    """Return the public part of a failure; the rest goes to the log."""
+def public_error(request: Request, error: SmartSightError | RequestValidationError) -> SmartSightError:
+    """Return what clients may see of an error; what else it says is logged."""
     if isinstance(error, RequestValidationError):
-        return RequestError(Code.REQUEST_INVALID, _what_is_invalid(error))
+        return RequestError(Code.REQUEST_INVALID, _first_mistake(error))
     if isinstance(error, ResourceError):
-        # Details about our database or disk are not public.
+        # The detail is about our database or our disk.
         fields = {
             "method": request.method,
             "path": printable(request.scope["path"]),
@@ -125,8 +122,8 @@ def failure_of(request: Request, error: SmartSightError | RequestValidationError
     return error
 
 
-def _what_is_invalid(error: RequestValidationError) -> str:
-    """Return the first mistake and its place; more would only hide it."""
+def _first_mistake(error: RequestValidationError) -> str:
+    """Return the first mistake, and where it is: more would only hide it."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
     return printable(f"{place}: {first['msg']}")

@@ -1,4 +1,4 @@
-"""The OpenAPI document: adds what all operations share, and completes examples."""
+"""The OpenAPI document: adds the errors that operations have in common, and whole examples."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from results_api.service.envelope import Failure
-from results_api.service.failures import documented
+from results_api.service.error_responses import error_responses
 from results_api.service.middleware import OPERATIONS
+from results_api.service.responses import ErrorResponse
 from shared.errors import Code
 
 Json = dict[str, Any]
 
 _METHODS = ("get", "put", "post", "delete", "patch")
-#: Failures of operations that need a key, that take a body, and that take any parameter.
+#: Errors of operations that require a key, of those with a body, and of those with parameters.
 _WITH_KEY = (
     *(Code.KEY_MISSING, Code.KEY_INVALID, Code.SCOPE_MISSING, Code.ORIGIN_REFUSED),
     *(Code.TOO_MANY_REQUESTS, Code.DATABASE_UNAVAILABLE),
@@ -22,22 +22,22 @@ _WITH_KEY = (
 _WITH_BODY = (Code.REQUEST_TIMEOUT, Code.BODY_TOO_LARGE)
 _WITH_INPUT = (Code.REQUEST_INVALID,)
 _REFERENCE = "#/components/schemas/"
-#: Examples of types without one.
-_PLAIN = {"string": "", "integer": 0, "number": 0.0, "boolean": False, "object": {}}
+#: Examples by type, for fields without one.
+_BY_TYPE = {"string": "", "integer": 0, "number": 0.0, "boolean": False, "object": {}}
 
 
-def describe(app: FastAPI) -> Json:
+def openapi_of(app: FastAPI) -> Json:
     """Return the OpenAPI document of an app."""
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas |= _failure_schemas()
+    schemas |= _error_schemas()
     for path, operation in operations(document):
         codes = _common(path, operation)
         if operation["responses"].get("422", {}).get("description") == "Validation Error":
-            del operation["responses"]["422"]  # the framework's error format, which we do not use
-        for status, response in documented(*codes).items():
+            del operation["responses"]["422"]  # FastAPI's own body, which no response has
+        for status, response in error_responses(*codes).items():
             _add(operation["responses"], str(status), response)
         for response in operation["responses"].values():
             _exemplify(response, schemas)
@@ -67,31 +67,31 @@ def _common(path: str, operation: Json) -> tuple[Code, ...]:
     return codes
 
 
-def _failure_schemas() -> Json:
-    schema = Failure.model_json_schema(ref_template=_REFERENCE + "{model}")
+def _error_schemas() -> Json:
+    schema = ErrorResponse.model_json_schema(ref_template=_REFERENCE + "{model}")
     parts: Json = schema.pop("$defs")
-    return parts | {"Failure": schema}
+    return parts | {"ErrorResponse": schema}
 
 
 def _add(responses: Json, status: str, response: Json) -> None:
-    """Add failures to those that the route declares."""
+    """Add errors to those that the route declares."""
     content = responses.setdefault(status, {"content": {"application/json": {}}})["content"]
     media = content.setdefault("application/json", {})
-    media.setdefault("schema", {"$ref": f"{_REFERENCE}Failure"})
+    media.setdefault("schema", {"$ref": f"{_REFERENCE}ErrorResponse"})
     examples = response["content"]["application/json"]["examples"] | media.get("examples", {})
     media["examples"] = {name: examples[name] for name in sorted(examples)}
     responses[status]["description"] = ", ".join(f"`{name}`" for name in media["examples"])
 
 
 def _exemplify(response: Json, schemas: Mapping[str, Json]) -> None:
-    """Give a response an example built from its model's parts."""
+    """Give a response an example, composed of those of its model's fields."""
     for kind, media in response.get("content", {}).items():
         if kind == "application/json" and not {"example", "examples"} & media.keys() and "schema" in media:
             media["example"] = example_of(media["schema"], schemas)
 
 
 def example_of(schema: Json, schemas: Mapping[str, Json]) -> Any:
-    """Return a schema's example, or one built from its parts."""
+    """Return the example of a schema, or one composed of those of its parts."""
     if "$ref" in schema:
         return example_of(schemas[schema["$ref"].removeprefix(_REFERENCE)], schemas)
     own = _own_examples(schema)
@@ -103,7 +103,7 @@ def example_of(schema: Json, schemas: Mapping[str, Json]) -> Any:
         return [example_of(schema["items"], schemas)]
     if "anyOf" in schema:
         return example_of(schema["anyOf"][0], schemas)
-    return _PLAIN.get(schema.get("type", ""))
+    return _BY_TYPE.get(schema.get("type", ""))
 
 
 def _own_examples(schema: Json) -> list[Any]:

@@ -1,0 +1,191 @@
+"""Request bodies: JSON, forms and lists. Bytes are counted as they arrive, whatever the headers say."""
+
+import asyncio
+import json
+import re
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import IO, TypeVar, cast
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.types import Message
+
+from results_api.service.job_models import JobCreate, JobCreateParams, JobCreateUrl, WebhookCreate
+from results_api.submissions import JobList
+from shared.errors import Code, RequestError, printable
+
+M = TypeVar("M", bound=BaseModel)
+
+#: Bytes of a form beside its file.
+_FORM_OVERHEAD = 64 * 1024
+#: The most parts of a form.
+_MAX_FILES, _MAX_FIELDS = 10, 50
+#: Value of ``Retry-After`` when the disk is full, in seconds.
+_DISK_FULL_RETRY_AFTER = 60.0
+#: Bytes of a JSON body with a list: a hundred thousand URLs.
+_MAX_JSON_LIST = 16_000_000
+#: Bytes of a list that are kept in memory before it is moved to disk.
+_MAX_IN_MEMORY = 1 << 20
+#: The file name endings of lists, by media type.
+LIST_TYPES = {
+    "text/plain": ".txt",
+    "text/csv": ".csv",
+    "text/tab-separated-values": ".tsv",
+    "application/jsonl": ".jsonl",
+    "application/x-ndjson": ".jsonl",
+    "application/vnd.apache.parquet": ".parquet",
+}
+_FILE_NAME = re.compile(r".*(\.(?:txt|csv|tsv|jsonl)(?:\.gz)?|\.parquet)", re.IGNORECASE | re.DOTALL)
+
+
+def media_type(request: Request) -> str:
+    """Return the media type in a request's ``Content-Type``, without parameters."""
+    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def limited(request: Request, limit: int, code: Code) -> Request:
+    """Return a request that raises ``RequestError`` with this code when its body exceeds the limit."""
+    size = 0
+
+    async def receive() -> Message:
+        nonlocal size
+        message = await request.receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise RequestError(code, f"the limit is {limit} bytes")
+        return message
+
+    return Request(request.scope, receive)
+
+
+@asynccontextmanager
+async def parsed_form(request: Request, limit: int, code: Code) -> AsyncIterator[FormData]:
+    """Parse a form whose files have so many bytes at most; large files lie on disk meanwhile."""
+    body = limited(request, limit + _FORM_OVERHEAD, code)
+    async with AsyncExitStack() as stack:
+        try:
+            with disk_errors():
+                parts = body.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS)
+                form = await stack.enter_async_context(parts)
+        except HTTPException as error:  # Starlette's, for a malformed form
+            raise RequestError(Code.REQUEST_INVALID, str(error.detail)) from error
+        yield form
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Raise ``RequestError(disk_full)`` where a body cannot be written to disk."""
+    try:
+        yield
+    except OSError as error:
+        detail = error.strerror or ""
+        raise RequestError(Code.DISK_FULL, detail, retry_after=_DISK_FULL_RETRY_AFTER) from error
+
+
+def first_file(form: FormData) -> UploadFile | None:
+    """Return the first file of a form, whatever its field is called."""
+    return next((part for _, part in form.multi_items() if isinstance(part, UploadFile)), None)
+
+
+async def json_body(request: Request, model: type[M], limit: int, *, optional: bool = False) -> M:
+    """Return the JSON body of a request as a model, whose defaults stand for an ``optional`` empty body.
+
+    Raises ``RequestError(request_invalid)`` with the first mistake, or ``body_too_large``.
+    """
+    content = await limited(request, limit, Code.BODY_TOO_LARGE).body()
+    if optional and not content:
+        content = b"{}"
+    with validation_errors():
+        return model.model_validate_json(content)
+
+
+@contextmanager
+def validation_errors() -> Iterator[None]:
+    """Raise ``RequestError(request_invalid)`` with the first mistake: more would only hide it."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "body"
+        raise RequestError(Code.REQUEST_INVALID, printable(f"{place}: {first['msg']}")) from error
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedList:
+    """A list that has arrived as a whole, and its webhook, not checked yet."""
+
+    job_list: JobList
+    webhook: WebhookCreate | None
+
+
+@asynccontextmanager
+async def submitted_list(
+    request: Request, params: JobCreateParams, limit: int
+) -> AsyncIterator[SubmittedList]:
+    """Read the list of a request: JSON, the file of a form, or the body itself, of ``limit`` bytes at most.
+
+    Raises ``RequestError`` with ``media_type_unsupported``, ``body_too_large``, ``disk_full`` or
+    ``request_invalid``.
+    """
+    kind = media_type(request)
+    if kind == "multipart/form-data":
+        async with parsed_form(request, limit, Code.BODY_TOO_LARGE) as form:
+            yield _from_form(form, params)
+        return
+    with tempfile.SpooledTemporaryFile(_MAX_IN_MEMORY) as spool:
+        file = cast(IO[bytes], spool)
+        if kind == "application/json":
+            yield await _from_json(request, file)
+        else:
+            name = _list_name(kind, request.headers.get("Content-Encoding", "identity"))
+            with disk_errors():
+                async for piece in limited(request, limit, Code.BODY_TOO_LARGE).stream():
+                    file.write(piece)
+                file.seek(0)
+            yield SubmittedList(JobList(name, file, params.options()), params.webhook())
+
+
+async def _from_json(request: Request, file: IO[bytes]) -> SubmittedList:
+    """Write the URLs of a JSON body to a file as JSON Lines."""
+    body = await json_body(request, JobCreate, _MAX_JSON_LIST)
+    with disk_errors():
+        await asyncio.to_thread(file.writelines, _lines(body))  # up to a third of a second
+        file.seek(0)
+    return SubmittedList(JobList("urls.jsonl", file, body.options()), body.webhook)
+
+
+def _lines(body: JobCreate) -> Iterator[bytes]:
+    for entry in body.urls:
+        item = entry if isinstance(entry, JobCreateUrl) else JobCreateUrl(url=entry, id=None)
+        yield json.dumps({"url": item.url, "id": item.id}).encode() + b"\n"
+
+
+def _list_name(kind: str, encoding: str) -> str:
+    if kind not in LIST_TYPES:
+        known = ", ".join(("application/json", "multipart/form-data", *LIST_TYPES))
+        detail = f"{printable(kind) or 'none given'}; supported: {known}"
+        raise RequestError(Code.MEDIA_TYPE_UNSUPPORTED, detail)
+    gzipped = encoding.strip().lower() == "gzip"
+    if encoding.strip().lower() not in ("gzip", "identity") or (gzipped and LIST_TYPES[kind] == ".parquet"):
+        raise RequestError(Code.MEDIA_TYPE_UNSUPPORTED, f"Content-Encoding: {printable(encoding)}")
+    return f"list{LIST_TYPES[kind]}{'.gz' if gzipped else ''}"
+
+
+def _from_form(form: FormData, params: JobCreateParams) -> SubmittedList:
+    file = first_file(form)
+    if file is None:
+        raise RequestError(Code.REQUEST_INVALID, "the form has no file")
+    match = _FILE_NAME.fullmatch(file.filename or "")
+    if match is None:
+        detail = f"{file.filename!r} ends in none of .txt, .csv, .tsv, .jsonl, these with .gz, and .parquet"
+        raise RequestError(Code.MEDIA_TYPE_UNSUPPORTED, detail)
+    fields = {name: text for name, text in form.multi_items() if not isinstance(text, UploadFile)}
+    with validation_errors():
+        given = JobCreateParams.model_validate(params.model_dump(exclude_unset=True) | fields)
+    job_list = JobList(f"list{match[1].lower()}", file.file, given.options())
+    return SubmittedList(job_list, given.webhook())
