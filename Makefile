@@ -19,7 +19,7 @@ check: lint ## lint, types and unit tests, in seconds
 	$(BIN)/pytest -q tests/unit
 
 test: lint ## lint, types and all tests
-	$(BIN)/pytest --durations=5 --numprocesses=2 --dist=loadfile
+	$(BIN)/pytest --durations=5 --numprocesses=4 --dist=loadscope --no-loadscope-reorder
 
 .PHONY: lint
 lint: $(VENV)/.development

@@ -30,7 +30,15 @@ def postgres_url(new_postgres_database: Callable[[], str], emptied: list[str]) -
     emptied.append(url)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test of a store on both databases, and of the API those whose SQL is the reason."""
+    if "url" in metafunc.fixturenames:
+        of_api = metafunc.module.__name__.rpartition(".")[2].startswith("test_api_")
+        both = not of_api or metafunc.definition.get_closest_marker("both_databases")
+        metafunc.parametrize("url", ["sqlite", "postgres"] if both else ["sqlite"], indirect=True)
+
+
+@pytest.fixture
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"

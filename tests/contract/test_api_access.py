@@ -131,6 +131,7 @@ def test_a_key_that_is_none_is_refused_and_not_repeated(guarded: TestClient, key
     assert key not in answer.json()["error"]["message"]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER  "])
 def test_a_key_lets_its_holder_in(guarded: TestClient, store: Store, scheme: str) -> None:
     key_id, headers = _add(store)
@@ -164,6 +165,7 @@ def test_what_is_refused_for_its_scope_counts_too(guarded: TestClient, store: St
     assert answers == [403, 429]
 
 
+@pytest.mark.both_databases
 def test_a_revoked_key_stops_working_at_once(guarded: TestClient, store: Store) -> None:
     key_id, headers = _add(store)
     assert guarded.get("/read", headers=headers).status_code == 200
@@ -197,6 +199,7 @@ def test_a_key_is_looked_up_no_more_than_once_a_second(database: Database, clock
         assert counting.lookups == 2
 
 
+@pytest.mark.both_databases
 def test_a_quota_of_images_lasts_until_midnight(guarded: TestClient, store: Store) -> None:
     _, headers = _add(store, replace(_GRANT, images_per_day=10))
     assert guarded.post("/classify?images=10", headers=headers).status_code == 200
@@ -207,6 +210,7 @@ def test_a_quota_of_images_lasts_until_midnight(guarded: TestClient, store: Stor
     assert guarded.post("/classify?images=1000000", headers=others).status_code == 200
 
 
+@pytest.mark.both_databases
 def test_no_more_jobs_are_opened_than_a_key_may(guarded: TestClient, store: Store) -> None:
     grant = replace(_GRANT, scopes=("submit",))
     _, none = _add(store, replace(grant, open_jobs=0))
@@ -249,6 +253,7 @@ def test_who_wants_no_keys_lets_everybody_in(store: Store) -> None:
         assert client.get("/read").json() is None
 
 
+@pytest.mark.both_databases
 def test_nobody_is_let_in_while_the_store_is_away(database: Database) -> None:
     class Away(ApiKeys):
         def exist(self) -> bool:

@@ -118,6 +118,7 @@ def test_an_image_on_the_web(api: TestClient, around: Surroundings, jpeg: bytes)
     assert _type(api.post(_URL, json={"url": "https://example.com/d"})) == (422, "http_404")
 
 
+@pytest.mark.both_databases
 def test_a_blocked_host_is_not_called(api: TestClient, around: Surroundings, store: Store) -> None:
     store.hosts.set_blocked("example.com", True)
     assert _type(api.post(_URL, json={"url": "https://example.com/a.jpg"})) == (422, "host_blocked")
@@ -133,6 +134,7 @@ def test_what_the_web_refuses_is_told(api: TestClient, around: Surroundings) -> 
     assert _type(api.post(_URL, **broken)) == (422, "request_invalid")
 
 
+@pytest.mark.both_databases
 def test_the_same_bytes_are_answered_from_the_store(
     api: TestClient, services: Services, around: Surroundings, store: Store, jpeg: bytes
 ) -> None:
@@ -185,6 +187,7 @@ def test_so_many_at_work_and_so_many_in_line() -> None:
     asyncio.run(come())
 
 
+@pytest.mark.both_databases
 def test_a_store_that_is_away_costs_no_answer(
     services: Services, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ def _error(api: TestClient, method: str = "GET", **names: str) -> tuple[int, str
     return answer.status_code, answer.json()["error"]["type"]
 
 
+@pytest.mark.both_databases
 def test_a_picture_is_known_by_its_url_and_by_its_bytes(
     api: TestClient, store: Store, model: RecordedModel
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_picture_is_known_by_its_url_and_by_its_bytes(
     ]
 
 
+@pytest.mark.both_databases
 def test_what_is_known_is_read_in_pages(api: TestClient, store: Store, model: RecordedModel) -> None:
     job = _submit(store, model, "job", *(f"http://h/{index}" for index in range(5)))
     asked: dict[str, str | int] = {"sha256": _SHA256, "limit": 2}
@@ -109,6 +111,7 @@ def test_a_cursor_of_somebody_elses_making_is_refused(api: TestClient) -> None:
     assert _error(api, url=_URL, limit="0") == (422, "request_invalid")
 
 
+@pytest.mark.both_databases
 def test_a_url_is_forgotten_with_a_receipt(api: TestClient, store: Store, model: RecordedModel) -> None:
     _submit(store, model, "first", _URL, _OTHER)
     _submit(store, model, "second", _URL)
@@ -124,6 +127,7 @@ def test_a_url_is_forgotten_with_a_receipt(api: TestClient, store: Store, model:
     assert again == receipt | {"results": 0, "contents": []}
 
 
+@pytest.mark.both_databases
 def test_bytes_are_forgotten_with_a_receipt(api: TestClient, store: Store, model: RecordedModel) -> None:
     _submit(store, model, "first", _URL, _OTHER)
     answer = api.delete("/v1/images", params={"sha256": _SHA256.upper()})
@@ -158,6 +162,7 @@ def guarded(services: Services) -> Iterator[TestClient]:
         yield client
 
 
+@pytest.mark.both_databases
 def test_a_key_sees_pictures_of_its_own_jobs_only(
     guarded: TestClient, store: Store, model: RecordedModel
 ) -> None:

@@ -55,6 +55,7 @@ def _end(store: Store, job_id: int, code: Code | None = None) -> None:
     assert store.jobs.complete(job_id)
 
 
+@pytest.mark.both_databases
 def test_a_job_is_taken_in_and_then_recorded(api: TestClient, store: Store) -> None:
     answer = _submit(api, [*_URLS, {"url": "https://c.example/4.jpg", "id": "mine"}], name="spring")
     job = answer.json()["data"]
@@ -230,6 +231,7 @@ def test_what_is_not_as_it_should_be_is_refused(
     assert store.jobs.newest(None, 10) == []
 
 
+@pytest.mark.both_databases
 def test_the_same_key_finds_the_same_job(api: TestClient) -> None:
     first = _submit(api, key="k1")
     again = _submit(api, key="k1")
@@ -244,6 +246,7 @@ def test_the_same_key_finds_the_same_job(api: TestClient) -> None:
     assert api.get(_JOBS, params={"idempotency_key": "never"}).json()["data"] == []
 
 
+@pytest.mark.both_databases
 def test_many_requests_with_one_key_make_one_job(api: TestClient) -> None:
     ids: list[int] = []
     threads = [
@@ -258,6 +261,7 @@ def test_many_requests_with_one_key_make_one_job(api: TestClient) -> None:
     assert len(set(ids)) == 1
 
 
+@pytest.mark.both_databases
 def test_a_dry_run_records_nothing(api: TestClient, store: Store) -> None:
     answer = api.post(_JOBS, json={"urls": _URLS}, params={"dry_run": "true", "sample": 2})
     assert (answer.status_code, answer.json()["data"]) == (200, {"references": 3, "sampled": 2})
@@ -275,6 +279,7 @@ def test_a_webhook_shows_its_secret_to_whoever_hands_in_the_job_only(api: TestCl
     assert "secret" not in later
 
 
+@pytest.mark.both_databases
 def test_jobs_are_listed_the_newest_first_page_by_page(api: TestClient) -> None:
     ids = [_submit(api, key=f"k{i}").json()["data"]["id"] for i in range(5)]
     seen, cursor = [], None
@@ -289,6 +294,7 @@ def test_jobs_are_listed_the_newest_first_page_by_page(api: TestClient) -> None:
         assert _type(api.get(_JOBS, params={"cursor": wrong})) == (400, "cursor_invalid")
 
 
+@pytest.mark.both_databases
 def test_a_poller_is_told_only_what_is_new(api: TestClient, store: Store) -> None:
     where = _submit(api).headers["Location"]
     record_lists(store)
@@ -323,6 +329,7 @@ def test_a_job_that_is_not_there(api: TestClient) -> None:
         assert _type(api.get(f"{_JOBS}/{wrong}")) == (422, "request_invalid")
 
 
+@pytest.mark.both_databases
 def test_a_cancelled_job_keeps_what_was_done(api: TestClient, store: Store) -> None:
     job_id = _submit(api).json()["data"]["id"]
     record_lists(store)
@@ -343,6 +350,7 @@ def test_a_job_cancelled_before_it_is_recorded_ends(api: TestClient, store: Stor
     assert (job["state"], job["submitted"]) == ("cancelled", 0)
 
 
+@pytest.mark.both_databases
 def test_a_paused_job_goes_on(api: TestClient, store: Store) -> None:
     job_id = _submit(api, max_failure_rate=0.1).json()["data"]["id"]
     record_lists(store)
@@ -357,6 +365,7 @@ def test_a_paused_job_goes_on(api: TestClient, store: Store) -> None:
     )
 
 
+@pytest.mark.both_databases
 def test_failures_are_tried_again_by_their_code(api: TestClient, store: Store) -> None:
     job_id = _submit(api).json()["data"]["id"]
     record_lists(store)
@@ -369,6 +378,7 @@ def test_failures_are_tried_again_by_their_code(api: TestClient, store: Store) -
     assert _type(wrong) == (422, "request_invalid")
 
 
+@pytest.mark.both_databases
 def test_a_job_that_is_over_can_be_removed_for_good(api: TestClient, store: Store) -> None:
     job_id = _submit(api, key="k").json()["data"]["id"]
     record_lists(store)
@@ -396,6 +406,7 @@ def two_keys(store: Store) -> Iterator[tuple[TestClient, dict[str, str], dict[st
         yield client, headers[0], headers[1], headers[2]
 
 
+@pytest.mark.both_databases
 def test_a_job_belongs_to_its_key(two_keys: Any, store: Store) -> None:
     client, mine, theirs, admin = two_keys
     job_id = client.post(_JOBS, json={"urls": _URLS}, headers=mine).json()["data"]["id"]
@@ -418,6 +429,7 @@ def test_two_keys_may_use_the_same_idempotency_key(two_keys: Any) -> None:
     assert first != second
 
 
+@pytest.mark.both_databases
 def test_a_list_beyond_the_quota_is_not_recorded(two_keys: Any, store: Store) -> None:
     client, mine, _, _ = two_keys
     first = client.post(_JOBS, json={"urls": _URLS}, headers=mine).json()["data"]["id"]
@@ -450,6 +462,7 @@ def test_a_dry_run_counts_against_the_quota(two_keys: Any) -> None:
         assert client.post(_JOBS, json={"urls": _URLS}, headers=mine, params=params).status_code == status
 
 
+@pytest.mark.both_databases
 def test_two_replicas_see_the_same(store: Store) -> None:
     with client_on(services_on(store)) as one, client_on(services_on(store)) as other:
         where = _submit(one).headers["Location"]
@@ -459,6 +472,7 @@ def test_two_replicas_see_the_same(store: Store) -> None:
         assert one.get(where).json()["data"]["state"] == JobState.CANCELLED
 
 
+@pytest.mark.both_databases
 def test_many_pollers_at_the_same_time(api: TestClient, store: Store) -> None:
     where = _submit(api).headers["Location"]
     record_lists(store)

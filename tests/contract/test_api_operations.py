@@ -39,6 +39,7 @@ def _away() -> None:
     raise ResourceError(Code.DATABASE_UNAVAILABLE, "db.internal refuses")
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("check", "status"), [(lambda store: store.hosts.now(), 200), (lambda _: _away(), 503)]
 )

@@ -89,6 +89,7 @@ def _shown(api: TestClient, job: Job, query: str = "") -> str:
     return answer.text
 
 
+@pytest.mark.both_databases
 def test_a_job_is_shown_with_its_counts_and_causes(api: TestClient, full: Job) -> None:
     page = _text(_shown(api, full))
     assert "Spring crawl" in page
@@ -101,6 +102,7 @@ def test_a_job_is_shown_with_its_counts_and_causes(api: TestClient, full: Job) -
     assert "cat 0.75" in page
 
 
+@pytest.mark.both_databases
 def test_what_the_model_saw_is_in_the_page_itself(api: TestClient, full: Job) -> None:
     page = _shown(api, full)
     images = re.findall(r'<img src="(data:[^"]*)"', page)
@@ -108,6 +110,7 @@ def test_what_the_model_saw_is_in_the_page_itself(api: TestClient, full: Job) ->
     assert page.count("no thumbnail") == 2
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("query", "indexes"),
     [
@@ -157,6 +160,7 @@ def test_a_filter_that_means_nothing_is_told_beside_the_form(
     assert 'id="class"' in answer.text
 
 
+@pytest.mark.both_databases
 def test_pages_of_results_follow_one_another(api: TestClient, store: Store, job: Job) -> None:
     count = 100
     _record(store, job, *(f"http://a.example/{index}.jpg" for index in range(count)))
@@ -256,6 +260,7 @@ def test_a_large_job_says_that_its_report_takes_a_while(
     assert notice in _text(api.get(f"/jobs/{full.id}").text)
 
 
+@pytest.mark.both_databases
 def test_the_report_has_styles_but_no_script(api: TestClient, full: Job) -> None:
     answer = api.get(f"/jobs/{full.id}/report")
     assert answer.headers["Content-Security-Policy"] == REPORT_POLICY
@@ -283,6 +288,7 @@ def test_lines_without_a_url_are_told_by_number(api: TestClient, store: Store) -
     assert "Line 3:" in page
 
 
+@pytest.mark.both_databases
 def test_jobs_are_listed_newest_first_over_pages(api: TestClient, store: Store, model: RecordedModel) -> None:
     made = [store.jobs.open(f"key {number}", model.id).id for number in range(45)]
     seen: list[int] = []

@@ -114,6 +114,7 @@ def _expected(store: Store, job: Job) -> list[dict[str, Any]]:
     return [row | {"cursor": encode_cursor(row["index"])} for row in rows]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("format", _FORMATS)
 def test_each_form_holds_the_rows_that_the_commands_give(
     api: TestClient, store: Store, full: Job, model: RecordedModel, format: str
@@ -201,6 +202,7 @@ def test_pages_add_up_to_the_whole(api: TestClient, full: Job) -> None:
     assert body["meta"] == {"type": "success", "code": 200, "next_cursor": None, "complete": True}
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("format", _FORMATS)
 def test_a_stream_goes_on_behind_the_row_whose_cursor_it_is_given(
     api: TestClient, full: Job, format: str
@@ -210,6 +212,7 @@ def test_a_stream_goes_on_behind_the_row_whose_cursor_it_is_given(
         assert _get(api, full, format=format, cursor=row["cursor"]) == whole[place + 1 :]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("format", _FORMATS)
 def test_a_job_that_runs_gives_what_is_there_and_says_that_more_will_come(
     api: TestClient, store: Store, job: Job, format: str
@@ -259,6 +262,7 @@ def test_a_form_that_there_is_not_is_refused(api: TestClient, full: Job) -> None
     assert (answer.status_code, answer.json()["error"]["type"]) == (406, Code.NOT_ACCEPTABLE)
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("path", ["results", "results?format=csv", "summary"])
 def test_the_job_of_another_is_not_there(store: Store, full: Job, path: str) -> None:
     class Stranger:
@@ -276,6 +280,7 @@ def test_a_job_that_there_is_not(api: TestClient, number: str, status: int, path
     assert api.get(f"/v1/jobs/{number}/{path}").status_code == status
 
 
+@pytest.mark.both_databases
 def test_the_summary_counts_by_class_code_and_host(api: TestClient, full: Job) -> None:
     data = api.get(f"/v1/jobs/{full.id}/summary").json()["data"]
     assert data["states"] == {"succeeded": 8, "failed": 2}
@@ -295,6 +300,7 @@ def test_a_summary_has_an_end(api: TestClient, full: Job, query: str) -> None:
 _ENCODERS: dict[str, Callable[[bool], Encoder]] = {"ndjson": JsonLines, "csv": Csv, "parquet": Parquet}
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("format", list(_ENCODERS))
 def test_a_stream_takes_no_more_memory_the_longer_it_is(
     store: Store, full: Job, model: RecordedModel, database: Database, format: str
@@ -327,6 +333,7 @@ _CHANGES: dict[str, tuple[Callable[[Store, Job], object], Code]] = {
 }
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("format", list(_ENCODERS))
 @pytest.mark.parametrize("name", list(_CHANGES))
 def test_a_stream_that_was_to_be_whole_has_no_end_if_its_job_changes(
@@ -357,6 +364,7 @@ def _complete(store: Store, job: Job) -> None:
     assert store.jobs.complete(job.id)
 
 
+@pytest.mark.both_databases
 def test_a_stream_of_a_job_that_runs_ends_well_when_the_job_does(
     store: Store, running: Job, model: RecordedModel, database: Database
 ) -> None:
@@ -366,6 +374,7 @@ def test_a_stream_of_a_job_that_runs_ends_well_when_the_job_does(
     assert store.jobs.get(running.id).state.is_over
 
 
+@pytest.mark.both_databases
 def test_a_stream_of_a_job_that_ran_has_no_end_if_it_is_deleted(
     store: Store, running: Job, model: RecordedModel, database: Database
 ) -> None:
@@ -409,6 +418,7 @@ class _Leaver:
         await asyncio.sleep(0)
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("format", list(_ENCODERS))
 def test_nothing_more_is_read_for_a_client_that_went_away(
     services: Services, full: Job, database: Database, format: str
@@ -437,6 +447,7 @@ def test_nothing_more_is_read_for_a_client_that_went_away(
     assert counted.pages == 10
 
 
+@pytest.mark.both_databases
 def test_no_connection_is_held_while_a_client_thinks(
     store: Store, full: Job, model: RecordedModel, database: Database
 ) -> None:

@@ -32,6 +32,7 @@ def _failure(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["type"]
 
 
+@pytest.mark.both_databases
 def test_a_thumbnail_is_given_out_and_may_be_kept_for_a_day(api: TestClient, store: Store, job: Job) -> None:
     answer = api.get(_path(_label(store, job).id))
     assert (answer.status_code, answer.content) == (200, _SEEN)
@@ -55,6 +56,7 @@ def test_where_there_is_none_it_is_missing(api: TestClient, store: Store, job: J
     assert _failure(api.get(_path(job.id + 1))) == (404, "job_unknown")
 
 
+@pytest.mark.both_databases
 def test_a_forgotten_one_is_missing(api: TestClient, store: Store, job: Job) -> None:
     path = _path(_label(store, job).id)
     tag = api.get(path).headers["ETag"]
@@ -74,6 +76,7 @@ def _add_key(store: Store, scope: str) -> tuple[int, dict[str, str]]:
     return added.id, {"Authorization": f"Bearer {key}"}
 
 
+@pytest.mark.both_databases
 def test_a_thumbnail_is_seen_by_the_key_of_its_job_alone(store: Store, model: RecordedModel) -> None:
     (my_id, mine), (_, theirs), (_, phone) = (
         _add_key(store, scope) for scope in ("read", "read", "classify")

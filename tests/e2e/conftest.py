@@ -1,35 +1,17 @@
-"""Run the real command in a process of its own."""
+"""Run the real command: in this process, or in one of its own that a test starts and ends."""
 
-import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from shared.classifier.model import Model
+from tests.servers.commands import PATIENCE, Finished, run_command, start_command
 
-#: Longer than any command takes; one that takes longer hangs.
-_PATIENCE = 120
-
-Run = Callable[..., "Finished"]
+Run = Callable[..., Finished]
 Start = Callable[..., "subprocess.Popen[str]"]
-
-
-@dataclass
-class Finished:
-    """What a command left: exit status and what it printed."""
-
-    status: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @pytest.fixture
@@ -44,25 +26,34 @@ def environment(lite0: Model, cache_dir: Path, tmp_path: Path) -> dict[str, str]
 
 @pytest.fixture
 def start(environment: dict[str, str]) -> Start:
+    """What starts a command in a process of its own, with these settings besides."""
+
     def start(*arguments: str, **settings: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "smartsight", *arguments],
-            env=environment | settings,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return start_command(arguments, environment | settings)
 
     return start
 
 
 @pytest.fixture
-def run(start: Start) -> Run:
+def run(environment: dict[str, str]) -> Run:
+    """What runs a command to its end in this process."""
+
     def run(*arguments: str, stdin: str = "", **settings: str) -> Finished:
+        finished = run_command(arguments, environment | settings, stdin)
+        assert "Traceback" not in finished.err, finished.err
+        return finished
+
+    return run
+
+
+@pytest.fixture
+def run_apart(start: Start) -> Run:
+    """What runs a command to its end in a process of its own, which PYTHONPATH may change."""
+
+    def run_apart(*arguments: str, stdin: str = "", **settings: str) -> Finished:
         with start(*arguments, **settings) as process:
-            out, err = process.communicate(stdin, timeout=_PATIENCE)
+            out, err = process.communicate(stdin, timeout=PATIENCE)
         assert "Traceback" not in err, err
         return Finished(process.returncode, out, err)
 
-    return run
+    return run_apart

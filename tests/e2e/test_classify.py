@@ -80,15 +80,6 @@ def test_tensorflow_is_never_loaded_on_the_litert_path(environment: dict[str, st
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
-def test_the_other_engine_gives_the_same_answer(run: Run, samples: Path) -> None:
-    image = str(samples / "chelsea.png")
-    one, other = run("classify", image), run("classify", "--engine", "tensorflow", image)
-    assert (other.status, other.err) == (0, "")
-    for litert, tensorflow in zip(one.json(), other.json(), strict=True):
-        assert litert["class"] == tensorflow["class"]
-        assert abs(litert["score"] - tensorflow["score"]) < 1e-3
-
-
 def test_a_closed_pipe_is_no_traceback(environment: dict[str, str], samples: Path) -> None:
     command = f"{sys.executable} -m smartsight classify {samples}/*.png {samples}/*.jpg | head -c 1"
     finished = subprocess.run(

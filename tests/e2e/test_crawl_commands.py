@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 
+from shared.fetching import guard
+from shared.fetching.guard import Guard
 from shared.store.database import Database
 from shared.store.store import Store
 from tests.e2e.conftest import Finished, Run
+from tests.servers.names import FakeResolver
+from tests.servers.opening import opened
 from tests.servers.web import TRAP, Web
 
 RunOnWeb = Callable[..., Finished]
@@ -24,11 +28,14 @@ def web(samples: Path) -> Iterator[Web]:
 
 
 @pytest.fixture
-def crawl(run: Run, web: Web, tmp_path: Path) -> RunOnWeb:
+def crawl(run: Run, web: Web, monkeypatch: pytest.MonkeyPatch) -> RunOnWeb:
     """Run a command that finds the tests' web."""
-    settings = web.injection(tmp_path) | {"SMARTSIGHT_FETCH_TIMEOUT": "10"}
+    monkeypatch.setattr(Guard, "allows", opened(Guard.allows, web.open))
+    settings = {"SMARTSIGHT_PORTS": f"80,443,{web.port}", "SMARTSIGHT_FETCH_TIMEOUT": "10"}
 
     def crawl(*arguments: str, **more: str) -> Finished:
+        resolver = FakeResolver(web.names)  # a command knows nothing of what others were answered
+        monkeypatch.setattr(guard, "system_resolver", lambda: resolver)
         return run(*arguments, **settings | more)
 
     return crawl

@@ -688,7 +688,7 @@ def test_a_crawl_stopped_half_way_goes_on(run: Run, start: Start, samples: Path)
     assert [row["index"] for row in _rows("out.jsonl")] == list(range(600))
 
 
-def test_an_image_that_kills_the_decoder_costs_itself(run: Run, photos: Path) -> None:
+def test_an_image_that_kills_the_decoder_costs_itself(run_apart: Run, photos: Path) -> None:
     poisoned = Path("photos/coffee.png").read_bytes() + b"deadly poison"
     Path("photos/deadly.png").write_bytes(poisoned)
     tests = Path(__file__).parents[1]
@@ -696,7 +696,7 @@ def test_an_image_that_kills_the_decoder_costs_itself(run: Run, photos: Path) ->
         "SMARTSIGHT_TEST_FAULT": "decoder poison",
         "PYTHONPATH": f"{tests / 'faults/inject'}:{tests.parent}",
     }
-    finished = run("label", "photos", "--output", "out.jsonl", **fault)
+    finished = run_apart("label", "photos", "--output", "out.jsonl", **fault)
     assert finished.status == 1
     ends = {row["ref"]: (row["state"], row["code"], row["message"]) for row in _rows("out.jsonl")}
     assert ends["photos/deadly.png"] == (

@@ -1,54 +1,43 @@
 import json
+import multiprocessing
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from shared.classifier import catalogue
 from shared.classifier.catalogue import Catalogue
 from shared.classifier.model import Model
 from shared.errors import ResourceError
+from tests.e2e.networks import make_networks
 
 Run = Callable[..., Any]
 
-#: Makes small classifiers of three classes: the class is the strongest colour of the picture.
-_MAKE_NETWORKS = """
-import sys, numpy, tensorflow
-keras = tensorflow.keras
-picture = keras.Input((32, 32, 3))
-colours = keras.layers.GlobalAveragePooling2D()(picture)
-features = keras.layers.Dense(4, kernel_initializer="ones")(keras.layers.Rescaling(0.01)(colours))
-logits = keras.layers.Dense(3, kernel_initializer="zeros")
-both = keras.layers.Concatenate()([colours, features])
-outputs = logits(both)
-logits.set_weights([numpy.vstack([8 * numpy.eye(3), numpy.zeros((4, 3))]), numpy.zeros(3)])
-model = keras.Model(picture, keras.layers.Softmax()(outputs))
-bare = keras.Model(picture, outputs)
-model.save("net.keras")
-model.export("net.savedmodel", verbose=False)
-bare.save("logits.keras")
-converter = tensorflow.lite.TFLiteConverter.from_keras_model(model)
-open("net.tflite", "wb").write(converter.convert())
-converter = tensorflow.lite.TFLiteConverter.from_keras_model(model)
-converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
-converter.representative_dataset = lambda: (
-    [numpy.random.default_rng(i).uniform(-1, 1, (1, 1, 1, 3)).repeat(32, 1).repeat(32, 2).astype("float32")]
-    for i in range(50)
-)
-converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS_INT8]
-converter.inference_input_type = converter.inference_output_type = tensorflow.uint8
-open("quantised.tflite", "wb").write(converter.convert())
-"""
+Build = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
-def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def build() -> Iterator[Build]:
+    """What runs a function in a process that has loaded TensorFlow: in the same one every time."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=catalogue._silence) as process:
+        yield lambda function, *arguments: process.submit(function, *arguments).result()
+
+
+@pytest.fixture(autouse=True)
+def _in_one_process(lite0: Model, build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save every command the seconds that TensorFlow takes; lite0 was built as it is outside of tests."""
+    monkeypatch.setattr(catalogue, "_in_own_process", build)
+
+
+@pytest.fixture(scope="module")
+def networks(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("networks")
-    subprocess.run([sys.executable, "-c", _MAKE_NETWORKS], cwd=folder, check=True, capture_output=True)
+    build(make_networks, folder)
     (folder / "labels.txt").write_text("red\ngreen\nblue\n")
     (folder / "four.txt").write_text("red\ngreen\nblue\nblack\n")
     return folder
@@ -161,10 +150,23 @@ def test_an_unknown_model_is_a_usage_error(action: str, run: Run) -> None:
     assert "lite0, lite1, lite2" in finished.err
 
 
-@pytest.mark.parametrize("damage", ["network.tflite", "labels.tsv", "model.json"])
+@pytest.mark.parametrize(
+    ("damage", "really"), [("network.tflite", True), ("labels.tsv", False), ("model.json", False)]
+)
 def test_a_broken_cache_is_rebuilt(
-    damage: str, run: Run, samples: Path, lite0: Model, tmp_path: Path
+    damage: str,
+    really: bool,
+    run: Run,
+    samples: Path,
+    lite0: Model,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def copy(_build: object, _variant: object, folder: Path) -> None:
+        shutil.copytree(lite0.folder, folder, dirs_exist_ok=True)
+
+    if not really:
+        monkeypatch.setattr(catalogue, "_in_own_process", copy)
     folder = tmp_path / "cache" / "models" / "lite0"
     shutil.copytree(lite0.folder, folder)
     (folder / damage).write_bytes((folder / damage).read_bytes()[:-100])
@@ -225,6 +227,15 @@ def test_labelling_with_a_network_of_ones_own(run: Run, networks: Path, red: str
     row = json.loads(finished.out)
     assert row["predictions"][0]["class"] == "red"
     assert row["model"].startswith("colours@")
+
+
+def test_the_other_engine_gives_the_same_answer(run: Run, samples: Path) -> None:
+    image = str(samples / "chelsea.png")
+    one, other = run("classify", image), run("classify", "--engine", "tensorflow", image)
+    assert (other.status, other.err) == (0, "")
+    for litert, tensorflow in zip(one.json(), other.json(), strict=True):
+        assert litert["class"] == tensorflow["class"]
+        assert abs(litert["score"] - tensorflow["score"]) < 1e-3
 
 
 def test_a_model_without_a_network_for_the_engine_says_so(run: Run, networks: Path, red: str) -> None:

@@ -1,33 +1,15 @@
-"""A fleet on servers of its own, to be killed."""
+"""Fleets: on the servers of the test run, or on servers of this process that a test may kill."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from shared.classifier.model import Model
-from tests.servers.binaries import ensure_local_binaries
 from tests.servers.fleet import Fleet
 from tests.servers.pictures import PictureServer
-from tests.servers.postgres import PostgresServer
-from tests.servers.rabbit import RabbitServer
-
-
-@pytest.fixture(scope="session")
-def rabbit() -> Iterator[RabbitServer]:
-    ensure_local_binaries()
-    with closing(RabbitServer()) as server:
-        server.start()
-        yield server
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    ensure_local_binaries()
-    with closing(PostgresServer()) as server:
-        server.start()
-        yield server
+from tests.servers.waiting import wait_until
 
 
 @pytest.fixture
@@ -37,14 +19,27 @@ def pictures(samples: Path) -> Iterator[PictureServer]:
 
 
 @pytest.fixture
+def settings(pictures: PictureServer) -> dict[str, str]:
+    """What the processes of the fleet are told beside where the servers are."""
+    return {"SMARTSIGHT_OWN_HOSTS": pictures.place}
+
+
+@pytest.fixture
+def database(new_postgres_database: Callable[[], str]) -> str:
+    return new_postgres_database()
+
+
+@pytest.fixture
 def fleet(
-    rabbit: RabbitServer,
-    postgres: PostgresServer,
-    pictures: PictureServer,
-    tmp_path: Path,
-    lite0: Model,
-    cache_dir: Path,
+    database: str, broker_url: str, settings: dict[str, str], tmp_path: Path, lite0: Model, cache_dir: Path
 ) -> Iterator[Fleet]:
-    settings = {"SMARTSIGHT_QUEUE_PREFIX": tmp_path.name, "SMARTSIGHT_OWN_HOSTS": pictures.place}
-    with closing(Fleet(postgres.new_database(), rabbit.url, tmp_path, cache_dir, settings)) as fleet:
+    with closing(Fleet(database, broker_url, tmp_path, cache_dir, settings)) as fleet:
         yield fleet
+
+
+def half_done(fleet: Fleet, pictures: PictureServer, count: int = 60, **settings: str) -> int:
+    """Return a job that is being labelled."""
+    job = fleet.submit([*pictures.urls("pictures", count), *pictures.urls("slow", 40)])
+    fleet.start_worker(**settings)
+    wait_until(lambda: fleet.done(job) >= 10, 60, "the first results")
+    return job

@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.classifier.model import Model
 from tests.servers.fleet import Fleet
-from tests.servers.postgres import PostgresServer
-from tests.servers.rabbit import RabbitServer
 from tests.servers.waiting import wait_until
 from tests.servers.web import TRAP, Web
 from tests.servers.web_crawl import expected, rebinding
@@ -33,34 +30,29 @@ def web(samples: Path) -> Iterator[Web]:
 
 
 @pytest.fixture
-def crawlers(
-    rabbit: RabbitServer, postgres: PostgresServer, web: Web, tmp_path: Path, lite0: Model, cache_dir: Path
-) -> Iterator[Fleet]:
-    settings = {
-        "SMARTSIGHT_QUEUE_PREFIX": tmp_path.name,
+def settings(web: Web, tmp_path: Path) -> dict[str, str]:
+    return {
         "SMARTSIGHT_FETCH_TIMEOUT": "2",
         "SMARTSIGHT_HOST_DELAY": str(_DELAY),
         "SMARTSIGHT_HOST_CONNECTIONS": str(_CONNECTIONS),
         "SMARTSIGHT_CONTACT": "https://crawler.example.com/about",
         **web.injection(tmp_path),
     }
-    with closing(Fleet(postgres.new_database(), rabbit.url, tmp_path, cache_dir, settings)) as fleet:
-        yield fleet
 
 
 def test_a_hostile_web_is_crawled_to_its_end_with_the_right_code_for_every_item(
-    crawlers: Fleet, web: Web
+    fleet: Fleet, web: Web
 ) -> None:
     # What is no URL of the web is left out by `submit` already.
     crawl = [(url, code) for url, code in expected(web) if url.lower().startswith("http")]
     for _ in range(3):
-        crawlers.start_worker()
+        fleet.start_worker()
     started = time.monotonic()
-    job = crawlers.submit([url for url, _ in crawl])
-    crawlers.wait_for(job, patience=_BOUND)
+    job = fleet.submit([url for url, _ in crawl])
+    fleet.wait_for(job, patience=_BOUND)
     print(f"crawled {len(crawl)} URLs in {time.monotonic() - started:.0f} s")
-    crawlers.check_invariants(job)
-    rows = crawlers.rows(job)
+    fleet.check_invariants(job)
+    rows = fleet.rows(job)
     wrong = [
         (row["ref"], code, row["code"], row["message"])
         for row, (_, code) in zip(rows, crawl, strict=True)
@@ -99,53 +91,53 @@ def _check_pauses(seen: Observed, host: str) -> None:
 
 
 def test_robots_txt_is_asked_for_once_by_the_whole_fleet_and_before_anything_else(
-    crawlers: Fleet, web: Web
+    fleet: Fleet, web: Web
 ) -> None:
     host = "robots-private.example.org"
     for _ in range(2):
-        crawlers.start_worker()
-    job = crawlers.submit(web.urls(host, "ok", 12))
-    crawlers.wait_for(job, patience=90)
+        fleet.start_worker()
+    job = fleet.submit(web.urls(host, "ok", 12))
+    fleet.wait_for(job, patience=90)
     seen = web.observed(host)
     assert seen.seen[0].target == "/robots.txt"
     assert seen.requests["/robots.txt"] == 1
-    assert [row["state"] for row in crawlers.rows(job)] == ["succeeded"] * 12
+    assert [row["state"] for row in fleet.rows(job)] == ["succeeded"] * 12
 
 
-def test_a_name_that_changes_its_address_gets_nobody_inside(crawlers: Fleet, web: Web) -> None:
-    crawlers.start_worker()
-    job = crawlers.submit(rebinding(web))
-    crawlers.wait_for(job, patience=90)
+def test_a_name_that_changes_its_address_gets_nobody_inside(fleet: Fleet, web: Web) -> None:
+    fleet.start_worker()
+    job = fleet.submit(rebinding(web))
+    fleet.wait_for(job, patience=90)
     _check_nobody_got_inside(web)
 
 
-def test_a_worker_that_dies_takes_no_host_and_no_image_with_it(crawlers: Fleet, web: Web) -> None:
+def test_a_worker_that_dies_takes_no_host_and_no_image_with_it(fleet: Fleet, web: Web) -> None:
     """Its hosts are held for a while still; then another one finds all that waited there."""
     hosts = [f"good-{number:02}.example.com" for number in range(1, 5)]
     urls = [url for host in hosts for url in web.urls(host, "ok", 15)]
-    victim, _ = crawlers.start_worker(), crawlers.start_worker()
-    job = crawlers.submit(urls)
-    wait_until(lambda: crawlers.done(job) >= 10, 60, "the crawl to be under way")
-    crawlers.kill_child(victim)
+    victim, _ = fleet.start_worker(), fleet.start_worker()
+    job = fleet.submit(urls)
+    wait_until(lambda: fleet.done(job) >= 10, 60, "the crawl to be under way")
+    fleet.kill_child(victim)
     victim.kill()
-    crawlers.wait_for(job)
-    crawlers.check_invariants(job)
-    assert [row["state"] for row in crawlers.rows(job)] == ["succeeded"] * len(urls)
+    fleet.wait_for(job)
+    fleet.check_invariants(job)
+    assert [row["state"] for row in fleet.rows(job)] == ["succeeded"] * len(urls)
     for host in hosts:
         _check_pauses(web.observed(host), host)
 
 
-def test_one_large_host_holds_up_no_other(crawlers: Fleet, web: Web) -> None:
+def test_one_large_host_holds_up_no_other(fleet: Fleet, web: Web) -> None:
     """All of the large host's URLs come first; those of others are done long before it is."""
     large, small = web.urls("good-01.example.com", "ok", 60), web.urls("good-02.example.com", "ok", 3)
-    job = crawlers.submit([*large, *small])
-    crawlers.start_worker()
-    crawlers.wait_for(job, patience=90)
-    crawlers.check_invariants(job)
+    job = fleet.submit([*large, *small])
+    fleet.start_worker()
+    fleet.wait_for(job, patience=90)
+    fleet.check_invariants(job)
     times = dict(
-        crawlers.query("SELECT host, max(finished_at) FROM results WHERE job_id = %s GROUP BY host", job)
+        fleet.query("SELECT host, max(finished_at) FROM results WHERE job_id = %s GROUP BY host", job)
     )
-    first = crawlers.query("SELECT min(finished_at) FROM results WHERE job_id = %s", job)[0][0]
+    first = fleet.query("SELECT min(finished_at) FROM results WHERE job_id = %s", job)[0][0]
     small_took = (times["good-02.example.com"] - first).total_seconds()
     large_took = (times["good-01.example.com"] - first).total_seconds()
     assert small_took < large_took / 2

@@ -8,23 +8,12 @@ from pathlib import Path
 import pika
 import pytest
 
-from shared.rabbitmq.topology import Topology
 from tests.servers.fleet import Fleet
 from tests.servers.pictures import PictureServer
-from tests.servers.rabbit import RabbitServer
 from tests.servers.waiting import wait_until
 
 
-def _publish(rabbit: RabbitServer, queue: str, bodies: list[bytes]) -> None:
-    with closing(pika.BlockingConnection(pika.URLParameters(rabbit.url))) as connection:
-        channel = connection.channel()
-        for body in bodies:
-            channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2))
-
-
-def test_messages_that_come_three_times_are_counted_once(
-    fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
-) -> None:
+def test_messages_that_come_three_times_are_counted_once(fleet: Fleet, pictures: PictureServer) -> None:
     urls = [*pictures.urls("pictures", 80), *pictures.urls("missing", 5)]
     job = fleet.submit(urls)
     bodies = [
@@ -32,7 +21,7 @@ def test_messages_that_come_three_times_are_counted_once(
         for index, url in enumerate(urls)
     ] * 2
     random.Random(7).shuffle(bodies)
-    _publish(rabbit, Topology(fleet.folder.name, ()).bulk, bodies)
+    fleet.publish(fleet.topology.bulk, bodies)
     fleet.start_worker(processes=2)
     fleet.wait_for(job)
     fleet.check_invariants(job)
@@ -40,32 +29,24 @@ def test_messages_that_come_three_times_are_counted_once(
 
 
 def test_what_nobody_can_read_is_set_aside_and_the_rest_goes_on(
-    fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
+    fleet: Fleet, pictures: PictureServer
 ) -> None:
     job = fleet.submit(pictures.urls("pictures", 30))
     stranger = json.dumps({"v": 1, "job": 10**9, "index": 0, "ref": "http://h/", "attempt": 1}).encode()
     newer = json.dumps({"v": 2, "job": job, "index": 0, "ref": "http://h/", "attempt": 1}).encode()
-    topology = Topology(fleet.folder.name, ())
-    _publish(rabbit, topology.bulk, [b"{", b"\xff\xfe", newer, stranger, b"[" * 60_000])
+    fleet.publish(fleet.topology.bulk, [b"{", b"\xff\xfe", newer, stranger, b"[" * 60_000])
     fleet.start_worker()
     fleet.wait_for(job)
     fleet.check_invariants(job)
-
-    def set_aside() -> bool:
-        return rabbit.queue_depths()[topology.unreadable] == (4, 0)
-
-    wait_until(set_aside, 30, "four messages to be set aside")
-    assert rabbit.queue_depths()[topology.bulk] == (0, 0)
+    wait_until(lambda: fleet.ready(fleet.topology.unreadable) == 4, 30, "four messages to be set aside")
+    assert fleet.ready(fleet.topology.bulk) == 0
 
 
-def test_a_message_that_the_broker_gave_up_becomes_a_result(
-    fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
-) -> None:
+def test_a_message_that_the_broker_gave_up_becomes_a_result(fleet: Fleet, pictures: PictureServer) -> None:
     job = fleet.submit(pictures.urls("pictures", 1))
-    topology = Topology(fleet.folder.name, ())
-    with closing(pika.BlockingConnection(pika.URLParameters(rabbit.url))) as connection:
+    with closing(pika.BlockingConnection(pika.URLParameters(fleet.broker))) as connection:
         channel = connection.channel()
-        wait_until(lambda: channel.basic_get(topology.bulk)[0], 10, "the message")
+        wait_until(lambda: channel.basic_get(fleet.topology.bulk)[0], 10, "the message")
         channel.basic_nack(0, multiple=True, requeue=False)
     fleet.start_worker()
     fleet.wait_for(job)
@@ -75,7 +56,13 @@ def test_a_message_that_the_broker_gave_up_becomes_a_result(
 
 @pytest.mark.parametrize(
     "fault",
-    ["before add_items", "after add_items", "before mark_published", "after mark_published", "after seal"],
+    [
+        "before items.add",
+        "after items.add",
+        "before jobs.mark_published",
+        "after jobs.mark_published",
+        "after jobs.mark_recorded",
+    ],
 )
 def test_a_submission_killed_at_any_moment_goes_on_with_its_key(
     fault: str, fleet: Fleet, pictures: PictureServer, tmp_path: Path
@@ -90,8 +77,8 @@ def test_a_submission_killed_at_any_moment_goes_on_with_its_key(
         "SMARTSIGHT_TEST_LIVES": str(lives),
     }
     command = ("submit", fleet.write_list(urls), "--idempotency-key", "mine")
-    fleet.run(*command, status=-9, **settings)
-    job = int(fleet.run(*command, **settings)[0])
+    fleet.run_apart(*command, status=-9, **settings)
+    job = int(fleet.run_apart(*command, **settings)[0])
     assert int(fleet.run(*command)[0]) == job
     assert fleet.query("SELECT id, submitted, sealed FROM jobs") == [(job, 3000, True)]
     refs = [ref for (ref,) in fleet.query("SELECT ref FROM items WHERE job_id = %s ORDER BY index", job)]

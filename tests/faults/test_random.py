@@ -3,13 +3,9 @@
 import os
 import random
 import time
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
-from shared.classifier.model import Model
-from tests.servers.binaries import ensure_local_binaries
 from tests.servers.fleet import Fleet
 from tests.servers.pictures import PictureServer
 from tests.servers.postgres import PostgresServer
@@ -87,31 +83,33 @@ def _one_round(
 _CLASSES: dict[str, str] = {}
 
 
+@pytest.fixture
+def broker_url(mortal_rabbit: RabbitServer) -> str:
+    return mortal_rabbit.url
+
+
+@pytest.fixture
+def database(mortal_postgres: PostgresServer) -> str:
+    return mortal_postgres.new_database()
+
+
 @pytest.mark.timeout(_MINUTES * 60 + 900)
-def test_random_faults_lose_nothing(lite0: Model, cache_dir: Path, samples: Path, tmp_path: Path) -> None:
+def test_random_faults_lose_nothing(
+    fleet: Fleet, pictures: PictureServer, mortal_rabbit: RabbitServer, mortal_postgres: PostgresServer
+) -> None:
     seed = int(os.environ.get("SMARTSIGHT_TEST_SEED", "0")) or random.randrange(1, 2**32)
     print(f"SMARTSIGHT_TEST_SEED={seed}")
     chance = random.Random(seed)
-    ensure_local_binaries()
-    with (
-        closing(RabbitServer()) as rabbit,
-        closing(PostgresServer()) as postgres,
-        closing(PictureServer(samples)) as pictures,
-    ):
-        rabbit.start()
-        postgres.start()
-        own = {"SMARTSIGHT_OWN_HOSTS": pictures.place}
-        with closing(Fleet(postgres.new_database(), rabbit.url, tmp_path, cache_dir, own)) as fleet:
-            _learn_classes(fleet, pictures)
-            fleet.start_worker()
-            fleet.start_worker()
-            chaos = Chaos(fleet, rabbit, postgres, chance)
-            started, rounds = time.monotonic(), 0
-            while not rounds or time.monotonic() - started < _MINUTES * 60:
-                _one_round(fleet, pictures, chaos, 1000 + rounds * _ITEMS, chance)
-                rounds += 1
-            print(f"{rounds} rounds of {_ITEMS} images, faults: {chaos.log}")
-            assert len(chaos.log) == rounds * _FAULTS
+    _learn_classes(fleet, pictures)
+    fleet.start_worker()
+    fleet.start_worker()
+    chaos = Chaos(fleet, mortal_rabbit, mortal_postgres, chance)
+    started, rounds = time.monotonic(), 0
+    while not rounds or time.monotonic() - started < _MINUTES * 60:
+        _one_round(fleet, pictures, chaos, 1000 + rounds * _ITEMS, chance)
+        rounds += 1
+    print(f"{rounds} rounds of {_ITEMS} images, faults: {chaos.log}")
+    assert len(chaos.log) == rounds * _FAULTS
 
 
 def _learn_classes(fleet: Fleet, pictures: PictureServer) -> None:

@@ -9,7 +9,6 @@ import pytest
 from tests.servers.fleet import Fleet, stop
 from tests.servers.pictures import PictureServer
 from tests.servers.processes import children_of
-from tests.servers.rabbit import RabbitServer
 from tests.servers.waiting import wait_until
 
 _INJECT = Path(__file__).with_name("inject")
@@ -36,46 +35,29 @@ def inject(tmp_path: Path) -> Inject:
     return settings
 
 
-def _check_all_succeeded(fleet: Fleet, job: int) -> None:
-    fleet.check_invariants(job)
-    ends = fleet.query("SELECT DISTINCT state, code, detail FROM results WHERE job_id = %s", job)
-    assert ends == [("succeeded", None, "")]
-
-
-def _queues_are_empty(rabbit: RabbitServer, fleet: Fleet) -> None:
-    def empty() -> bool:
-        depths = rabbit.queue_depths()
-        ours = {name: depth for name, depth in depths.items() if name.startswith(fleet.folder.name)}
-        return bool(ours) and not any(ready + unacked for ready, unacked in ours.values())
-
-    wait_until(empty, 30, "all queues to be empty")
-
-
-@pytest.mark.parametrize("fault", ["before save", "after save"])
+@pytest.mark.parametrize("fault", ["before results.save", "after results.save"])
 def test_a_worker_killed_around_a_commit_loses_nothing(
-    fault: str, fleet: Fleet, pictures: PictureServer, inject: Inject, rabbit: RabbitServer, tmp_path: Path
+    fault: str, fleet: Fleet, pictures: PictureServer, inject: Inject, tmp_path: Path
 ) -> None:
     job = fleet.submit(pictures.urls("pictures", 120))
     fleet.start_worker(**inject(fault, lives=3))
     fleet.wait_for(job)
-    _check_all_succeeded(fleet, job)
+    fleet.check_all_succeeded(job)
     assert list((tmp_path / "lives").iterdir()) == [], "no worker died"
     ends = [line for line in fleet.words().splitlines() if '"process ended"' in line]
     assert sum('"signal": 9' in line for line in ends) == 3
-    _queues_are_empty(rabbit, fleet)
+    fleet.check_queues_are_empty()
 
 
-def test_workers_killed_at_any_moment_lose_nothing(
-    fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
-) -> None:
+def test_workers_killed_at_any_moment_lose_nothing(fleet: Fleet, pictures: PictureServer) -> None:
     job = fleet.submit([*pictures.urls("pictures", 150), *pictures.urls("slow", 30)])
     worker = fleet.start_worker(processes=2)
     for done in (1, 40, 80):
         wait_until(lambda done=done: fleet.done(job) >= done, 60, f"{done} results")
         fleet.kill_child(worker)
     fleet.wait_for(job)
-    _check_all_succeeded(fleet, job)
-    _queues_are_empty(rabbit, fleet)
+    fleet.check_all_succeeded(job)
+    fleet.check_queues_are_empty()
 
 
 def test_a_whole_worker_may_die_and_another_take_its_place(fleet: Fleet, pictures: PictureServer) -> None:
@@ -86,12 +68,12 @@ def test_a_whole_worker_may_die_and_another_take_its_place(fleet: Fleet, picture
     worker.send_signal(signal.SIGKILL)
     fleet.start_worker()
     fleet.wait_for(job)
-    _check_all_succeeded(fleet, job)
+    fleet.check_all_succeeded(job)
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), 60, "the orphans' end")
 
 
 def test_a_worker_told_to_stop_under_load_finishes_what_it_has_in_hand(
-    fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
+    fleet: Fleet, pictures: PictureServer
 ) -> None:
     job = fleet.submit([*pictures.urls("pictures", 150), *pictures.urls("slow", 20)])
     first = fleet.start_worker()
@@ -100,13 +82,13 @@ def test_a_worker_told_to_stop_under_load_finishes_what_it_has_in_hand(
     assert fleet.done(job) < 170
     fleet.start_worker()
     fleet.wait_for(job)
-    _check_all_succeeded(fleet, job)
+    fleet.check_all_succeeded(job)
     assert set(pictures.asked.values()) == {1}, "something was done twice"
-    _queues_are_empty(rabbit, fleet)
+    fleet.check_queues_are_empty()
 
 
 def test_an_image_that_kills_its_worker_costs_three_deaths_and_nobody_else_anything(
-    fleet: Fleet, pictures: PictureServer, inject: Inject, rabbit: RabbitServer, tmp_path: Path
+    fleet: Fleet, pictures: PictureServer, inject: Inject, tmp_path: Path
 ) -> None:
     urls = [
         *pictures.urls("pictures", 20),
@@ -115,23 +97,22 @@ def test_an_image_that_kills_its_worker_costs_three_deaths_and_nobody_else_anyth
     ]
     job = fleet.submit(urls)
     # What is published again after a while is a new message, whose deaths are counted anew.
-    worker = fleet.start_worker(processes=2, **inject("poison"), SMARTSIGHT_SWEEP_AFTER="600")
+    fleet.start_worker(processes=2, **inject("poison"), SMARTSIGHT_SWEEP_AFTER="600")
     fleet.wait_for(job)
     fleet.check_invariants(job)
     rows = fleet.rows(job)
     assert [row["state"] for row in rows] == ["succeeded"] * 20 + ["failed"] + ["succeeded"] * 20
     assert rows[20]["code"] == "worker_crashed"
     assert len(list((tmp_path / "lives").glob("death*"))) == 3
-    _queues_are_empty(rabbit, fleet)
-    assert stop(worker) == 0
+    fleet.check_queues_are_empty()
 
 
 def test_an_image_that_kills_its_decoder_costs_itself_and_no_worker(
-    fleet: Fleet, pictures: PictureServer, inject: Inject, rabbit: RabbitServer
+    fleet: Fleet, pictures: PictureServer, inject: Inject
 ) -> None:
     urls = [*pictures.urls("pictures", 20), *pictures.urls("poison", 5), *pictures.urls("pictures", 20, 20)]
     job = fleet.submit(urls)
-    worker = fleet.start_worker(processes=2, **inject("decoder poison"))
+    fleet.start_worker(processes=2, **inject("decoder poison"))
     fleet.wait_for(job)
     fleet.check_invariants(job)
     ends = fleet.query(
@@ -140,8 +121,7 @@ def test_an_image_that_kills_its_decoder_costs_itself_and_no_worker(
     good, bad = ("succeeded", None, "", 1), ("failed", "decoder_crashed", "SIGABRT", 1)
     assert ends == [good] * 20 + [bad] * 5 + [good] * 20
     assert "process ended" not in fleet.words()
-    _queues_are_empty(rabbit, fleet)
-    assert stop(worker) == 0
+    fleet.check_queues_are_empty()
 
 
 def test_two_workers_with_a_dispatcher_each_do_nothing_twice(fleet: Fleet, pictures: PictureServer) -> None:
@@ -150,7 +130,7 @@ def test_two_workers_with_a_dispatcher_each_do_nothing_twice(fleet: Fleet, pictu
     jobs = [fleet.submit(pictures.urls("pictures", 60, start)) for start in (0, 60)]
     for job in jobs:
         fleet.wait_for(job)
-        _check_all_succeeded(fleet, job)
+        fleet.check_all_succeeded(job)
     assert set(pictures.asked.values()) == {1}
     assert [stop(worker) for worker in workers] == [0, 0]
 

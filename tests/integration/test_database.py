@@ -18,7 +18,6 @@ from shared.store import postgres
 from shared.store.database import Database, upgrade
 from shared.store.schema import REVISION, items, metadata
 from shared.store.store import Store
-from tests.servers.binaries import ensure_local_binaries
 from tests.servers.ports import free_port
 from tests.servers.postgres import PostgresServer
 
@@ -91,17 +90,8 @@ def test_a_postgres_that_is_away_is_named_without_its_password(parameters: str) 
 
 
 @pytest.fixture
-def server() -> Iterator[PostgresServer]:
-    """A Postgres to be killed and paused."""
-    ensure_local_binaries()
-    with closing(PostgresServer()) as server:
-        server.start()
-        yield server
-
-
-@pytest.fixture
-def store(server: PostgresServer) -> Iterator[Store]:
-    with closing(Database(server.new_database() + "?connect_timeout=2")) as database:
+def store(mortal_postgres: PostgresServer) -> Iterator[Store]:
+    with closing(Database(mortal_postgres.new_database() + "?connect_timeout=2")) as database:
         yield Store(database)
 
 
@@ -118,43 +108,43 @@ def _item(store: Store) -> Item:
     return item
 
 
-def test_what_postgres_committed_survives_its_death(server: PostgresServer, store: Store) -> None:
+def test_what_postgres_committed_survives_its_death(mortal_postgres: PostgresServer, store: Store) -> None:
     item = _item(store)
-    server.kill()
+    mortal_postgres.kill()
     with pytest.raises(ResourceError) as caught:
         store.jobs.get(item.job_id)
     assert caught.value.code is Code.DATABASE_UNAVAILABLE
-    server.start()
+    mortal_postgres.start()
     assert store.items.pending(item.job_id, 0, 10) == [item]
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_postgres_that_hangs_is_given_up(server: PostgresServer, store: Store) -> None:
+def test_a_postgres_that_hangs_is_given_up(mortal_postgres: PostgresServer, store: Store) -> None:
     item = _item(store)
-    server.pause()
+    mortal_postgres.pause()
     with pytest.raises(ResourceError) as caught:
         store.jobs.get(item.job_id)
     assert caught.value.code is Code.DATABASE_UNAVAILABLE
-    server.unpause()
+    mortal_postgres.unpause()
     assert store.items.pending(item.job_id, 0, 10) == [item]
 
 
 @pytest.mark.usefixtures("impatient")
 def test_what_a_hanging_postgres_leaves_unanswered_is_not_committed(
-    server: PostgresServer, store: Store
+    mortal_postgres: PostgresServer, store: Store
 ) -> None:
     item = _item(store)
     with pytest.raises(ResourceError, match="no answer within"), store.jobs._database.write() as connection:
         connection.execute(delete(items))
-        server.pause()
+        mortal_postgres.pause()
         connection.execute(delete(items))
-    server.unpause()
+    mortal_postgres.unpause()
     assert store.items.pending(item.job_id, 0, 10) == [item]
 
 
 @pytest.mark.usefixtures("impatient")
 def test_a_migration_may_take_long(
-    server: PostgresServer, store: Store, monkeypatch: pytest.MonkeyPatch
+    mortal_postgres: PostgresServer, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with store.jobs._database.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))

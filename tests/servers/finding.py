@@ -5,48 +5,38 @@ Tests that kill and pause servers always start programs of their own: a containe
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from pathlib import Path
 
 from tests.servers.binaries import ensure_local_binaries
 from tests.servers.databases import fresh_databases
-from tests.servers.docker import docker_is_usable, postgres_container, rabbitmq_container
-from tests.servers.postgres import PostgresServer
-from tests.servers.rabbit import RabbitServer
+from tests.servers.docker import docker_is_usable
+from tests.servers.keeper import shared_server
 
-_DATABASE = "SMARTSIGHT_TEST_DATABASE_URL"
-_BROKER = "SMARTSIGHT_TEST_BROKER_URL"
+_VARIABLES = {"postgres": "SMARTSIGHT_TEST_DATABASE_URL", "rabbit": "SMARTSIGHT_TEST_BROKER_URL"}
 
 
 @contextmanager
-def database_server() -> Iterator[Callable[[], str]]:
-    """Yield what makes an empty database and returns its URL."""
-    given = os.environ.get(_DATABASE)
-    if given:
-        with fresh_databases(given) as make:
-            yield make
-        return
-    if docker_is_usable():
-        with postgres_container() as url, fresh_databases(url) as make:
-            yield make
-        return
-    ensure_local_binaries()
-    with closing(PostgresServer(durable=False)) as server:
-        server.start()
-        yield server.new_database
+def database_server(folder: Path) -> Iterator[Callable[[], str]]:
+    """Yield what makes an empty database and returns its URL; processes with one folder share the server."""
+    with _server("postgres", folder) as url, fresh_databases(url) as make:
+        yield make
 
 
 @contextmanager
-def broker_server() -> Iterator[str]:
-    """Yield the URL of a RabbitMQ."""
-    given = os.environ.get(_BROKER)
+def broker_server(folder: Path) -> Iterator[str]:
+    """Yield the URL of a RabbitMQ; processes with one folder share it."""
+    with _server("rabbit", folder) as url:
+        yield url
+
+
+@contextmanager
+def _server(kind: str, folder: Path) -> Iterator[str]:
+    given = os.environ.get(_VARIABLES[kind])
     if given:
         yield given
         return
-    if docker_is_usable():
-        with rabbitmq_container() as url:
-            yield url
-        return
-    ensure_local_binaries()
-    with closing(RabbitServer()) as server:
-        server.start()
-        yield server.url
+    if not docker_is_usable():
+        ensure_local_binaries()
+    with shared_server(kind, folder) as url:
+        yield url

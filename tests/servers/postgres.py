@@ -103,6 +103,13 @@ class PostgresServer:
             raise RuntimeError("it does not run")
         return self._process
 
+    def revive(self) -> None:
+        """See to it that the server runs, whatever was done to it."""
+        if self._process:
+            self.unpause()
+        else:
+            self.start()
+
     @property
     def pid(self) -> int:
         return self._running.pid

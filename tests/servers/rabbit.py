@@ -1,15 +1,11 @@
 """A RabbitMQ of one's own, to be killed, paused and emptied at will."""
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
-from contextlib import closing, suppress
 from pathlib import Path
-
-import pika.exceptions
 
 from tests.servers.binaries import rabbitmq_program
 from tests.servers.ports import free_port, is_free, speaks_amqp
@@ -58,7 +54,7 @@ class RabbitServer:
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(self._folder / "none.config"),
             "RABBITMQ_CONFIG_FILE": str(self._folder / "rabbitmq.conf"),
             "RABBITMQ_CONF_ENV_FILE": str(self._folder / "none"),
-            "RABBITMQ_CTL_ERL_ARGS": "-start_epmd false",
+            "RABBITMQ_CTL_ERL_ARGS": "-start_epmd false +S 1:1",
             "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._folder / "enabled_plugins"),
             "RABBITMQ_LOG_BASE": str(self._folder / "log"),
@@ -112,6 +108,13 @@ class RabbitServer:
             raise RuntimeError("it does not run")
         return self._process
 
+    def revive(self) -> None:
+        """See to it that the server runs, whatever was done to it."""
+        if self._process:
+            self.unpause()
+        else:
+            self.start()
+
     @property
     def pid(self) -> int:
         return self._running.pid
@@ -156,23 +159,6 @@ class RabbitServer:
         if finished.returncode:
             raise RuntimeError(f"rabbitmqctl {' '.join(arguments)}: {finished.stdout}{finished.stderr}")
         return finished.stdout
-
-    def queue_depths(self) -> dict[str, tuple[int, int]]:
-        """Return how many messages of each queue are ready and how many unacknowledged."""
-        columns = ("name", "messages_ready", "messages_unacknowledged")
-        rows = json.loads(self.ctl("list_queues", "--formatter", "json", *columns))
-        # A queue that is just starting has no numbers yet.
-        return {name: (ready or 0, unacked or 0) for name, ready, unacked in map(dict.values, rows)}
-
-    def ready_in(self, queue: str) -> int:
-        """Return how many messages of a queue are ready, as it says itself; none while it is starting."""
-        with (
-            suppress(pika.exceptions.AMQPError),
-            closing(pika.BlockingConnection(pika.URLParameters(self.url))) as connection,
-        ):
-            declared = connection.channel().queue_declare(queue, passive=True)
-            return int(declared.method.message_count)
-        return 0
 
     def close(self) -> None:
         """Kill whatever is left of the node and remove all that it left."""

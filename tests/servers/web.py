@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import socket
+import struct
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -23,6 +24,8 @@ _BACKLOG = 512
 #: Bytes that the kernel takes from us before the caller does: few, so that what was sent was nearly taken.
 _SEND_BUFFER = 65_536
 _SLOW = 0.5
+#: Where ``tcpi_last_data_recv`` stands in what Linux tells of a connection (linux/tcp.h).
+_LAST_DATA_RECEIVED = 52
 #: Seconds within which every connection can be cut.
 _PATIENCE = 30
 _TRIES = 5
@@ -160,7 +163,7 @@ class Web:
         """Answer one request; tell whether the connection can be used on."""
         target, headers = _parsed(await reader.readuntil(b"\r\n\r\n"))
         observed = self._observed[host]
-        with observed.request(target, headers) as times:
+        with observed.request(target, headers, _waited(writer)) as times:
             wire = Wire(reader, writer, observed, target)
             asked = Asked(host, self.port, target, headers, times)
             if headers.get("host", "").lower() != f"{host}:{self.port}":
@@ -198,6 +201,13 @@ def _parsed(request: bytes) -> tuple[str, dict[str, str]]:
     pairs = (line.partition(":") for line in lines)
     target = first.split(" ")[1] if first.count(" ") == 2 else "/"
     return target, {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _waited(writer: asyncio.StreamWriter) -> float:
+    """Return how long ago the last bytes came, in seconds: the kernel knows, however late we read them."""
+    information = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    (milliseconds,) = struct.unpack_from("I", information, _LAST_DATA_RECEIVED)
+    return float(milliseconds / 1000)
 
 
 def _has_ipv6() -> bool:

@@ -13,7 +13,7 @@ ROBOTS = "/robots.txt"
 
 @dataclass(frozen=True)
 class Seen:
-    """One request: when its head had arrived (seconds, monotonic clock), and its headers in lower case."""
+    """One request: when it came (seconds, monotonic clock), and its headers in lower case."""
 
     started: float
     target: str
@@ -81,10 +81,13 @@ class Observed:
                 self.open_connections -= 1
 
     @contextmanager
-    def request(self, target: str, headers: Mapping[str, str]) -> Iterator[int]:
-        """Count a request while it is being answered; say how many of this target there were."""
+    def request(self, target: str, headers: Mapping[str, str], ago: float) -> Iterator[int]:
+        """Count a request, which came so many seconds ago, while it is being answered.
+
+        Say how many of this target there were.
+        """
         with self._lock:
-            self._seen.append(Seen(time.monotonic(), target, headers))
+            self._seen.append(Seen(time.monotonic() - ago, target, headers))
             self._counts[target] += 1
             times = self._counts[target]
             self.open_requests += 1

@@ -1,8 +1,9 @@
 """Faults for a process that is started with this folder on its path: it dies where a test says.
 
-SMARTSIGHT_TEST_FAULT names the fault; each death takes one file out of SMARTSIGHT_TEST_LIVES, and where none
-is left there are no more deaths. Poisoned pictures kill at any time: with ``poison`` the process that labels,
-which leaves a file there each time, with ``decoder poison`` the one that decodes.
+SMARTSIGHT_TEST_FAULT names the fault, as in "before results.save"; each death takes one file out of
+SMARTSIGHT_TEST_LIVES, and where none is left there are no more deaths. Poisoned pictures kill at any time:
+with ``poison`` the process that labels, which leaves a file there each time, with ``decoder poison`` the one
+that decodes.
 """
 
 import os
@@ -81,13 +82,14 @@ def _install(fault: str) -> None:
     if fault in _POISONS:
         _POISONS[fault]()
         return
-    place, _, name = fault.partition(" ")
     from shared.store.items import Items
     from shared.store.jobs import Jobs
     from shared.store.results import Results
 
-    owner = next(owner for owner in (Items, Jobs, Results) if name in vars(owner))
-    {"before": _before, "after": _after}[place](owner, name)
+    place, _, call = fault.partition(" ")
+    table, _, method = call.partition(".")
+    owner = {"items": Items, "jobs": Jobs, "results": Results}[table]
+    {"before": _before, "after": _after}[place](owner, method)
 
 
 if os.environ.get("SMARTSIGHT_TEST_FAULT"):

@@ -1,44 +1,37 @@
-"""Servers that die, hang, fill up, forget everything, or are cut off."""
+"""Brokers that die, forget everything, fill up, lose their patience, or are cut off."""
 
-import time
 from collections.abc import Iterator
 from contextlib import closing
 
 import pika
 import pytest
 
-from shared.rabbitmq.topology import Topology
-from tests.servers.fleet import Fleet, stop
+from tests.faults.conftest import half_done
+from tests.servers.fleet import Fleet
 from tests.servers.pictures import PictureServer
-from tests.servers.postgres import PostgresServer
-from tests.servers.processes import children_of, cpu_seconds
 from tests.servers.proxy import TcpProxy
 from tests.servers.rabbit import RabbitServer
 from tests.servers.waiting import wait_until
 
 
-def _check_all_succeeded(fleet: Fleet, job: int) -> None:
-    fleet.check_invariants(job)
-    ends = fleet.query("SELECT DISTINCT state, code, detail FROM results WHERE job_id = %s", job)
-    assert ends == [("succeeded", None, "")]
+@pytest.fixture
+def rabbit(mortal_rabbit: RabbitServer) -> RabbitServer:
+    return mortal_rabbit
 
 
-def _half_done(fleet: Fleet, pictures: PictureServer, count: int = 100, **settings: str) -> int:
-    """Return a job that is being labelled."""
-    job = fleet.submit([*pictures.urls("pictures", count), *pictures.urls("slow", 40)])
-    fleet.start_worker(**settings)
-    wait_until(lambda: fleet.done(job) >= 10, 60, "the first results")
-    return job
+@pytest.fixture
+def broker_url(rabbit: RabbitServer) -> str:
+    return rabbit.url
 
 
 def test_a_broker_that_is_restarted_loses_nothing(
     fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
 ) -> None:
-    job = _half_done(fleet, pictures)
+    job = half_done(fleet, pictures)
     rabbit.stop()
     rabbit.start()
     fleet.wait_for(job)
-    _check_all_succeeded(fleet, job)
+    fleet.check_all_succeeded(job)
 
 
 def test_a_broker_that_is_killed_while_a_job_is_submitted_loses_nothing(
@@ -57,10 +50,10 @@ def test_a_broker_that_is_killed_while_a_job_is_submitted_loses_nothing(
         rabbit.start()
         _, words = submitting.communicate(timeout=60)
     assert submitting.returncode == 0, words
-    queue = Topology(fleet.folder.name, ()).bulk
+    queue = fleet.topology.bulk
     # Just started, a broker does not count yet what it has recovered.
-    wait_until(lambda: rabbit.ready_in(queue) >= 3001, 60, "all that was confirmed to be there")
-    assert rabbit.ready_in(queue) <= 5000, "far too much was sent twice"
+    wait_until(lambda: fleet.ready(queue) >= 3001, 60, "all that was confirmed to be there")
+    assert fleet.ready(queue) <= 5000, "far too much was sent twice"
     fleet.run("cancel", str(job))
     fleet.check_invariants(job)
 
@@ -68,53 +61,23 @@ def test_a_broker_that_is_killed_while_a_job_is_submitted_loses_nothing(
 def test_a_broker_that_forgot_everything_is_filled_again(
     fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
 ) -> None:
-    job = _half_done(fleet, pictures)
+    job = half_done(fleet, pictures)
     rabbit.kill()
     rabbit.wipe()
     rabbit.start()
     fleet.wait_for(job)
-    _check_all_succeeded(fleet, job)
+    fleet.check_all_succeeded(job)
 
 
 @pytest.mark.parametrize("fault", ["queue_delete", "queue_purge"])
 def test_a_queue_that_an_operator_removes_is_made_and_filled_again(
     fault: str, fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
 ) -> None:
-    job = _half_done(fleet, pictures, count=300)
+    job = half_done(fleet, pictures, count=300)
     with closing(pika.BlockingConnection(pika.URLParameters(rabbit.url))) as connection:
-        getattr(connection.channel(), fault)(Topology(fleet.folder.name, ()).bulk)
+        getattr(connection.channel(), fault)(fleet.topology.bulk)
     fleet.wait_for(job)
-    _check_all_succeeded(fleet, job)
-
-
-@pytest.mark.parametrize(("fault", "mend"), [("kill", "start"), ("pause", "unpause")])
-def test_a_database_that_is_away_for_a_while_costs_nothing(
-    fault: str, mend: str, fleet: Fleet, pictures: PictureServer, postgres: PostgresServer
-) -> None:
-    job = _half_done(fleet, pictures)
-    getattr(postgres, fault)()
-    family = [fleet.workers[0].pid, *children_of(fleet.workers[0].pid)]
-    before = cpu_seconds(family)
-    time.sleep(4)  # the outage itself: what is looked at is what the workers do meanwhile
-    assert cpu_seconds(family) - before < 2.0, "workers spin while the database is away"
-    assert fleet.workers[0].poll() is None
-    getattr(postgres, mend)()
-    fleet.wait_for(job)
-    _check_all_succeeded(fleet, job)
-    assert fleet.query("SELECT max(attempts) FROM results WHERE job_id = %s", job) == [(1,)]
-
-
-def test_a_worker_can_be_stopped_while_its_database_is_away(
-    fleet: Fleet, pictures: PictureServer, postgres: PostgresServer
-) -> None:
-    job = _half_done(fleet, pictures)
-    postgres.kill()
-    status = stop(fleet.workers[0], patience=90)
-    postgres.start()
-    assert status == 0
-    fleet.start_worker()
-    fleet.wait_for(job)
-    _check_all_succeeded(fleet, job)
+    fleet.check_all_succeeded(job)
 
 
 @pytest.fixture
@@ -131,7 +94,7 @@ def _through(proxy: TcpProxy) -> str:
 def test_a_worker_that_is_cut_off_from_its_broker_takes_up_its_work_again(
     fault: str, fleet: Fleet, pictures: PictureServer, broker_proxy: TcpProxy
 ) -> None:
-    job = _half_done(fleet, pictures, SMARTSIGHT_BROKER_URL=_through(broker_proxy))
+    job = half_done(fleet, pictures, SMARTSIGHT_BROKER_URL=_through(broker_proxy))
     if fault == "delay":
         broker_proxy.delay(0.5)
     else:
@@ -140,24 +103,7 @@ def test_a_worker_that_is_cut_off_from_its_broker_takes_up_its_work_again(
         wait_until(lambda: away in fleet.words(), 30, "the worker to notice")
         broker_proxy.pass_on()
     fleet.wait_for(job)
-    _check_all_succeeded(fleet, job)
-
-
-@pytest.mark.parametrize("fault", ["reset", "delay"])
-def test_a_worker_that_is_cut_off_from_its_database_takes_up_its_work_again(
-    fault: str, fleet: Fleet, pictures: PictureServer, postgres: PostgresServer
-) -> None:
-    with closing(TcpProxy("127.0.0.1", postgres.port)) as proxy:
-        through = fleet.database.replace(f":{postgres.port}", f":{proxy.port}")
-        job = _half_done(fleet, pictures, SMARTSIGHT_DATABASE_URL=f"{through}?connect_timeout=2")
-        if fault == "delay":
-            proxy.delay(0.2)
-        else:
-            proxy.reset()
-            wait_until(lambda: "store unavailable" in fleet.words(), 30, "the worker to notice")
-            proxy.pass_on()
-        fleet.wait_for(job)
-    _check_all_succeeded(fleet, job)
+    fleet.check_all_succeeded(job)
 
 
 def test_an_alarm_of_the_broker_holds_up_submitting_but_not_labelling(
@@ -180,27 +126,27 @@ def test_an_alarm_of_the_broker_holds_up_submitting_but_not_labelling(
         late.communicate(timeout=60)
     fleet.wait_for(other)
     for done in (job, other):
-        _check_all_succeeded(fleet, done)
+        fleet.check_all_succeeded(done)
 
 
 def test_a_full_queue_holds_up_publishing_and_nothing_is_lost(
     fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
 ) -> None:
     fleet.run("submit", fleet.write_list(pictures.urls("missing", 1)))  # makes the queues
-    bulk = Topology(fleet.folder.name, ()).bulk
+    bulk = fleet.topology.bulk
     rabbit.ctl("set_policy", "full", f"^{bulk}$", '{"max-length": 50}', "--apply-to", "queues")
     try:
         with fleet.start("submit", fleet.write_list(pictures.urls("pictures", 200))) as submitting:
             assert submitting.stdout
             job = int(submitting.stdout.readline())
-            wait_until(lambda: rabbit.queue_depths()[bulk][0] >= 50, 60, "a full queue")
+            wait_until(lambda: fleet.ready(bulk) >= 50, 60, "a full queue")
             fleet.start_worker()
             fleet.wait_for(job)
             submitting.communicate(timeout=60)
         assert submitting.returncode == 0
     finally:
         rabbit.ctl("clear_policy", "full")
-    _check_all_succeeded(fleet, job)
+    fleet.check_all_succeeded(job)
 
 
 @pytest.fixture
