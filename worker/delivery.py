@@ -207,9 +207,7 @@ class DeliveryHandler:
         except (ItemError, ResourceError):
             raise
         except Exception as error:  # a defect of ours costs one item, with a report, and not the job
-            _log.exception(
-                "unexpected failure", extra={"job": task.message.job_id, "item": task.message.index}
-            )
+            _log.exception("unexpected failure", extra=task.log_fields)
             raise ItemError(Code.INTERNAL_ERROR, type(error).__name__) from error
 
 

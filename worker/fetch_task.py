@@ -40,6 +40,11 @@ class FetchTask:
         """The host of the reference, which reports and filters go by; None for a file."""
         return host_of(self.message.ref)
 
+    @property
+    def log_fields(self) -> dict[str, int]:
+        """What log records of this task say."""
+        return {"job": self.message.job_id, "item": self.message.index}
+
     def as_waiting(self, host: str) -> Waiting:
         """Return what the store keeps of it while it waits for a host."""
         return Waiting(self.message, host, self.url, self.hops, self.row)
