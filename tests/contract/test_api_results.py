@@ -26,7 +26,7 @@ from shared import steering
 from shared.errors import Code, SmartSightError
 from shared.items import Evidence, Item, ItemState, Result, now
 from shared.store.database import Database
-from shared.store.result_columns import NAMES
+from shared.store.result_columns import COLUMNS, NAMES
 from shared.store.search import BEGINNING, FoundFrame, Search
 from shared.store.store import Filter, Job, RecordedModel, Store
 from tests.contract.api import client_on, services_on
@@ -81,11 +81,10 @@ def full(store: Store, job: Job) -> Job:
 
 def _rows_of_csv(content: bytes) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    integers = ("index", "width", "height", "bytes", "http_status", "attempts")
     for row in csv.DictReader(io.StringIO(content.decode(), newline="")):
         values: dict[str, Any] = {name: text or None for name, text in row.items()}
-        values |= {name: int(row[name]) for name in integers if row[name]}
-        values |= {name: float(row[name]) for name in ("fetch_ms", "label_ms") if row[name]}
+        numbers = [column for column in COLUMNS if column.type in (int, float) and row[column.name]]
+        values |= {column.name: column.type(row[column.name]) for column in numbers}
         rows.append(values | {name: json.loads(row[name]) for name in ("predictions", "reused")})
     return rows
 

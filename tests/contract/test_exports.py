@@ -12,10 +12,11 @@ from pyarrow import parquet
 from results_api.exports import check_output, open_output
 from results_api.rows import Row
 from shared.errors import Code, ResourceError, UsageError
-from shared.store.result_columns import NAMES
+from shared.store.result_columns import COLUMNS, NAMES
 
 _ROWS: list[Row] = [
     {
+        **dict.fromkeys(NAMES),
         "index": 0,
         "ref": 'photos/café, "one".jpg',
         "custom_id": "7",
@@ -51,9 +52,6 @@ _ROWS: list[Row] = [
 ]
 
 
-_INTEGERS = ("index", "width", "height", "bytes", "http_status", "attempts")
-
-
 def _read_jsonl(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
@@ -62,8 +60,8 @@ def _read_csv(path: Path) -> list[Row]:
     rows: list[Row] = []
     for row in csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8"), newline="")):
         values: dict[str, Any] = {name: text or None for name, text in row.items()}
-        values |= {name: int(row[name]) for name in _INTEGERS if row[name]}
-        values |= {name: float(row[name]) for name in ("fetch_ms", "label_ms") if row[name]}
+        numbers = [column for column in COLUMNS if column.type in (int, float) and row[column.name]]
+        values |= {column.name: column.type(row[column.name]) for column in numbers}
         values |= {name: json.loads(row[name]) for name in ("predictions", "reused")}
         rows.append(values)
     return rows
