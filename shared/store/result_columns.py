@@ -106,6 +106,16 @@ def _prediction_lists(frame: Frame, model: "RecordedModel") -> Series:
     return pl.Series(pyarrow.LargeListArray.from_arrays(ids.offsets, structures.to_arrow()))
 
 
+def _top_class(found: Found, model: "RecordedModel") -> str | None:
+    return None if found["top_class"] is None else model.labels[found["top_class"]][1]
+
+
+def _top_classes(frame: Frame, model: "RecordedModel") -> Series:
+    import polars as pl
+
+    return pl.Series([name for _, name in model.labels], dtype=pl.String).gather(frame["top_class"])
+
+
 def _model_name(_: Found, model: "RecordedModel") -> str:
     return f"{model.name}@{model.version}"
 
@@ -143,6 +153,14 @@ COLUMNS = (
         nullable=False,
         made=Made(("class_ids", "scores"), _prediction_list, _prediction_lists),
     ),
+    ResultColumn(
+        "top_class",
+        str,
+        "Name of the best class.",
+        "pizza, pizza pie",
+        made=Made(("top_class",), _top_class, _top_classes),
+    ),
+    ResultColumn("top_score", float, "Score of the best class, from 0 to 1.", 0.884148),
     ResultColumn(
         "model",
         str,

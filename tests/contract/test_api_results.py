@@ -126,6 +126,16 @@ def test_each_form_holds_the_rows_that_the_commands_give(
     assert rows[0]["finished_at"].endswith("+00:00")
 
 
+@pytest.mark.parametrize("format", _FORMATS)
+def test_the_best_class_has_columns_of_its_own(api: TestClient, full: Job, format: str) -> None:
+    rows = _get(api, full, format=format)
+    best = [(row["predictions"] or [{"class": None, "score": None}])[0] for row in rows]
+    assert [(row["top_class"], row["top_score"]) for row in rows] == [
+        (one["class"], one["score"]) for one in best
+    ]
+    assert {row["top_class"] for row in rows} == {'cat "big", wild', "dog, chien 🐶", None}
+
+
 def test_cells_are_the_same_as_in_a_file_of_the_commands(
     api: TestClient, store: Store, full: Job, model: RecordedModel, tmp_path: Any
 ) -> None:
