@@ -1,7 +1,7 @@
-"""Read lists that are not text: WARC and Parquet; and unpack gzipped uploads.
+"""Read binary lists (WARC and Parquet), and unpack gzipped uploads.
 
-Parquet is decoded in a child process with limited memory: a file of a few hundred bytes can stand for
-gigabytes, in more places than could be checked beforehand.
+Parquet is decoded in a child process with limited memory: a file of a few hundred bytes can unpack to
+gigabytes, in more ways than could be checked beforehand.
 """
 
 import json
@@ -26,15 +26,15 @@ from shared.warc import (
     read_records,
 )
 
-#: Pages that the signatures know, too: crawls are full of them, and nobody means them.
+#: Recognized formats that are not images to label: crawls are full of them.
 _DOCUMENTS = ("PDF", "EPS")
 
 
 def read_warc(source: str, file: IO[bytes], _columns: ListColumns) -> Iterator[Entry]:
-    """Yield the images in a WARC file in its order.
+    """Yield the images in a WARC file, in order.
 
-    What follows damage cannot be found: it is one malformed entry. A file that is of no use at all raises
-    ``OSError``, as an unreadable one does.
+    Nothing after damage can be read: it is one malformed entry. A file without any usable record raises
+    ``OSError``, like an unreadable file.
     """
     empty = True
     try:
@@ -45,7 +45,7 @@ def read_warc(source: str, file: IO[bytes], _columns: ListColumns) -> Iterator[E
         if empty:
             raise OSError("it is empty")
     except OneStreamError as error:
-        detail = "it is gzipped as a whole, not record by record; `warcio recompress OLD NEW` makes it usable"
+        detail = "it is gzipped as a whole, not record by record; convert it with `warcio recompress OLD NEW`"
         raise OSError(detail) from error
     except DamagedError as damage:
         if damage.offset == 0:
@@ -54,7 +54,7 @@ def read_warc(source: str, file: IO[bytes], _columns: ListColumns) -> Iterator[E
 
 
 def _read(source: str, file: IO[bytes]) -> Iterator[Entry | None]:
-    """Yield an entry for each whole record that holds an image, and None for each of the others."""
+    """Yield an entry for each complete record with an image, and None for each other record."""
     for record in read_records(file):
         held = record.has_content and _is_image(record)
         record.finish()
@@ -63,7 +63,7 @@ def _read(source: str, file: IO[bytes]) -> Iterator[Entry | None]:
 
 
 def _is_image(record: Record) -> bool:
-    """Tell whether it is an image, or was meant to be one: then its result says what is wrong with it."""
+    """Tell whether a record is an image, or was meant to be one; its result then says what is wrong."""
     return record.media_type.lower().startswith("image/") or _announced(record) not in (None, *_DOCUMENTS)
 
 
@@ -78,9 +78,9 @@ def _place(source: str, offset: int) -> str:
     return printable(f"{source}, byte {offset}")
 
 
-#: Bytes of address space; Python and its libraries take half of them.
+#: Bytes of address space; Python and its libraries take half.
 _MEMORY = 768 << 20
-#: Longest answer, in bytes: more than the longest texts of a few rows take as JSON.
+#: Longest line from the child, in bytes: more than the longest texts of a few rows need as JSON.
 _MAX_ANSWER = 16 << 20
 
 
@@ -90,7 +90,7 @@ def read_parquet(
     """Yield the entries of a Parquet file; a malformed one's line is its row, counted from 1.
 
     Raises ``UsageError`` with ``column_unknown``, or with ``body_too_large`` if it unpacks to more bytes than
-    the limit, and ``OSError`` where it is damaged, or takes too much memory.
+    the limit, and ``OSError`` if it is damaged or needs too much memory.
     """
     names = [columns.ref] + ([columns.custom_id] if columns.custom_id else [])
     command = (*PYTHON, "-m", "producer.parquet_rows", str(_MEMORY), json.dumps(names))
@@ -106,7 +106,7 @@ def read_parquet(
 
 
 def _answers(process: "subprocess.Popen[bytes]") -> Iterator[Any]:
-    """Yield what ``producer.parquet_rows`` says, to its end."""
+    """Yield the lines of ``producer.parquet_rows``, to the end."""
     assert process.stdout
     while (line := process.stdout.readline(_MAX_ANSWER)).endswith(b"\n"):
         answer = json.loads(line)
@@ -126,20 +126,20 @@ def _entries(source: str, answers: Iterator[Any], limit: int | None) -> Iterator
             raise too_large(source, limit)
         for row, (ref, *custom_id) in enumerate(rows, row + 1):  # noqa: B020
             if ref is None:
-                yield MalformedEntry(source, row, "no text where the reference should be")
+                yield MalformedEntry(source, row, "the reference is not text")
             else:
                 yield checked(ref.strip(), source, row, custom_id[0] if custom_id else None)
 
 
-#: Bytes that are unpacked at a time.
+#: Bytes unpacked at a time.
 _STEP = 1 << 20
-#: zlib's word for the gzip format (https://zlib.net/manual.html#Advanced, inflateInit2).
+#: zlib's number for the gzip format (https://zlib.net/manual.html#Advanced, inflateInit2).
 _GZIP = 16 + zlib.MAX_WBITS
 
 
 @contextmanager
 def spooled(pieces: Iterable[bytes]) -> Iterator[IO[bytes]]:
-    """Give a list as a file that vanishes: formats want to look here and there in it."""
+    """Give a list as a temporary file, for formats that need random access."""
     with tempfile.TemporaryFile() as spool:
         spool.writelines(pieces)
         spool.seek(0)
@@ -147,15 +147,15 @@ def spooled(pieces: Iterable[bytes]) -> Iterator[IO[bytes]]:
 
 
 def plain_name(name: str) -> str:
-    """Return what a list is called when it is unpacked."""
+    """Return the name of a list without ``.gz``."""
     return name.removesuffix(".gz")
 
 
 def unpacked(name: str, pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
-    """Yield a list as it is, or what is packed in it if its name ends in ``.gz``.
+    """Yield a list, unpacked if its name ends in ``.gz``.
 
     Raises ``UsageError`` with ``body_too_large`` if it is longer than the limit, or with
-    ``source_unreadable`` if it is no proper gzip file.
+    ``source_unreadable`` if it is not a valid gzip file.
     """
     size = 0
     for piece in _gunzipped(name, pieces) if name.endswith(".gz") else pieces:
@@ -166,8 +166,8 @@ def unpacked(name: str, pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
 
 
 def too_large(name: str, limit: int) -> UsageError:
-    """Return the failure of a list that unpacks to more than a limit."""
-    return UsageError(Code.BODY_TOO_LARGE, f"{name}: more than {limit} bytes when it is unpacked")
+    """Return the error for a list that unpacks to more than a limit."""
+    return UsageError(Code.BODY_TOO_LARGE, f"{name}: more than {limit} bytes unpacked")
 
 
 def _gunzipped(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -176,11 +176,11 @@ def _gunzipped(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:
             rest = piece
             while rest:
-                if member.eof:  # gzip files may be put one behind the other
+                if member.eof:  # gzip files may be concatenated
                     member = zlib.decompressobj(_GZIP)
                 yield member.decompress(rest, _STEP)
                 rest = member.unconsumed_tail or member.unused_data
     except zlib.error as error:
         raise UsageError(Code.SOURCE_UNREADABLE, f"{name}: {error}") from error
     if not member.eof:
-        raise UsageError(Code.SOURCE_UNREADABLE, f"{name}: it breaks off before its end")
+        raise UsageError(Code.SOURCE_UNREADABLE, f"{name}: it ends too early")

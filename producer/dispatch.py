@@ -1,4 +1,4 @@
-"""Publish items: as many messages as the broker should hold; the rest waits in the store."""
+"""Publish items: at most as many as the broker should hold; the rest waits in the store."""
 
 import logging
 import threading
@@ -12,7 +12,7 @@ from shared.store.store import Job, Store
 
 _log = logging.getLogger("smartsight.dispatcher")
 
-#: How long a job stays ours when we are not heard of, in seconds.
+#: How long the lease of a job lasts, in seconds.
 _LEASE = 10.0
 #: Pause when there is nothing to publish, in seconds.
 _IDLE = 0.5
@@ -21,7 +21,7 @@ _STORE_AWAY = 5.0
 
 
 class Dispatcher:
-    """Publishes the items of jobs, those of several jobs by turns; each job has one dispatcher at a time."""
+    """Publishes the items of jobs, alternating between jobs; each job has one dispatcher at a time."""
 
     def __init__(self, store: Store, publisher: Publisher, queue_length: int) -> None:
         self._store = store
@@ -30,7 +30,7 @@ class Dispatcher:
         self._holder = uuid.uuid4().hex
 
     def run(self, stop: threading.Event) -> None:
-        """Publish what there is of all jobs until told to stop."""
+        """Publish the items of all jobs until ``stop`` is set."""
         while not stop.is_set():
             try:
                 published = self.publish(self._store.jobs.active())
@@ -43,7 +43,7 @@ class Dispatcher:
                 stop.wait(0 if published else _IDLE)
 
     def publish(self, jobs: Sequence[Job]) -> int:
-        """Publish the next items of these jobs, as far as there is room for them; return how many."""
+        """Publish the next items of these jobs, up to the queue's free capacity; return how many."""
         waiting = [job for job in jobs if self._has_more(job)]
         shares = shared_out(self.room() if waiting else 0, [job.priority for job in waiting])
         return sum(
@@ -51,12 +51,12 @@ class Dispatcher:
         )
 
     def room(self) -> int:
-        """Return how many messages more may wait in the broker now; none where it cannot be asked."""
+        """Return how many more messages may wait in the broker now; 0 if its depth is unknown."""
         depth = self._publisher.depth()
         return 0 if depth is None else max(0, self._queue_length - depth)
 
     def close(self) -> None:
-        """Leave all jobs to other dispatchers."""
+        """Release all leases."""
         self._store.jobs.end_leases(self._holder)
 
     def _has_more(self, job: Job) -> bool:
@@ -71,9 +71,9 @@ class Dispatcher:
 
 
 def shared_out(room: int, priorities: Sequence[int]) -> list[int]:
-    """Share room out among jobs; a priority higher by one gets four times as much, and none gets nothing.
+    """Divide capacity among jobs; one step of priority means four times as much, and every job gets some.
 
-    What does not go even falls to the most urgent.
+    The remainder goes to the highest priority.
     """
     weights = [4.0**priority for priority in priorities]
     shares = [int(room * weight / sum(weights)) for weight in weights]
@@ -90,7 +90,7 @@ _POLL = 0.05
 
 
 def publish_next(store: Store, publisher: Publisher, job: Job, start: int, limit: int) -> int:
-    """Publish what has no result of the next items from ``start`` on; return where to go on.
+    """Publish those of the next items from ``start`` that have no result; return the next start.
 
     Raises ``BrokerClosedError``.
     """
@@ -103,7 +103,7 @@ def publish_next(store: Store, publisher: Publisher, job: Job, start: int, limit
 def publish_all(store: Store, publisher: Publisher, job_id: int, stop: threading.Event) -> None:
     """Publish a job from its beginning until all its items are recorded, to a queue of this process.
 
-    Waits while the queue is full; returns early when told to stop or the broker closes.
+    Waits while the queue is full; returns early if ``stop`` is set or the broker closes.
     """
     published = 0
     while not stop.is_set():

@@ -16,32 +16,32 @@ from shared.store.store import Job, Store, Tally
 
 _log = logging.getLogger("smartsight.dispatcher")
 
-#: Seconds between two looks at all jobs.
+#: Seconds between two rounds over all jobs.
 _INTERVAL = 1.0
-#: How many outcomes a failure rate is judged by at least.
+#: Least number of results for judging a failure rate.
 _ENOUGH = 50
-#: Seconds without progress after which duplicates of done items are looked for, at least doubled each time.
+#: Seconds without progress after which duplicates are backfilled; at least doubled each time.
 _BACKFILL_AFTER = 1.0
-#: What the broker still holds is given this many times longer before it is published again.
+#: If the broker still holds messages, they get this many times longer before they are published again.
 _PATIENCE_WITH_BROKER = 4
 
 
-#: How far back the pace is measured, in seconds.
+#: Time over which the rate is measured, in seconds.
 _WINDOW = 60.0
-#: Seconds between two looks that are remembered, and after which a pace can be told at all.
+#: Seconds between two recorded counts, and least time for measuring a rate.
 _STEP = 2.0
 
 
 class RateMeter:
-    """Remembers how much of a job was done when."""
+    """Measures the rate of a job from counts over time."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
 
     def note(self, now: float, done: int) -> float | None:
-        """Return how many items ended a second in the last minute; nothing if there is nothing new to say."""
+        """Return the items finished per second in the last minute; None if there is no new value."""
         if self._seen and done < self._seen[-1][1]:
-            self._seen.clear()  # some are tried again
+            self._seen.clear()  # some are retried
         if self._seen and now - self._seen[-1][0] < _STEP:
             return None
         self._seen.append((now, done))
@@ -52,16 +52,16 @@ class RateMeter:
 
 
 class MaintenanceObserver(Protocol):
-    """Is told how much there is to do."""
+    """Observes the amount of work."""
 
     def waiting(self, in_broker: int | None, in_all: int) -> None:
-        """Note how many messages the broker holds, and how many items of running jobs have no result."""
+        """Record the number of messages in the broker, and of items of running jobs without a result."""
         ...
 
 
 @dataclass
 class _Watch:
-    """Since when a job has stood still, and when it is next looked into."""
+    """Since when a job has made no progress, and when it is checked next."""
 
     done: int
     since: float
@@ -70,7 +70,7 @@ class _Watch:
 
 
 class JobMaintenance:
-    """Looks after all jobs. Several may do so at once: whatever one of them does, another can repeat."""
+    """Maintains all jobs. Several may run at once: each step can be repeated."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class JobMaintenance:
         self._watches: dict[int, _Watch] = {}
 
     def run(self, stop: threading.Event) -> None:
-        """Look after all jobs until told to stop."""
+        """Maintain all jobs until ``stop`` is set."""
         while not stop.wait(_INTERVAL):
             try:
                 self.maintain(self._store.jobs.active())
@@ -96,7 +96,7 @@ class JobMaintenance:
                 _log.warning("no job is looked after for now: %s", error)
 
     def maintain(self, jobs: Sequence[Job]) -> None:
-        """Do what these jobs need; forget what was known of others."""
+        """Do what these jobs need; drop what is remembered about others."""
         self._watches = {job.id: self._watches.get(job.id) or _Watch(-1, 0) for job in jobs}
         for job in jobs:
             self._maintain(job)
@@ -132,11 +132,11 @@ class JobMaintenance:
             self._store.jobs.note_rate(job.id, rate)
 
     def _wake(self, job: Job, watch: _Watch) -> None:
-        """Look for what keeps a job from its end, the longer it stands still the further."""
+        """Repair a job without progress: first backfill duplicates, later publish missing items again."""
         still = time.monotonic() - watch.since
         if still >= watch.backfill_after:
             self._store.duplicates.backfill(job.id)
-            # Counted from here: among very many, looking takes a while itself.
+            # Measured from here: with very many duplicates, backfilling itself takes a while.
             watch.backfill_after = 2 * (time.monotonic() - watch.since)
         if still >= self._sweep_after and self._is_forgotten(still):
             _log.warning("job %s: no progress for %.0f s, publishing the rest again", job.id, still)
@@ -144,12 +144,12 @@ class JobMaintenance:
             watch.since = time.monotonic()
 
     def _is_forgotten(self, still: float) -> bool:
-        """Tell whether the broker has nothing more to deliver, or has kept it for too long."""
+        """Tell whether the broker has nothing left to deliver, or has held it for too long."""
         return self._publisher.depth() == 0 or still >= _PATIENCE_WITH_BROKER * self._sweep_after
 
 
 def over_budget(job: Job, tallies: Sequence[Tally]) -> str:
-    """Return why a job has to pause: more images fail than it allows; or nothing."""
+    """Return why a job has to pause (more failures than its budget), or None."""
     if job.max_failure_rate is None or not job.is_running:
         return ""
     judged = [tally for tally in tallies if tally.state in (ItemState.SUCCEEDED, ItemState.FAILED)]

@@ -1,7 +1,7 @@
-"""The process that unpacks a Parquet file: the file is its standard input, and its standard output is JSON.
+"""The process that unpacks a Parquet file from standard input to JSON lines on standard output.
 
-The first line has the names of all columns. The others have a few rows each: how many bytes they took, and
-the texts in the requested columns. A text instead says why there are no more. Started by
+The first line has the names of all columns. The others have a few rows each: their size in bytes, and the
+texts in the requested columns. A string instead says why there are no more. Started by
 ``producer.binary_lists``.
 """
 
@@ -17,27 +17,27 @@ from pyarrow.parquet import ParquetFile
 
 from shared.sandbox import enter_sandbox
 
-#: Bytes that are read at a time: without a number, all of a column that is stored together would be.
+#: Bytes read at a time; without it, a whole column chunk would be.
 _PIECE = 1 << 20
-#: Rows that are decoded at a time: a long text that is stored once may be in each of them.
+#: Rows decoded at a time: each may refer to the same long text.
 _STEP = 64
-#: Rows that are read at a time where they refer to texts, and do not yet hold them.
+#: Rows read at a time while they only refer to texts in a dictionary.
 _MANY = 4096
-#: Bytes of a text that are passed on: those of one character more than a reference may have, and more.
+#: Bytes of a text that are passed on: enough for a reference that is one character too long.
 _ENOUGH = 1 << 15
-#: Seconds of processor time that a batch may take; the signal of this timer ends the process.
+#: CPU seconds that a batch may take; the signal of this timer ends the process.
 _PATIENCE = 60
 
 
 def run() -> None:
-    """Unpack; the arguments are how many bytes of memory we may take, and the names of columns as JSON."""
+    """Unpack; the arguments are the memory limit in bytes, and the names of columns as JSON."""
     enter_sandbox(int(sys.argv[1]))
     try:
         for answer in _read(sys.stdin.buffer, json.loads(sys.argv[2])):
             _say(answer)
     except MemoryError:
-        _say("unpacking it takes more memory than is allowed")
-    except Exception as error:  # whatever Arrow makes of a damaged file
+        _say("unpacking it needs more memory than allowed")
+    except Exception as error:  # Arrow raises all kinds of errors on damaged files
         _say(str(error)[:_ENOUGH] or type(error).__name__)
 
 
@@ -47,7 +47,7 @@ def _say(answer: Any) -> None:
 
 
 def _read(file: IO[bytes], names: list[str]) -> Iterator[Any]:
-    """Yield the names of all columns, and then bytes and texts of a few rows at a time."""
+    """Yield the names of all columns, then the size and texts of a few rows at a time."""
     signal.setitimer(signal.ITIMER_PROF, _PATIENCE)
     table = ParquetFile(file, buffer_size=_PIECE, pre_buffer=False)
     yield table.schema_arrow.names
@@ -60,7 +60,7 @@ def _read(file: IO[bytes], names: list[str]) -> Iterator[Any]:
 
 
 def _batch(table: Any, names: list[str]) -> int:
-    """Return how many rows Arrow shall read at a time: with every batch of a dictionary comes all of that."""
+    """Return how many rows Arrow reads at a time: each batch of a dictionary has all of it."""
     types = [table.schema_arrow.field(name).type for name in names]
     return _MANY if any(map(pyarrow.types.is_dictionary, types)) else _STEP
 
@@ -70,7 +70,7 @@ def _decoded(column: Any) -> Any:
 
 
 def _texts(column: Any) -> list[str | None]:
-    """Return the values as text; bytes that are not UTF-8 become surrogates, as in the other lists."""
+    """Return the values as text; bytes that are not UTF-8 become surrogates, as in text lists."""
     if pyarrow.types.is_nested(column.type):
         return [None] * len(column)
     if not (pyarrow.types.is_binary(column.type) or pyarrow.types.is_large_binary(column.type)):

@@ -1,4 +1,4 @@
-"""Record the items of jobs that came with their lists: whoever is there does, from where it stopped."""
+"""Record the items of uploaded lists; any process may do it, and resume where another stopped."""
 
 import itertools
 import logging
@@ -20,27 +20,27 @@ from shared.store.store import Store, Upload
 
 _log = logging.getLogger("smartsight.recorder")
 
-#: Seconds between two looks for lists.
+#: Seconds between two checks for lists.
 _INTERVAL = 1.0
-#: How long a list stays ours when we are not heard of, in seconds, and between two signs of life.
+#: How long the lease of a list lasts, and how often it is renewed, in seconds.
 _LEASE, _SIGN = 10.0, 1.0
-#: How often a list is tried for which there is no room on the disk, and seconds between two times.
+#: Attempts at a list while the disk is full, and seconds between them.
 _TRIES, _PAUSE = 10, 60.0
-#: Malformed lines that are kept; all are counted.
+#: Malformed lines stored; all are counted.
 _KEPT = 1000
-#: What another attempt may mend: the list waits for it.
+#: Failures after which the list is retried.
 _PASSING = (Code.DATABASE_UNAVAILABLE,)
 
 _Part = TypeVar("_Part")
 
 
 class _StoppedError(Exception):
-    """Somebody else goes on with the list, or we do later."""
+    """Another process continues with the list, or this one does later."""
 
 
 @dataclass
-class _Noted:
-    """The malformed lines of a list, the first of them kept."""
+class _MalformedLines:
+    """Counts the malformed lines of a list, and keeps the first ones."""
 
     first: list[MalformedLine] = field(default_factory=list)
 
@@ -51,8 +51,8 @@ class _Noted:
             yield entry
 
 
-class _Hold:
-    """Keeps a list ours while we are busy with parts of it, of whatever kind."""
+class _ListLease:
+    """Renews the lease of a list while its parts are processed."""
 
     def __init__(self, lease: Callable[[], bool], stop: threading.Event, clock: Callable[[], float]) -> None:
         self._lease = lease
@@ -61,7 +61,7 @@ class _Hold:
         self._due = clock() + _SIGN
 
     def passing(self, parts: Iterable[_Part]) -> Iterator[_Part]:
-        """Yield the parts; raise ``_StoppedError`` when told to stop, or when the list is no more ours."""
+        """Yield the parts; raise ``_StoppedError`` when stopped, or when the lease is lost."""
         for part in parts:
             if self._stop.is_set() or not self._is_ours():
                 raise _StoppedError
@@ -75,35 +75,35 @@ class _Hold:
 
 
 class Recorder:
-    """Records the lists that wait. Several may do so at once: each list has one at a time."""
+    """Records uploaded lists. Several may run at once: each list has one recorder at a time."""
 
     def __init__(self, store: Store, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """``max_bytes`` is how large a list may be when it is unpacked."""
+        """``max_bytes`` is the largest size of an unpacked list."""
         self._store = store
         self._clock = clock
         self._max_bytes = max_bytes
         self._holder = uuid.uuid4().hex
         self._awake = threading.Event()
-        #: Of lists for which there was no room: how often, and until when they are left alone.
+        #: Lists for which the disk was full: attempts, and when to retry.
         self._without_room: dict[int, tuple[int, float]] = {}
 
     def run(self, stop: threading.Event) -> None:
-        """Record lists until told to stop."""
+        """Record lists until ``stop`` is set."""
         while not stop.is_set():
             self._awake.clear()
             try:
                 self.record_waiting(stop)
-            except ResourceError as error:  # the store is away
+            except ResourceError as error:  # the store is unavailable
                 _log.warning("no list is recorded for now: %s", error)
             self._awake.wait(_INTERVAL)
 
     def record_waiting(self, stop: threading.Event) -> None:
-        """Record the lists that nobody records at the moment; stop early when told to."""
+        """Record the lists that no other process is recording; return early when stopped."""
         for upload in self._store.uploads.waiting():
             self._record_if_free(upload, stop)
 
     def wake(self) -> None:
-        """Look at once: a list has come, or it is time to stop."""
+        """Check at once: a list has arrived, or it is time to stop."""
         self._awake.set()
 
     def _record_if_free(self, upload: Upload, stop: threading.Event) -> None:
@@ -114,13 +114,13 @@ class Recorder:
         if stop.is_set() or self._clock() < until or not lease():
             return
         try:
-            self._record(upload, _Hold(lease, stop, self._clock), stop)
+            self._record(upload, _ListLease(lease, stop, self._clock), stop)
         finally:
             self._store.uploads.release(upload.job_id, self._holder)
 
-    def _record(self, upload: Upload, hold: _Hold, stop: threading.Event) -> None:
-        """Bring a list into the store's items, or fail its job if that cannot be."""
-        noted, urls = _Noted(), UrlEntries(())
+    def _record(self, upload: Upload, hold: _ListLease, stop: threading.Event) -> None:
+        """Record a list's items, or fail its job if that is impossible."""
+        noted, urls = _MalformedLines(), UrlEntries(())
         try:
             content = self._store.uploads.content(upload.job_id)
             with spooled(hold.passing(unpacked(upload.name, content, self._max_bytes))) as spool:
@@ -133,7 +133,7 @@ class Recorder:
             if error.code in _PASSING:
                 raise
             self._store.jobs.fail(upload.job_id, str(error))
-        except OSError as error:  # our disk is full: this list waits, and the others need not
+        except OSError as error:  # the disk is full: this list waits, the others need not
             _log.warning("the list of job %s is not recorded for now: %s", upload.job_id, error)
             if self._count_try(upload.job_id) < _TRIES:
                 return
@@ -144,22 +144,24 @@ class Recorder:
         self._store.uploads.end(upload.job_id, noted.first, urls.malformed)
 
     def _count_try(self, job_id: int) -> int:
-        """Count one more time without room, and return how many there were."""
+        """Count one more attempt with a full disk, and return the number of attempts."""
         tries = self._without_room.get(job_id, (0, 0.0))[0] + 1
         self._without_room[job_id] = tries, self._clock() + _PAUSE
         return tries
 
     def _charge(self, upload: Upload, read: Callable[[], Iterator[Entry]]) -> None:
-        """Count the items against the quota of their key, before any of them is recorded."""
+        """Count the items against their key's quota, before any of them is recorded."""
         if upload.charged or self._store.jobs.get(upload.job_id).key_id is None:
             return
         images = survey(UrlEntries(read())).references
         if not self._store.uploads.charge(upload.job_id, images):
-            raise UsageError(Code.QUOTA_EXCEEDED, f"{images} images are more than are left for today")
+            raise UsageError(Code.QUOTA_EXCEEDED, f"{images} images are more than today's quota has left")
 
     def _record_all(self, upload: Upload, entries: Iterator[Entry], stop: threading.Event) -> None:
         first = next((entry for entry in entries if isinstance(entry, Reference)), None)
-        if first is None:  # found before the job is recorded: one without items would be completed at once
+        if (
+            first is None
+        ):  # checked before the job is recorded: a job without items would be completed at once
             raise ResourceError(Code.NOTHING_TO_LABEL, upload.name)
         references = itertools.chain([first], entries)
         deque(record(self._store, self._store.jobs.get(upload.job_id), references, stop), maxlen=0)

@@ -1,4 +1,4 @@
-"""Image references as sources yield them, places that hold none, and the check for URLs."""
+"""Image references, malformed entries, and the filter for URLs."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ _MAX_LENGTH = 4096
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One image to label: a URL or a path, the user's own id for it, and the line that it stands in."""
+    """One image to label: a URL or a path, the user's own id for it, and its line in the source."""
 
     ref: str
     custom_id: str | None = None
@@ -21,12 +21,12 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class MalformedEntry:
-    """A place in a source that holds no usable reference."""
+    """A place in a source without a usable reference."""
 
     source: str
     line: int | None
     reason: str
-    #: How many lines are lost with it: an unclosed quote takes many.
+    #: Number of lines affected: an unclosed quote affects many.
     lines: int = 1
 
     def __str__(self) -> str:
@@ -47,14 +47,14 @@ Entry = Reference | MalformedEntry
 
 @dataclass(frozen=True, slots=True)
 class ListColumns:
-    """Which columns of a list hold the reference and, if any, the user's own id."""
+    """The columns of a list with the reference and, optionally, the user's own id."""
 
     ref: str = "url"
     custom_id: str | None = None
 
 
 def checked(ref: str, source: str, line: int | None = None, custom_id: str | None = None) -> Entry:
-    """Return a reference if it can be one, else what is wrong with it."""
+    """Return a reference if it is valid, else what is wrong with it."""
     reason = _reason_against("the reference", ref)
     if not reason and custom_id:
         reason = _reason_against("the custom id", custom_id)
@@ -69,7 +69,7 @@ def _reason_against(what: str, text: str) -> str | None:
     if len(text) > _MAX_LENGTH:
         return f"{what} is longer than {_MAX_LENGTH} characters"
     if UNPRINTABLE.search(text):
-        return f"{what} holds control characters or is not UTF-8"
+        return f"{what} has control characters or is not UTF-8"
     return None
 
 
@@ -77,7 +77,7 @@ _SCHEMES = ("http://", "https://")
 
 
 class UrlEntries:
-    """Entries of which local ones are malformed; ``malformed`` counts all of these that have passed."""
+    """Entries with local references turned into malformed ones; ``malformed`` counts them."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._entries = entries
@@ -93,5 +93,5 @@ class UrlEntries:
 
 def _reason_not_url(ref: str) -> str:
     if is_warc_reference(ref):
-        return "it is in a file of this machine; `smartsight label` takes WARC files"
-    return "no http or https URL; `smartsight label` takes paths"
+        return "it is in a local file; use `smartsight label` for WARC files"
+    return "not an http or https URL; use `smartsight label` for paths"

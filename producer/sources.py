@@ -1,7 +1,7 @@
 """Read image references from what the user names: files, URLs, folders and lists.
 
 Lists are txt, csv, tsv, jsonl, WARC (each also gzipped), Parquet, and standard input. They are streamed:
-memory does not grow with their length.
+memory use does not depend on their length.
 """
 
 import csv
@@ -23,10 +23,10 @@ from shared.warc import is_warc_reference
 
 #: Standard input, read as a txt list.
 STDIN = "-"
-#: Its records are gzipped one by one: whoever reads it unpacks them.
+#: Records are gzipped one by one, so its reader unpacks them.
 _WARC = ".warc"
 _PARQUET = ".parquet"
-#: Endings of the files that are taken from a folder.
+#: Endings of image files in folders.
 IMAGE_ENDINGS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif"),
     *(".bmp", ".dib", ".avif", ".tif", ".tiff", ".heic", ".heif"),
@@ -35,7 +35,7 @@ IMAGE_ENDINGS = (
 
 @dataclass(frozen=True)
 class InputSources:
-    """What the user named; ``stdin`` is a seekable copy of standard input, where ``-`` is among it."""
+    """The sources that the user named; ``stdin`` is a seekable copy of standard input, if ``-`` is one."""
 
     names: list[str]
     columns: ListColumns = field(default_factory=ListColumns)
@@ -43,10 +43,10 @@ class InputSources:
 
 
 def read_sources(sources: InputSources) -> Iterator[Entry]:
-    """Yield the references of all sources, one after another, as they are read.
+    """Yield the references of all sources in order, while reading.
 
     Raises ``UsageError`` with ``source_not_found`` or ``column_unknown``, or
-    ``ResourceError(source_unreadable)``, when it comes to such a source.
+    ``ResourceError(source_unreadable)``, on reaching such a source.
     """
     for name in sources.names:
         if is_list(name):
@@ -60,8 +60,8 @@ def read_sources(sources: InputSources) -> Iterator[Entry]:
 def read_folder(folder: str) -> Iterator[Entry]:
     """Yield the image files below a folder, by their endings, in a fixed order.
 
-    Hidden files and folders are left out, links to folders are not followed, and a folder that cannot
-    be read is one malformed entry.
+    Hidden files and folders are skipped, links to folders are not followed, and an unreadable folder is
+    one malformed entry.
     """
     unreadable: list[OSError] = []
     for parent, folders, files in os.walk(folder, onerror=unreadable.append):
@@ -85,20 +85,20 @@ def is_list(source: str) -> bool:
 
 
 def read_list(source: str, columns: ListColumns, stdin: IO[bytes] | None = None) -> Iterator[Entry]:
-    """Yield the entries of a list in its order; ``stdin`` is what ``-`` stands for, read from its start.
+    """Yield the entries of a list in order; ``-`` reads ``stdin`` from its start.
 
     Raises ``UsageError`` with ``source_not_found`` or ``column_unknown``, and
-    ``ResourceError(source_unreadable)`` where the list cannot be read, or not to its end.
+    ``ResourceError(source_unreadable)`` if the list cannot be read completely.
     """
     with _translated(source), _open(source, stdin) as file:
         yield from _READERS[_ending(source)](source, file, columns)
 
 
 def read_stream(name: str, file: IO[bytes], columns: ListColumns, limit: int) -> Iterator[Entry]:
-    """Yield the entries of a list that is open already, and gunzipped; its name's ending tells the format.
+    """Yield the entries of an open, uncompressed list; the ending of its name is the format.
 
-    Raises what ``read_list`` raises, and ``UsageError(body_too_large)`` if a format that packs by itself
-    unpacks to more bytes than the limit.
+    Raises as ``read_list``, and ``UsageError(body_too_large)`` if it unpacks to more than the
+    limit.
     """
     with _translated(name):
         if _ending(name) == _PARQUET:
@@ -108,7 +108,7 @@ def read_stream(name: str, file: IO[bytes], columns: ListColumns, limit: int) ->
 
 
 def _ending(source: str) -> str:
-    """Return the ending that names the format: a gzipped list's is the one before ``.gz``."""
+    """Return the ending that names the format; of a gzipped list, the one before ``.gz``."""
     if source == STDIN:
         return ".txt"
     stem, ending = os.path.splitext(source.lower())
@@ -121,7 +121,7 @@ def _open(source: str, stdin: IO[bytes] | None) -> AbstractContextManager[IO[byt
         stdin.seek(0)
         return nullcontext(stdin)
     if not stat.S_ISREG(Path(source).stat().st_mode):
-        raise OSError("it is no regular file, and a list is read twice: pipe it in, with - as its name")
+        raise OSError("it is not a regular file, and a list is read twice: pipe it to `-` instead")
     if source.lower().endswith(".gz") and _ending(source) != _WARC:
         return cast(IO[bytes], gzip.open(source, "rb"))
     return Path(source).open("rb")
@@ -134,7 +134,7 @@ def _translated(source: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise UsageError(Code.SOURCE_NOT_FOUND, source) from error
     except csv.Error as error:
-        detail = f"{source}: it is no table with a line a row; are its line ends LF or CRLF?"
+        detail = f"{source}: it is not a table with one row per line; are its line ends LF or CRLF?"
         raise ResourceError(Code.SOURCE_UNREADABLE, detail) from error
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)

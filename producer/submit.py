@@ -18,7 +18,7 @@ _RECORDED_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a first reading of the sources found; equal digests mean the same references in the same order."""
+    """What a first pass over the sources found; equal digests mean the same references in the same order."""
 
     references: int
     malformed: int
@@ -26,31 +26,31 @@ class Survey:
 
 
 class _Digest:
-    """Tells lists of references apart."""
+    """Computes a digest of a list of references."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
         self.references = 0
 
     def passing(self, entries: Iterable[Entry]) -> Iterator[Reference]:
-        """Yield the references among entries, taking note of each."""
+        """Yield the references among entries, adding each to the digest."""
         for entry in entries:
             if isinstance(entry, Reference):
                 self.add(entry)
                 yield entry
 
     def add(self, reference: Reference) -> None:
-        """Take note of one reference."""
+        """Add one reference."""
         self.references += 1
         self._hash.update(f"{reference.ref}\n{reference.custom_id or ''}\n".encode())
 
     def value(self) -> str:
-        """Return the digest of what has passed; nothing has none."""
+        """Return the digest so far; empty without references."""
         return self._hash.hexdigest() if self.references else ""
 
 
 def survey(entries: Iterable[Entry]) -> Survey:
-    """Read all entries once, keeping none."""
+    """Read all entries once, without keeping them."""
     digest = _Digest()
     malformed = 0
 
@@ -95,5 +95,5 @@ def record(
 
 
 def _changed(job: Job) -> ResourceError:
-    detail = f"job {job.id} was begun with {job.submitted} references, which are not the first ones now"
+    detail = f"job {job.id} has recorded {job.submitted} references, which are no longer the first ones"
     return ResourceError(Code.SOURCE_CHANGED, detail)

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 #: Longest line of a list, in bytes.
 _MAX_LINE = 1 << 20
-#: What stands for a longer one: no format takes it for a reference.
+#: Replaces a longer line; no format takes it for a reference.
 _TOO_LONG = "\0"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def _lines(file: IO[bytes]) -> Iterator[str]:
-    """Yield the lines as text; bytes that are not UTF-8 become surrogates, which no reference may hold."""
+    """Yield lines as text; bytes that are not UTF-8 become surrogates, which references may not contain."""
     first = True
     while line := file.readline(_MAX_LINE):
         if first and line.startswith(_UTF16_MARKS):
@@ -64,7 +64,7 @@ def read_tsv(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Ent
 
 
 def _read_table(source: str, table: "Table", columns: ListColumns) -> Iterator[Entry]:
-    csv.field_size_limit(_MAX_LINE)  # else a column of HTML would cost its row
+    csv.field_size_limit(_MAX_LINE)  # otherwise a column with HTML would cost its row
     header = [name.strip() for name in next(table, [])]
     place = column_place(source, header, columns.ref)
     id_place = None if columns.custom_id is None else column_place(source, header, columns.custom_id)
@@ -85,7 +85,7 @@ def _read_table(source: str, table: "Table", columns: ListColumns) -> Iterator[E
 
 
 def _over_lines(entry: Entry, first: int, last: int) -> Entry:
-    """Let a malformed row of several lines name them all: each may have been meant as a row."""
+    """Let a malformed row of several lines name all of them: each may have been a row of its own."""
     if last == first or isinstance(entry, Reference):
         return entry
     reason = f"{entry.reason}; is the closing quote of line {first} missing?"
@@ -93,7 +93,7 @@ def _over_lines(entry: Entry, first: int, last: int) -> Entry:
 
 
 def _rows(table: "Table") -> Iterator[tuple[int, int, list[str] | str]]:
-    """Yield each row with its first and last line, or what is wrong with it."""
+    """Yield each row with its first and last line number, or what is wrong with it."""
     while True:
         first = table.line_num + 1
         try:
@@ -106,7 +106,7 @@ def _rows(table: "Table") -> Iterator[tuple[int, int, list[str] | str]]:
 
 
 def column_place(source: str, header: list[str], column: str) -> int:
-    """Return the place of a column; raise ``UsageError(column_unknown)`` if there is not just one."""
+    """Return the index of a column; raise ``UsageError(column_unknown)`` unless there is exactly one."""
     if header.count(column) == 1:
         return header.index(column)
     if column in header:
@@ -116,7 +116,7 @@ def column_place(source: str, header: list[str], column: str) -> int:
 
 
 def read_jsonl(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
-    """Yield the objects of a JSON Lines file, one a line."""
+    """Yield a reference for each object of a JSON Lines file."""
     for number, line in enumerate(_lines(file), 1):
         if line == _TOO_LONG:
             yield _too_long(source, number)

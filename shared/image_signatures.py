@@ -1,4 +1,4 @@
-"""Which format the first bytes of a file announce, for a better word than "not an image"."""
+"""Recognize image formats by their first bytes, for better messages than "not an image"."""
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -22,12 +22,12 @@ _SIGNATURES = (
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
     (b"<svg", "SVG"),
 )
-#: Brands of the ISO base media file format, in which AVIF and HEIC are kept.
+#: Brands of the ISO base media file format, the container of AVIF and HEIC.
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF"}
 
 
 def format_from_signature(data: bytes) -> str | None:
-    """Return the name of the format, as Pillow spells it where Pillow has it; None if it is none we know."""
+    """Return the name of the format, in Pillow's spelling if it has one; None if it is unknown."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
     if data[4:8] == b"ftyp":

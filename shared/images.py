@@ -1,7 +1,7 @@
-"""From the bytes of an image file to the square of pixels that a model takes: the only home of Pillow.
+"""Decode an image file to the square of pixels that a model takes; only this module uses Pillow.
 
-The bytes come from strangers. What they are is judged by their content, never by a name or a header;
-size limits hold before anything is unpacked; every failure is an ``ItemError``.
+The bytes are untrusted. Their format is determined from the content, never from a name or a header;
+size limits are checked before anything is unpacked; every failure is an ``ItemError``.
 """
 
 import importlib
@@ -27,9 +27,9 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 _MAX_SIDE = 20_000
 #: A progressive JPEG is decoded once per scan; encoders write about ten, an attacker thousands.
 _MAX_SCANS = 50
-#: Start-of-scan markers with a header that fits them: the two bytes alone occur by chance.
+#: Start-of-scan markers with a matching header: the two bytes alone occur by chance.
 _SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
-#: Rows of the shrunken picture that are made at a time.
+#: Rows of the reduced picture produced at a time.
 _BAND = 64
 _THUMBNAIL_QUALITY = 75
 
@@ -46,20 +46,20 @@ _TURNS = {
 }
 _QUARTER_TURNS = (5, 6, 7, 8)
 
-# At the first image that is none of the commonest, Pillow would load all its plugins, forty-three of them.
+# Otherwise the first image in a rare format would make Pillow load all its plugins, forty-three of them.
 for _plugin in ("Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP"):
     importlib.import_module(f"PIL.{_plugin}ImagePlugin")
-# Our own limit is checked right after the header is read, and again after the picture is.
+# We check our own limit after reading the header, and again after decoding.
 Image.MAX_IMAGE_PIXELS = None
-# Who decodes has one core, and may not be allowed to start a thread.
+# A decoder process has one core, and may not be allowed to start threads.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-# Damaged metadata does not matter to us, and a warning per picture would drown the terminal.
+# Damaged metadata does not matter, and one warning per picture would flood the terminal.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an image may be: bytes of the file, pixels of the picture, and whether TIFF is taken."""
+    """Limits of an image: bytes of the file, pixels of the picture, and whether TIFF is accepted."""
 
     max_bytes: int = 20_000_000
     max_pixels: int = 64_000_000
@@ -67,7 +67,7 @@ class Limits:
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """The formats that are taken, as Pillow names them."""
+        """The accepted formats, in Pillow's spelling."""
         return (*_FORMATS, "TIFF") if self.tiff else _FORMATS
 
 
@@ -81,14 +81,14 @@ class Picture:
     format: str
 
 
-#: What decodes: ``decode`` itself, or somebody who has it done elsewhere.
+#: ``decode``, or a function that runs it in another process.
 Decode = Callable[[bytes, int, float, Limits], Picture]
 
 
 def decode(data: bytes, side: int, crop: float, limits: Limits) -> Picture:
     """Return the centre square of an image, ``crop`` (0 to 1) of its short side, scaled to ``side`` pixels.
 
-    Only the first frame of an animation is read, transparency is laid on white, EXIF orientation is
+    Only the first frame of an animation is read, transparency becomes white, EXIF orientation is
     applied, colour profiles are ignored. Raises ``ItemError`` with one of the decoding codes.
     """
     _check_bytes(data, limits)
@@ -125,10 +125,10 @@ def _check_bytes(data: bytes, limits: Limits) -> None:
 
 @contextmanager
 def _translated(data: bytes) -> Iterator[None]:
-    """Turn whatever Pillow raises on these bytes into an ``ItemError``.
+    """Translate everything that Pillow raises into an ``ItemError``.
 
     Hostile files have made it raise OSError, ValueError, TypeError, IndexError, SyntaxError and
-    struct.error, so no list of types would do.
+    struct.error, so no list of types is complete.
     """
     try:
         yield
@@ -147,7 +147,7 @@ def _unidentified(data: bytes) -> ItemError:
     if kind is None:
         return ItemError(Code.NOT_AN_IMAGE)
     if kind in _FORMATS:
-        return ItemError(Code.IMAGE_CORRUPT, f"a {kind} header and nothing usable after it")
+        return ItemError(Code.IMAGE_CORRUPT, f"a {kind} header without usable content")
     return ItemError(Code.UNSUPPORTED_FORMAT, kind)
 
 
@@ -161,12 +161,12 @@ def _check_pixels(size: tuple[int, int], limits: Limits) -> None:
     if width < 1 or height < 1:
         raise ItemError(Code.IMAGE_CORRUPT, f"{width} x {height} pixels")
     if width * height > limits.max_pixels or max(size) > _MAX_SIDE:
-        limit = f"{limits.max_pixels} in all and {_MAX_SIDE} a side"
+        limit = f"{limits.max_pixels} in total and {_MAX_SIDE} per side"
         raise ItemError(Code.TOO_MANY_PIXELS, f"{width} x {height}, the limit is {limit}")
 
 
 def _prepare_jpeg(image: Image.Image, data: bytes, target: int) -> None:
-    """Let the decoder scale a large photograph down as it decodes: three times faster at 12 megapixels."""
+    """Let the decoder reduce a large photograph while decoding: three times faster at 12 megapixels."""
     if len(list(itertools.islice(_SCAN.finditer(data), _MAX_SCANS + 1))) > _MAX_SCANS:
         raise ItemError(Code.IMAGE_CORRUPT, f"more than {_MAX_SCANS} scans")
     image.draft("RGB", (2 * target, 2 * target))
@@ -175,17 +175,17 @@ def _prepare_jpeg(image: Image.Image, data: bytes, target: int) -> None:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # damaged metadata must not cost a good picture
+    except Exception:  # damaged metadata must not make a good picture fail
         return 1
 
 
 def _shrunken(image: Image.Image, target: int) -> Image.Image:
-    """Bring a large picture near twice the target in bands, so that no copy of all of it is ever made."""
+    """Reduce a large picture to about twice the target in bands, without a full copy."""
     factor = min(image.size) // (2 * target)
     if factor < 2:
         return image
     if image.mode in ("I", "F"):
-        return image.reduce(factor)  # their range is that of the whole picture
+        return image.reduce(factor)  # their range depends on the whole picture
     width, height = image.size
     bands = [
         _as_rgb_or_rgba(image.crop((0, top, width, min(top + _BAND * factor, height)))).reduce(factor)
@@ -217,12 +217,12 @@ def _grey(values: Pixels) -> Image.Image:
 
 
 def _sixteen_bit_grey(image: Image.Image) -> Pixels:
-    # Pillow's own conversion cuts every value above 255 off: all white.
+    # Pillow's own conversion clips every value above 255 to white.
     return (np.asarray(image) >> 8).astype(np.uint8)
 
 
 def _stretched_grey(image: Image.Image) -> Pixels:
-    """Spread whatever range 32-bit values have over black to white: there is no agreed range."""
+    """Map the actual range of 32-bit values to black to white: there is no standard range."""
     values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
     low, high = float(values.min()), float(values.max())
     return ((values - low) * (255 / ((high - low) or 1))).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Child processes that read what strangers made: short of memory, unable to write, gone with their parent."""
+"""Sandboxed child processes for untrusted input: limited memory, no writing, killed with their parent."""
 
 import fcntl
 import os
@@ -10,32 +10,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-#: Python without ``site``, which takes time and runs what others installed.
+#: Python without ``site``, which takes time and runs third-party code.
 PYTHON = (sys.executable, "-s", "-S", "-P")
 _ROOT = Path(__file__).parents[1]
 _STDERR = 2
-#: Sent to everybody when a terminal or a service ends: we end when our parent has no more use for us.
+#: Signals that a terminal or service sends to all processes; the child ends when its parent does.
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def start_sandboxed(command: Sequence[str], stdin: int | IO[bytes]) -> "subprocess.Popen[bytes]":
-    """Start a process that is going to call ``enter_sandbox``; raise ``OSError`` if that cannot be."""
+    """Start a process that will call ``enter_sandbox``; raise ``OSError`` if that fails."""
     return subprocess.Popen(
         command,
         stdin=stdin,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,  # nobody reads it: see ``_die_with_the_parent`` for what it is there for
+        stderr=subprocess.PIPE,  # never read; ``_die_with_the_parent`` needs it
         cwd="/",
         env=_environment(),
-        start_new_session=True,  # a terminal's Ctrl-C is for us
+        start_new_session=True,  # Ctrl-C in a terminal must not reach the child
     )
 
 
 def _environment() -> dict[str, str]:
-    """Return what a child may know: where modules are. Passwords are in our own environment."""
+    """Return a child's environment: module paths only, because ours contains passwords."""
     modules = [str(_ROOT), *(path for path in sys.path if Path(path).is_absolute())]
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-    # Arrow's own pool takes a gigabyte of addresses before it is asked for the first byte.
+    # Arrow's own pool reserves a gigabyte of address space before its first allocation.
     lean = {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
     return {**kept, **lean, "PYTHONPATH": os.pathsep.join(modules)}
 
@@ -48,9 +48,9 @@ def cause_of_death(status: int | None) -> str:
 
 
 def enter_sandbox(memory: int) -> None:
-    """Give up for good, in the child, what it does not need; ``memory`` is how many bytes it may take.
+    """Drop all rights that the child does not need; ``memory`` is its limit in bytes.
 
-    Processor time has no limit: it would be one over the process's whole life.
+    CPU time has no limit here, because it would cover the process's whole life.
     """
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
@@ -61,19 +61,18 @@ def enter_sandbox(memory: int) -> None:
 
 
 def limit(what: int, value: int) -> None:
-    """Set a limit of this process, soft and hard, unless a lower one is set already."""
+    """Set a soft and hard resource limit of this process, unless a lower one is set."""
     _, hard = resource.getrlimit(what)
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(what, (value, value))
 
 
 def _die_with_the_parent() -> None:
-    """Be killed by SIGIO when our parent lets go of the pipe that is standard error here.
+    """Be killed by SIGIO when the parent closes the pipe that is our standard error.
 
-    What works in C may never return to see the end of standard input; and that cannot raise the signal
-    itself, as it does so for what comes in, too: sometimes only after it was read (``pipe_write`` in Linux's
-    fs/pipe.c). Whatever is written to standard error is of no interest, and must not be waited for when the
-    pipe is full.
+    C code may never return to see the end of standard input; and standard input cannot raise the signal
+    itself, because it also does so for incoming data, sometimes only after it was read (``pipe_write`` in
+    Linux's fs/pipe.c). Output to standard error is discarded, and must not block when the pipe is full.
     """
     fcntl.fcntl(_STDERR, fcntl.F_SETOWN, os.getpid())
     flags = fcntl.fcntl(_STDERR, fcntl.F_GETFL)

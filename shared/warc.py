@@ -1,8 +1,8 @@
 """Read WARC files: all records in order, or one by its offset, as plain text or one gzip member a record.
 
-warcio parses the headers. Where records begin and end is determined here: warcio's own reader takes damage
-for the end of the file, and unpacks whatever a member or a chunk holds at once. Everything here is read
-piece by piece, so that content which unpacks to any size takes the memory of one piece.
+warcio parses the headers. The boundaries of records are determined here: warcio's own reader takes damage
+for the end of the file, and unpacks a whole member or chunk at once. Everything here is read
+piece by piece, so memory use does not depend on the unpacked size.
 
 The format: https://iipc.github.io/warc-specifications/
 """
@@ -21,13 +21,13 @@ from shared.image_signatures import format_from_signature
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-# Eighteen digits are more bytes than any file has, and few enough for every system to seek to.
+# Eighteen digits are larger than any file, and small enough for every system to seek to.
 _FORM = re.compile(r"([^:]*\.warc(?:\.gz)?):([0-9]{1,18}):(.*)", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class WarcReference:
-    """Where a record begins in which file, and whose URI it is of."""
+    """The file and offset of a record, and its URI."""
 
     path: str
     offset: int
@@ -39,12 +39,12 @@ class WarcReference:
 
 
 def is_warc_reference(ref: str) -> bool:
-    """Tell whether a reference names a record; a URL never does, though a record's URI is one."""
+    """Tell whether a reference names a WARC record; a URL never does."""
     return _FORM.fullmatch(ref) is not None
 
 
 def parse_warc_reference(ref: str) -> WarcReference | None:
-    """Return which record a reference names, or None if it names something else."""
+    """Return the record that a reference names, or None."""
     match = _FORM.fullmatch(ref)
     if match is None:
         return None
@@ -52,44 +52,44 @@ def parse_warc_reference(ref: str) -> WarcReference | None:
     return WarcReference(path.replace("%3A", ":").replace("%25", "%"), int(offset), uri)
 
 
-#: Bytes that are read or unpacked at once.
+#: Bytes read or unpacked at once.
 _BLOCK = 1 << 14
 _GZIP = b"\x1f\x8b"
 _BLANK_LINES = (b"\r\n", b"\n")
 
 
 class OneStreamError(Exception):
-    """Several records share a gzip member, so that none of them can be found by its offset."""
+    """Several records share a gzip member, so their offsets are unknown."""
 
 
 class RecordSource(Protocol):
-    """A place in a file at which records may be."""
+    """A position in a file at which records may begin."""
 
     @property
     def stream(self) -> IO[bytes]:
-        """What is there."""
+        """The content at this position."""
         ...
 
     def end(self) -> int:
-        """Return the offset behind the record that was just read, and the blank lines after it."""
+        """Return the offset after the record just read and the blank lines behind it."""
         ...
 
 
 class PlainSource:
-    """A place in a file that is not packed."""
+    """A position in an uncompressed file."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.stream = file
 
     def end(self) -> int:
-        """See ``RecordSource``."""
+        """Return the offset after the record just read and the blank lines behind it."""
         while (line := self.stream.readline(_BLOCK)) in _BLANK_LINES:
             pass
         return self.stream.tell() - len(line)
 
 
 class GzipMember:
-    """The gzip member that begins where a file stands. Reading raises ``EOFError`` if it breaks off."""
+    """The gzip member at a file's current position. Reading raises ``EOFError`` if it is incomplete."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -97,7 +97,7 @@ class GzipMember:
         self.stream: IO[bytes] = io.BufferedReader(self._unpacking, _BLOCK)
 
     def end(self) -> int:
-        """Raise ``OneStreamError`` if more follows than the blank lines after a record."""
+        """Return the offset after the member; raise ``OneStreamError`` if another record is in it."""
         while rest := self.stream.read(_BLOCK):
             if rest.strip():
                 raise OneStreamError("several records share a gzip member")
@@ -105,18 +105,18 @@ class GzipMember:
 
 
 class _Unpacking(io.RawIOBase):
-    """What a gzip member holds: never more at once than is asked for."""
+    """The content of a gzip member, unpacked only as far as requested."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self.gzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
 
     def readable(self) -> bool:
-        """See ``io.IOBase``."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        """See ``io.RawIOBase``."""
+        """Fill a buffer with unpacked bytes."""
         view = memoryview(buffer).cast("B")
         unpacked = b""
         while not unpacked and not self.gzip.eof:
@@ -132,7 +132,7 @@ class _Unpacking(io.RawIOBase):
 
 
 def source_at(file: IO[bytes], offset: int) -> RecordSource:
-    """Return what begins at an offset."""
+    """Return the source at an offset."""
     file.seek(offset)
     magic = file.read(len(_GZIP))
     file.seek(offset)
@@ -141,33 +141,33 @@ def source_at(file: IO[bytes], offset: int) -> RecordSource:
 
 #: Longest piece, in bytes.
 _PIECE = 1 << 16
-#: The first piece is no shorter, in bytes, if there are as many: enough to know a format by.
+#: Least length of the first piece, in bytes, if the content is as long: enough to recognize a format.
 _HEAD = 16
 #: Longest line between two chunks, in bytes.
 _MAX_CHUNK_LINE = 1 << 12
-#: A chunk's size and whatever else the line says. RFC 9112, section 7.1.
+#: A chunk's size and extensions (RFC 9112, section 7.1).
 _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;.*)?\r?\n")
 _RAW_DEFLATE = -zlib.MAX_WBITS
 
 
 class Body(Protocol):
-    """A stream that ends where the record does."""
+    """A stream that ends at the end of the record."""
 
     def read(self, size: int, /) -> bytes:
-        """Return at most so many bytes, none at the end."""
+        """Return at most this many bytes, none at the end."""
         ...
 
     def readline(self, size: int, /) -> bytes:
-        """Return a line, or so many bytes of it, none at the end."""
+        """Return a line, or this many bytes of it, none at the end."""
         ...
 
 
 class UndecodableError(Exception):
-    """Content is not encoded as its headers say, or in a way that is not known here."""
+    """Content is not encoded as its headers say, or in an unknown encoding."""
 
 
 def pieces(body: Body, size: int | None = None) -> Iterator[bytes]:
-    """Yield what is left in a stream, or the next ``size`` bytes of it."""
+    """Yield the rest of a stream, or its next ``size`` bytes."""
     left = size
     while left != 0 and (piece := body.read(_PIECE if left is None else min(_PIECE, left))):
         left = None if left is None else left - len(piece)
@@ -175,9 +175,9 @@ def pieces(body: Body, size: int | None = None) -> Iterator[bytes]:
 
 
 def decoded(body: Body, transfer_encoding: str, content_encoding: str) -> Iterator[bytes]:
-    """Yield the content of an answer with these headers; raise ``UndecodableError`` where it is damaged.
+    """Yield the decoded content of a response with these headers; raise ``UndecodableError`` on damage.
 
-    Content that breaks off just ends: what it holds knows best whether that matters.
+    Incomplete content just ends: whether that matters depends on its format.
     """
     is_chunked = transfer_encoding.lower().endswith("chunked")
     received = _with_head(_dechunked(body) if is_chunked else pieces(body))
@@ -228,13 +228,13 @@ def _unpacked(received: Iterator[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def _window(head: bytes, encoding: str) -> int | None:
-    """Return which of zlib's formats content is in, by its head and its header; None if it is in none."""
+    """Return the zlib format of content, by its header and first bytes; None if it is not compressed."""
     if encoding in ("", "identity") or format_from_signature(head):
         return None
     if encoding in ("gzip", "x-gzip"):
         return zlib.MAX_WBITS | 16 if head.startswith(b"\x1f\x8b") else None
     if encoding == "deflate":
-        # The standard means zlib's format; some hosts send what it wraps. RFC 9110, section 8.4.1.2.
+        # The standard means the zlib format; some hosts send raw deflate (RFC 9110, section 8.4.1.2).
         return zlib.MAX_WBITS if _is_zlib(head) else _RAW_DEFLATE
     raise UndecodableError(f"the content encoding {encoding!r} is not supported")
 
@@ -252,18 +252,18 @@ def _unpack(unpacker: "zlib._Decompress", piece: bytes) -> Iterator[bytes]:
         piece = unpacker.unconsumed_tail
 
 
-#: Longest headers of a record, and of the answer in it, in bytes.
+#: Longest headers of a record and of the response in it, in bytes.
 _MAX_HEADERS = 1 << 20
 #: Longest first line of a record, in bytes.
 _MAX_LINE = 1 << 10
-#: More digits of a length say no more than "longer than any file".
+#: A length with more digits is longer than any file.
 _MAX_DIGITS = 18
 _NO_RECORD = "no WARC record begins here"
 _VERSIONS = ["WARC/1.1", "WARC/1.0", "WARC/0.18", "WARC/0.17"]
 
 
 class DamagedError(Exception):
-    """No record, or no whole one, is at this offset."""
+    """There is no complete record at this offset."""
 
     def __init__(self, offset: int, reason: str) -> None:
         super().__init__(reason)
@@ -271,14 +271,14 @@ class DamagedError(Exception):
 
 
 class Record:
-    """One record. Its content can be read once, and before the next record is."""
+    """One record. Its content can be read once, before the next record is read."""
 
     def __init__(self, offset: int, place: RecordSource, headers: Any) -> None:
         from warcio.limitreader import LimitReader
 
         self.offset = offset
         self.kind: str = (headers.get_header("WARC-Type") or "").lower()
-        # An old wget sets the URI in angle brackets.
+        # Old versions of wget put the URI in angle brackets.
         self.uri: str = (headers.get_header("WARC-Target-URI") or "").strip("<>")
         self.media_type: str = headers.get_header("Content-Type") or ""
         self.status: int | None = None
@@ -291,11 +291,11 @@ class Record:
 
     @property
     def has_content(self) -> bool:
-        """Whether it holds what is at its URI: a resource does, and the answer to a successful request."""
+        """Whether it contains the content of its URI: a resource, or a successful response."""
         return self.kind == "resource" or (self.kind == "response" and self.status == 200)
 
     def payload(self) -> Iterator[bytes]:
-        """Yield the content piece by piece, as it was before it was encoded for its way.
+        """Yield the content piece by piece, with transfer and content encodings removed.
 
         Raises ``UndecodableError`` if the content is damaged, and ``DamagedError`` if the record is.
         """
@@ -303,9 +303,9 @@ class Record:
             yield from decoded(self._body, *self._encodings)
 
     def finish(self) -> int:
-        """Read to the record's end and return where the next one may begin.
+        """Read to the end of the record and return the offset of the next one.
 
-        Raises ``DamagedError`` if the record is not all there, and ``OneStreamError`` if it shares its gzip
+        Raises ``DamagedError`` if the record is incomplete, and ``OneStreamError`` if it shares its gzip
         member with others.
         """
         if self._end is None:
@@ -330,7 +330,7 @@ class Record:
 def read_records(file: IO[bytes]) -> Iterator[Record]:
     """Yield the records of a file one after another.
 
-    Raises ``DamagedError`` where a record is not all there, or what follows is none, and ``OneStreamError``.
+    Raises ``DamagedError`` at an incomplete record or other content, and ``OneStreamError``.
     """
     offset = 0
     while record := _record_at(file, offset):
@@ -347,7 +347,7 @@ def read_record(file: IO[bytes], offset: int) -> Record:
 
 
 def _record_at(file: IO[bytes], offset: int) -> Record | None:
-    """Return the first record at or, behind empty gzip members, after an offset; None at the file's end."""
+    """Return the record at an offset, skipping empty gzip members; None at the end of the file."""
     while True:
         with _damage_named(offset):
             place = source_at(file, offset)
@@ -360,7 +360,7 @@ def _record_at(file: IO[bytes], offset: int) -> Record | None:
 
 
 def _headers(stream: Body, limit: int, versions: list[str], first: bytes | None = None) -> Any:
-    """Parse the headers that follow in a stream; where versions are named, it must begin with one of them."""
+    """Parse headers from a stream; if versions are given, it must begin with one of them."""
     from warcio.limitreader import LimitReader
     from warcio.statusandheaders import StatusAndHeadersParser
 
@@ -371,18 +371,18 @@ def _length(offset: int, headers: Any) -> int:
     digits: str = headers.get_header("Content-Length") or ""
     if digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS:
         return int(digits)
-    raise DamagedError(offset, "the record does not say how long it is")
+    raise DamagedError(offset, "the record has no valid length")
 
 
 @contextmanager
 def _damage_named(offset: int) -> Iterator[None]:
-    """Turn what reading damage raises into our error."""
+    """Translate errors of reading damaged content."""
     from warcio.statusandheaders import StatusAndHeadersParserException
 
     try:
         yield
     except EOFError as error:
-        raise DamagedError(offset, "the record breaks off") from error
+        raise DamagedError(offset, "the record is incomplete") from error
     except zlib.error as error:
         raise DamagedError(offset, f"the record cannot be unpacked: {error}") from error
     except StatusAndHeadersParserException as error:

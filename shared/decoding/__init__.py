@@ -1,1 +1,1 @@
-"""Decoding where it can do no harm: in processes of its own, short of memory, time and everything else."""
+"""Image decoding in sandboxed child processes with limits on memory and time."""

@@ -1,4 +1,4 @@
-"""The process that decodes images, and the protocol that it speaks with its parent.
+"""The process that decodes images, and its protocol with the parent.
 
 It reads requests from standard input and writes answers to standard output. A request is a head and the
 bytes of an image file. An answer is a head and a text: the format, followed by the pixels of the requested
@@ -19,7 +19,7 @@ from shared.errors import Code, ItemError
 from shared.images import Decode, Limits, Picture, decode
 from shared.sandbox import enter_sandbox, limit
 
-#: What a process says when it is ready for requests.
+#: Sent by the process when it is ready for requests.
 READY = b"r"
 #: Bytes of the file, side, crop, and the limits.
 _REQUEST = struct.Struct("<QIdQQ?")
@@ -38,7 +38,7 @@ class DecodeRequest(NamedTuple):
 
 
 class AnswerHead(NamedTuple):
-    """What comes first of an answer; ``text`` is how many bytes of text come next."""
+    """The first part of an answer; ``text`` is the number of bytes of text that follow."""
 
     decoded: bool
     width: int
@@ -64,14 +64,14 @@ def read_request(stream: BinaryIO) -> DecodeRequest | None:
 
 
 def pack_picture(picture: Picture) -> bytes:
-    """Return the answer that carries a picture."""
+    """Return an answer with a picture."""
     text = picture.format.encode()
     head = _ANSWER.pack(True, picture.width, picture.height, len(text))
     return b"".join((head, text, np.ascontiguousarray(picture.pixels).data))
 
 
 def pack_error(error: ItemError) -> bytes:
-    """Return the answer that says why there is none."""
+    """Return an answer with an error."""
     text = f"{error.code} {error.detail}".encode()
     return _ANSWER.pack(False, 0, 0, len(text)) + text
 
@@ -92,7 +92,7 @@ _MAX_FILES = 16
 
 
 def run(decode: Decode = decode) -> None:
-    """Answer requests until there are no more; the first argument is how many bytes of memory we may take."""
+    """Answer requests until there are no more; the first argument is the memory limit in bytes."""
     _limit_ourselves(int(sys.argv[1]))
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     answers.write(READY)
@@ -103,7 +103,7 @@ def run(decode: Decode = decode) -> None:
 
 
 def _limit_ourselves(memory: int) -> None:
-    """Give up, for good, what decoding does not need. Our parent limits each image's time."""
+    """Drop all rights that decoding does not need. The parent limits the time of each image."""
     enter_sandbox(memory)
     limit(resource.RLIMIT_NOFILE, _MAX_FILES)
     limit(resource.RLIMIT_NPROC, 0)

@@ -13,29 +13,29 @@ from shared.images import Limits, Picture, Pixels
 from shared.sandbox import PYTHON, cause_of_death
 
 _COMMAND = (*PYTHON, "-m", "shared.decoding.child")
-#: How long decoding one image may take, in seconds of processor time: a worker stands back for whatever else
-#: wants a core, and that is not the image's fault.
+#: Limit of decoding one image, in CPU seconds: workers run at low priority, and waiting for a core is not the
+#: image's fault.
 _PATIENCE = 10.0
-#: How long it may take at all, in seconds: a worker (nice 10) beside one busy process has a tenth of a core,
-#: which is enough for all that processor time.
+#: The same in wall seconds: a worker (nice 10) beside one busy process has a tenth of a core, which is enough
+#: for that CPU time.
 _LONGEST = 120.0
-#: Images that one process decodes: what decoders leak ends with it.
+#: Images decoded by one process, so that leaks of decoders end with it.
 _LIFETIME = 10_000
-#: Bytes of address space: for Python and its libraries; for each pixel, of which WebP with transparency takes
-#: most, 15.3; for each byte of the file, of which there are copies.
+#: Bytes of address space: for Python and its libraries; per pixel (WebP with transparency takes most, 15.3);
+#: and per byte of the file, which is copied.
 _BASE, _PER_PIXEL, _PER_BYTE = 256 << 20, 16, 4
 
 
 def memory_for(limits: Limits) -> int:
-    """Return how many bytes of memory decoding may take: the largest image within the limits has room."""
+    """Return the memory limit of decoding in bytes: enough for the largest allowed image."""
     return _BASE + _PER_PIXEL * limits.max_pixels + _PER_BYTE * limits.max_bytes
 
 
 class DecoderProcess:
-    """Decodes for one thread at a time, with so many bytes of memory.
+    """Decodes for one thread at a time, with this many bytes of memory.
 
     The process is started at the first image, if not before, and again after it died, was killed, or has
-    decoded enough.
+    decoded its share of images.
     """
 
     def __init__(
@@ -56,18 +56,18 @@ class DecoderProcess:
 
     @property
     def pid(self) -> int | None:
-        """The number of the process, if there is one now."""
+        """The process id, if there is a process."""
         return self._child.pid if self._child else None
 
     def start(self) -> ChildProcess:
-        """Start the process, unless there is one, and do not wait until it is ready."""
+        """Start the process if there is none, without waiting until it is ready."""
         if self._child is None:
             self._child = ChildProcess([*self._command, str(self._memory)])
             self._decoded = 0
         return self._child
 
     def await_ready(self) -> ChildProcess:
-        """Return the process, or another one in its place, when it is ready for an image.
+        """Return the process, or its replacement, when it is ready for an image.
 
         Raises ``ResourceError(decoder_unavailable)``, or ``ItemError(out_of_memory)`` if it is worth a retry.
         """
@@ -82,9 +82,9 @@ class DecoderProcess:
         return child
 
     def decode(self, data: bytes, side: int, crop: float, limits: Limits) -> Picture:
-        """See ``shared.images.decode``; there are codes more for what only a process can suffer.
+        """Decode like ``shared.images.decode``, with additional codes for failures of the process.
 
-        Raises what ``await_ready`` raises, too.
+        Also raises as ``await_ready`` does.
         """
         child = self.await_ready()
         self._decoded += 1
@@ -94,15 +94,15 @@ class DecoderProcess:
             raise self._post_mortem(child) from None
         except TimeoutError:
             self.close()
-            raise ItemError(Code.DECODER_TIMEOUT, f"{self._patience:g} s of processor time") from None
+            raise ItemError(Code.DECODER_TIMEOUT, f"{self._patience:g} s of CPU time") from None
         except StalledError:
             self.close()
             raise ItemError(Code.DECODER_STALLED, f"nothing after {self._longest:g} s") from None
         except ValueError:
             self.close()
-            raise ItemError(Code.DECODER_CRASHED, "its answer makes no sense") from None
+            raise ItemError(Code.DECODER_CRASHED, "its answer is invalid") from None
         except BaseException:
-            self.close()  # the next image would be given this one's answer
+            self.close()  # otherwise the next image would get this one's answer
             raise
         if isinstance(answer, Picture):
             return answer
@@ -128,7 +128,7 @@ class DecoderProcess:
     def _judged(self, error: ItemError) -> ItemError:
         if error.code is not Code.OUT_OF_MEMORY:
             return error
-        self.close()  # nobody knows what it could not clean up
+        self.close()  # its state is unknown
         return ItemError(Code.DECODER_OUT_OF_MEMORY, f"{self._memory >> 20} MiB are allowed")
 
     def _post_mortem(self, child: ChildProcess) -> ItemError:
@@ -136,32 +136,32 @@ class DecoderProcess:
         status = child.last_status()
         if (
             status == -signal.SIGKILL
-        ):  # the system does so when memory is short, and the image need not be why
+        ):  # the system does so when memory is short, which need not be the image's fault
             return ItemError(Code.OUT_OF_MEMORY, "the process that decoded it was killed")
         return ItemError(Code.DECODER_CRASHED, cause_of_death(status))
 
 
 class Decoders:
-    """Decodes for any number of threads; ``make`` makes one more when all are busy.
+    """Decodes for any number of threads; ``make`` creates another decoder when all are busy.
 
-    The first ones, ``count`` of them, start while the caller gets everything else ready.
+    The first ``count`` decoders start in the background.
     """
 
     def __init__(self, make: Callable[[], DecoderProcess], count: int = 0) -> None:
         self._make = make
         self._idle = [make() for _ in range(count)]
         self._closed = False
-        with suppress(SmartSightError):  # what cannot be started now is tried again at the first image
+        with suppress(SmartSightError):  # a failed start is repeated at the first image
             for decoder in self._idle:
                 decoder.start()
 
     def await_ready(self) -> None:
-        """Wait until those that were started are ready; raise ``SmartSightError`` if they cannot be."""
+        """Wait until the started ones are ready; raise ``SmartSightError`` if they fail."""
         for decoder in self._idle:
             decoder.await_ready()
 
     def decode(self, data: bytes, side: int, crop: float, limits: Limits) -> Picture:
-        """See ``DecoderProcess``."""
+        """Decode with a free decoder; raise as ``DecoderProcess.decode`` does."""
         decoder = self._take()
         try:
             return decoder.decode(data, side, crop, limits)
@@ -171,13 +171,13 @@ class Decoders:
                 self.close()
 
     def close(self) -> None:
-        """End the processes; one that is busy ends with its image."""
+        """End the processes; a busy one ends after its image."""
         self._closed = True
         while self._idle:
             self._take().close()
 
     def _take(self) -> DecoderProcess:
         try:
-            return self._idle.pop()  # the last one used: its memory is still in the caches
+            return self._idle.pop()  # the one used last, whose memory is still in the CPU caches
         except IndexError:
             return self._make()

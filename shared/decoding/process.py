@@ -1,4 +1,4 @@
-"""A child process at the other end of two pipes, of which nothing is believed, not even that it reads."""
+"""An untrusted child process, connected by two pipes."""
 
 import errno
 import fcntl
@@ -15,27 +15,27 @@ from shared.decoding.child import READY
 from shared.errors import Code, ItemError, ResourceError
 from shared.sandbox import cause_of_death, start_sandboxed
 
-#: How long the process may take to import what it needs, in seconds: machines can be very busy.
+#: Limit of the process's start, in seconds: machines can be very busy.
 _START_PATIENCE = 60.0
-#: How long a process that let go of its pipes may take to end by itself, in seconds.
+#: How long a process that closed its pipes may take to end by itself, in seconds.
 _LAST_BREATH = 1.0
-#: Bytes that a pipe holds: most images are sent, and all answers received, without a wait in between.
+#: Size of a pipe in bytes: most images are sent, and all answers received, without waiting in between.
 _PIPE_SIZE = 1 << 20
-#: A machine that stood still meanwhile has used up so many seconds of a child's time, and no more. What takes
-#: less time than that is not asked for its processor time.
+#: A suspended machine uses up at most this many seconds of a child's time. CPU time is checked only after
+#: this long.
 _TICK = 1.0
-#: What there may be enough of later.
+#: Shortages that may pass.
 _SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 class StalledError(Exception):
-    """A process did not do its work in time, though it was not busy for long: it starves, or it sleeps."""
+    """A process ran out of wall time without using its CPU time: it is starved, or it sleeps."""
 
 
 class ChildProcess:
-    """A process that was started.
+    """A started process.
 
-    Raises ``ResourceError(decoder_unavailable)``, or ``ItemError(out_of_memory)`` if trying again may help.
+    Raises ``ResourceError(decoder_unavailable)``, or ``ItemError(out_of_memory)`` if a retry may help.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -47,7 +47,7 @@ class ChildProcess:
         self._input, self._output = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._input, False)
         for pipe in (self._input, self._output):
-            with suppress(OSError):  # all pipes of a user may hold so much together
+            with suppress(OSError):  # the total size of a user's pipes is limited
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
         self._writable, self._readable = select.poll(), select.poll()
         self._writable.register(self._input, select.POLLOUT)
@@ -58,7 +58,7 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """The number of the process."""
+        """The process id."""
         return self._process.pid
 
     def is_alive(self) -> bool:
@@ -66,7 +66,7 @@ class ChildProcess:
         return self._process.poll() is None
 
     def await_ready(self) -> None:
-        """Wait until it has said that it is ready; raise what the constructor raises if it does not."""
+        """Wait until the process is ready; raise as the constructor does if it fails."""
         if self._is_ready:
             return
         self.allow(_START_PATIENCE)
@@ -84,27 +84,27 @@ class ChildProcess:
             raise ResourceError(Code.DECODER_UNAVAILABLE, cause_of_death(status)) from None
 
     def allow(self, seconds: float, busy: float = math.inf) -> None:
-        """Let all that is sent and received from now on take so long; then ``StalledError`` is raised.
+        """Limit the wall time of everything sent and received from now on; raise ``StalledError`` after it.
 
-        When the process has been ``busy`` for so long, in seconds of processor time, ``TimeoutError`` is.
+        ``busy`` limits the process's CPU seconds; after these ``TimeoutError`` is raised.
         """
         self._left, self._busy_left, self._busy_until = seconds, busy, None
 
     def send(self, content: bytes) -> None:
-        """Send all of it; raise ``BrokenPipeError`` if nobody is there."""
+        """Send all bytes; raise ``BrokenPipeError`` if the process is gone."""
         rest = memoryview(content)
         while rest:
             self._wait(self._writable)
             rest = rest[os.write(self._input, rest) :]
 
     def receive(self, size: int) -> bytearray:
-        """Return so many bytes; raise ``EOFError`` if they do not come."""
+        """Return this many bytes; raise ``EOFError`` if they do not come."""
         content = bytearray(size)
         self.receive_into(memoryview(content))
         return content
 
     def receive_into(self, rest: memoryview) -> None:
-        """Fill this memory; raise ``EOFError`` if not enough comes."""
+        """Fill a buffer; raise ``EOFError`` if not enough bytes come."""
         while rest:
             self._wait(self._readable)
             count = os.readv(self._output, [rest])
@@ -120,7 +120,7 @@ class ChildProcess:
             pipe.close()
 
     def last_status(self) -> int | None:
-        """Return the exit status of a process that let go of its pipes, or None if it had to be killed."""
+        """Return the exit status of a process that closed its pipes, or None if it had to be killed."""
         status = None
         with suppress(subprocess.TimeoutExpired):
             status = self._process.wait(_LAST_BREATH)
@@ -139,15 +139,15 @@ class ChildProcess:
                 self._check_busy()
 
     def _check_busy(self) -> None:
-        busy = _processor_time(self.pid)
+        busy = _cpu_time(self.pid)
         if self._busy_until is None:
             self._busy_until = busy + self._busy_left
         if busy > self._busy_until:
             raise TimeoutError
 
 
-def _processor_time(pid: int) -> float:
-    """Return how many seconds a process has kept cores busy, by the clock of clock_getcpuclockid(3)."""
+def _cpu_time(pid: int) -> float:
+    """Return the CPU seconds of a process, by clock_getcpuclockid(3)."""
     return time.clock_gettime(~pid << 3 | 2)
 
 

@@ -78,7 +78,7 @@ def test_what_is_in_a_file_of_this_machine_is_left_out_with_a_word(run: Run) -> 
     Path("list.txt").write_text("https://host/b.jpg\ncrawl.warc.gz:0:https://host/a.jpg\n")
     finished = run("submit", "crawl.warc.gz", "list.txt")
     assert finished.status == 1
-    left_out = "it is in a file of this machine; `smartsight label` takes WARC files"
+    left_out = "it is in a local file; use `smartsight label` for WARC files"
     assert finished.err.count(left_out) == 2
     assert "1 images recorded" in finished.err
 

@@ -437,7 +437,7 @@ def test_names_that_are_hard_to_print(run: Run, samples: Path) -> None:
     assert json.loads(finished.out)["predictions"][0]["class"] == "espresso"
     finished = run("label", odd, "x" * 4097, "x" * 4000, str(samples / "coffee.png"))
     assert finished.status == 1
-    assert "caf?.png: the reference holds control characters or is not UTF-8" in finished.err
+    assert "caf?.png: the reference has control characters or is not UTF-8" in finished.err
     assert "longer than 4096" in finished.err
     assert "espresso" in finished.out
 
@@ -665,7 +665,7 @@ def test_a_crawl_that_was_cut_off_is_labelled_as_far_as_it_goes(run: Run, sample
         Path("crawl.warc.gz").write_bytes(whole[:length])
         finished = run("label", "crawl.warc.gz", "--output", "out.jsonl")
         assert finished.status == 1
-        assert "the record breaks off" in finished.err
+        assert "the record is incomplete" in finished.err
     assert "source_unreadable" in finished.err
     assert [row["ref"] for row in _rows("out.jsonl")] == [first]
 

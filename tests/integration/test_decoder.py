@@ -140,7 +140,7 @@ def test_hostile_images_get_the_same_verdict(decoder: DecoderProcess, test_data:
         (b"segmentation fault", Code.DECODER_CRASHED, "SIGSEGV"),
         (b"exit", Code.DECODER_CRASHED, "exit status 3"),
         (b"fall silent", Code.DECODER_CRASHED, "closed its pipes"),
-        (b"talk nonsense", Code.DECODER_CRASHED, "its answer makes no sense"),
+        (b"talk nonsense", Code.DECODER_CRASHED, "its answer is invalid"),
         (b"take all memory", Code.DECODER_OUT_OF_MEMORY, "1308 MiB are allowed"),
     ],
 )
@@ -159,7 +159,7 @@ def test_an_image_that_takes_too_much_processor_time_is_given_up_for_good(image:
     with closing(DecoderProcess(_MEMORY, _FAULTY, patience=0.5)) as decoder:
         pid = _pid_that_decodes(decoder, image)
         error = _error(decoder, b"spin")
-        assert (error.code, error.detail) == (Code.DECODER_TIMEOUT, "0.5 s of processor time")
+        assert (error.code, error.detail) == (Code.DECODER_TIMEOUT, "0.5 s of CPU time")
         assert not error.code.transient
         assert not is_alive(pid)
         _pid_that_decodes(decoder, image)

@@ -33,7 +33,7 @@ except SmartSightError as error:
 print(json.dumps([count, str(last), int(own), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))
 """
 _ROOT = Path(__file__).parents[2]
-_TOO_MUCH = "unpacking it takes more memory than is allowed"
+_TOO_MUCH = "unpacking it needs more memory than allowed"
 _TOO_LONG = "the reference is longer than 4096 characters"
 
 

@@ -86,7 +86,7 @@ def test_parquet(tmp_path: Path) -> None:
     entries = _read(str(path), ListColumns("url", "id"))
     assert _refs(entries) == ["a.jpg", "c.jpg"]
     assert entries[0] == Reference("a.jpg", "7")
-    assert _malformed(entries) == [(2, "no text where the reference should be")]
+    assert _malformed(entries) == [(2, "the reference is not text")]
 
 
 def test_malformed_lines_are_named_and_the_rest_goes_on(write: Write) -> None:
@@ -106,7 +106,7 @@ def test_malformed_rows_of_a_table(write: Write) -> None:
         (6, "1 columns where the header has 2"),
         (
             7,
-            "the reference holds control characters or is not UTF-8; is the closing quote of line 7 missing?",
+            "the reference has control characters or is not UTF-8; is the closing quote of line 7 missing?",
         ),
     ]
 
@@ -129,7 +129,7 @@ def test_an_unclosed_quote_before_many_lines_counts_them_all(write: Write) -> No
 
 def test_a_custom_id_that_cannot_be_used_is_named(write: Write) -> None:
     entries = _read(write("l.csv", b"id,url\nx\x01y,a.jpg\n"), ListColumns("url", "id"))
-    assert _malformed(entries) == [(2, "the custom id holds control characters or is not UTF-8")]
+    assert _malformed(entries) == [(2, "the custom id has control characters or is not UTF-8")]
 
 
 def test_a_column_that_is_there_twice_is_a_usage_error(write: Write, tmp_path: Path) -> None:
