@@ -1,4 +1,4 @@
-"""The report as data: what the page shows and the JSON holds."""
+"""The report as data, for its page and as JSON."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ _HOSTS = 10
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """What was asked for, and how far it is."""
+    """The job and its progress."""
 
     id: int
     name: str | None
@@ -30,11 +30,13 @@ class JobFacts:
     reported_at: datetime
     submitted: int
     recorded: bool
+    #: Deprecated: the former name of ``recorded``.
+    sealed: bool
     done: int
 
 
 @dataclass(frozen=True, slots=True)
-class CodeCount:
+class CodeBreakdown:
     """How many images ended with a code, at how many hosts."""
 
     state: ItemState
@@ -60,8 +62,8 @@ class HostCause:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """How many images ended how in one step of the time line."""
+class TimelineStep:
+    """How many images ended in each state, in one step of the time line."""
 
     at: datetime
     succeeded: int
@@ -71,7 +73,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class ClassLine:
-    """How many images are of a class at best, and how many different ones."""
+    """How many images have this best class, and how many of them are different."""
 
     name: str
     wordnet_id: str
@@ -81,7 +83,7 @@ class ClassLine:
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """What a list leaves out; classes and hosts are counted where that costs nothing."""
+    """What a list leaves out."""
 
     count: int
     contents: int = 0
@@ -89,8 +91,8 @@ class Others:
 
 
 @dataclass(frozen=True, slots=True)
-class Duplicates:
-    """How many labelled images there are, how many different ones, and how many results were taken over."""
+class DuplicateCounts:
+    """How many images are labelled, how many of them are different, and how many labels were reused."""
 
     labelled: int
     contents: int
@@ -99,7 +101,7 @@ class Duplicates:
 
 @dataclass(frozen=True, slots=True)
 class Fetching:
-    """The bytes of all images, and what fetching one took on average, in milliseconds."""
+    """The bytes of all images, and the mean time to fetch one, in milliseconds."""
 
     bytes: int
     fetched: int
@@ -108,19 +110,19 @@ class Fetching:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that is told of a job; each list has an end, and what it leaves out is counted beside it."""
+    """A job's results summed up; lists are limited, and what they leave out is counted beside them."""
 
     job: JobFacts
     sentences: tuple[str, ...]
     states: dict[ItemState, int]
-    codes: tuple[CodeCount, ...]
+    codes: tuple[CodeBreakdown, ...]
     causes: tuple[HostCause, ...]
     other_causes: Others
     step_seconds: int
-    steps: tuple[Step, ...]
+    steps: tuple[TimelineStep, ...]
     classes: tuple[ClassLine, ...]
     other_classes: Others
-    duplicates: Duplicates
+    duplicates: DuplicateCounts
     fetching: Fetching
     slowest_hosts: tuple[SlowHost, ...]
     time_left: TimeLeft | None
@@ -129,12 +131,12 @@ class Report:
     other_hosts_left: Others
 
     def as_json(self) -> str:
-        """Return the report as a JSON object, times as ISO 8601 has them."""
+        """Return the report as a JSON object; times are in ISO 8601."""
         return json.dumps(asdict(self), default=datetime.isoformat, ensure_ascii=False, indent=2) + "\n"
 
 
 def make_report(summary: Summary, model: RecordedModel) -> Report:
-    """Return the report of what a job came to so far."""
+    """Return the report of a job so far."""
     left = time_left(summary)
     hosts_left = summary.busiest[:_HOSTS] if left else ()
     classes = summary.classes
@@ -153,7 +155,7 @@ def make_report(summary: Summary, model: RecordedModel) -> Report:
             classes.contents - sum(found.contents for found in classes.most),
             classes.classes - len(classes.most),
         ),
-        duplicates=Duplicates(
+        duplicates=DuplicateCounts(
             classes.count, classes.contents, sum(ending.reused for ending in summary.endings)
         ),
         fetching=_fetching(summary),
@@ -182,20 +184,21 @@ def _facts(summary: Summary, model: RecordedModel) -> JobFacts:
         reported_at=summary.at,
         submitted=job.submitted,
         recorded=job.recorded,
+        sealed=job.recorded,
         done=_counted(summary.endings),
     )
 
 
 def _all_states(summary: Summary) -> dict[ItemState, int]:
-    """Return how many items are in each state that occurs, so that they add up to what was submitted."""
+    """Return the number of items in each state that occurs; they add up to ``submitted``."""
     counts = states(summary.endings)
     pending = summary.job.submitted - sum(counts.values())
     return counts | ({ItemState.PENDING: pending} if pending > 0 else {})
 
 
-def _codes(summary: Summary) -> tuple[CodeCount, ...]:
+def _codes(summary: Summary) -> tuple[CodeBreakdown, ...]:
     return tuple(
-        CodeCount(
+        CodeBreakdown(
             ending.state,
             ending.code,
             ending.code.sentence,
@@ -224,11 +227,11 @@ def _causes(summary: Summary) -> tuple[HostCause, ...]:
     )
 
 
-def _steps(summary: Summary) -> tuple[Step, ...]:
+def _steps(summary: Summary) -> tuple[TimelineStep, ...]:
     counts: dict[datetime, dict[str, int]] = {}
     for bar in summary.bars:
         counts.setdefault(bar.at, {"succeeded": 0, "failed": 0, "skipped": 0})[bar.state] = bar.count
-    return tuple(Step(at, **by_state) for at, by_state in counts.items())
+    return tuple(TimelineStep(at, **by_state) for at, by_state in counts.items())
 
 
 def _classes(summary: Summary, model: RecordedModel) -> tuple[ClassLine, ...]:

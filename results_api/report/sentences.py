@@ -1,4 +1,4 @@
-"""What a job came to, in sentences that say why."""
+"""The report in sentences: progress, causes of failures, time left, what to do next."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,14 +9,14 @@ from shared.items import ItemState, JobState
 from shared.store.store import Job
 from shared.store.summaries import RECENT, Cause, Classes, Ending, HostLoad, Summary
 
-#: So many causes are told in sentences of their own; the tables have more.
-_TOLD = 6
-#: Codes that come of asking a host too often, so that its pace explains them.
-_OF_PACE = (Code.RATE_LIMITED, Code.HOST_DOWN)
+#: Causes with a sentence of their own; the tables have more.
+_SENTENCES = 6
+#: Codes that a host's rate limit explains.
+_RATE_LIMITED = (Code.RATE_LIMITED, Code.HOST_DOWN)
 
 
 def sentences(summary: Summary, left: TimeLeft | None) -> Iterator[str]:
-    """Yield what matters most about a job, in this order: how far, why not, how long, what next."""
+    """Yield what matters most: progress, causes of failures, copies, time left, what to do next."""
     yield headline(summary)
     yield from _why(summary)
     yield from _copies(summary.classes)
@@ -27,7 +27,7 @@ def sentences(summary: Summary, left: TimeLeft | None) -> Iterator[str]:
 
 
 def headline(summary: Summary) -> str:
-    """Return how far a job is, and how many of its images ended how."""
+    """Return the job's progress, by state."""
     job, counts = summary.job, states(summary.endings)
     done = sum(counts.values())
     name = f" ({printable(job.name)})" if job.name else ""
@@ -45,21 +45,21 @@ def states(endings: Sequence[Ending]) -> dict[ItemState, int]:
 
 
 def with_code(summary: Summary) -> list[Ending]:
-    """Return what ended with a code, the most frequent first."""
+    """Return the endings with a code, the most frequent first."""
     return sorted((end for end in summary.endings if end.code), key=lambda end: (-end.count, end.code or ""))
 
 
 def _why(summary: Summary) -> Iterator[str]:
     endings = with_code(summary)
-    for ending in endings[:_TOLD]:
+    for ending in endings[:_SENTENCES]:
         yield of_code(summary, ending)
-    if rest := endings[_TOLD:]:
+    if rest := endings[_SENTENCES:]:
         count = number(sum(ending.count for ending in rest))
         yield f"{count} more have no label for {len(rest)} other reason{'s' if len(rest) > 1 else ''}."
 
 
 def of_code(summary: Summary, ending: Ending) -> str:
-    """Return why images ended with a code: by the host if most are of one, else in the code's words."""
+    """Return why images ended with a code: by host if one has most of them, else by the code's sentence."""
     kind = (ending.state, ending.code)
     first = next((cause for cause in summary.causes if (cause.state, cause.code) == kind), None)
     if first and 2 * first.count >= ending.count:
@@ -84,20 +84,20 @@ def _elsewhere(ending: Ending, first: Cause) -> str:
 
 
 def of_host(summary: Summary, cause: Cause) -> str:
-    """Return why images of one host ended with one code, and what its pace has to do with it."""
+    """Return why images of one host ended with one code, with its rate limit where that explains it."""
     sentence = _ended(summary, cause) + because(cause.code, cause.host)
     load = next((load for load in summary.loads if load.host == cause.host), None)
-    if load and cause.code in _OF_PACE:
+    if load and cause.code in _RATE_LIMITED:
         sentence += f": {_pace(load, summary.job)}"
     return sentence.removesuffix(".") + "."
 
 
 def _pace(load: HostLoad, job: Job) -> str:
-    """Return how often a host is asked, and how long what is left of it takes."""
-    limit = "blocked by hand" if load.blocked else f"limited to {pace(load.delay)}"
+    """Return a host's rate limit, and how long its remaining images take."""
+    limit = "blocked" if load.blocked else f"limited to {pace(load.delay)}"
     if not job.is_running or load.blocked:
         return limit
-    rest = f", set aside for {duration(load.closed_for)}" if load.closed_for else ""
+    rest = f", backed off for {duration(load.closed_for)}" if load.closed_for else ""
     return limit + rest + (f", about {duration(load.seconds)} left" if load.left > 0 else "")
 
 
@@ -110,7 +110,7 @@ def _copies(classes: Classes) -> Iterator[str]:
 
 
 def _standstill(summary: Summary) -> Iterator[str]:
-    """Yield a warning if nothing has ended for a while, though it should."""
+    """Yield a warning if nothing was finished for a while, though the job runs."""
     lasts = [ending.last_at for ending in summary.endings]
     if summary.job.is_running and lasts and summary.at - max(lasts) > RECENT:
         since = duration((summary.at - max(lasts)).total_seconds())
@@ -118,7 +118,7 @@ def _standstill(summary: Summary) -> Iterator[str]:
 
 
 def remaining(job: Job, left: TimeLeft) -> str:
-    """Return how long what is left takes, and what bounds it."""
+    """Return how long the remaining images take, and which host or rate decides that."""
     begin = "" if job.is_running else "Once it is resumed, "
     sentence = begin + _bound(left)
     return sentence[0].upper() + sentence[1:] if left.host is None else sentence
@@ -127,22 +127,21 @@ def remaining(job: Job, left: TimeLeft) -> str:
 def _bound(left: TimeLeft) -> str:
     at_rate = f" at {rate(left.rate)}" if left.rate else ""
     if left.seconds is None:
-        return f"{number(left.items)} images are left; how long that takes will show when some are done."
+        return f"{number(left.items)} images are left; there is no estimate until some are done."
     if left.host is None:
         about = f"about {duration(left.seconds)} left for {number(left.items)} images"
-        return f"{about}{at_rate}: no single host bounds you."
-    whole = f"{printable(left.host)} bounds you: {duration(left.seconds)}"
+        return f"{about}{at_rate}; no single host slows the job down."
+    whole = f"{printable(left.host)} takes longest: {duration(left.seconds)}"
     if left.others_seconds is None:
-        return f"{whole}, or more: nothing tells yet how fast the others are done."
-    return (
-        f"{whole}; all else is done{f' in {duration(left.others_seconds)}' if left.others_seconds else ''}."
-    )
+        return f"{whole} or more; there is no estimate for the others yet."
+    others = f" in {duration(left.others_seconds)}" if left.others_seconds else ""
+    return f"{whole}; all others are done{others}."
 
 
 def _what_next(summary: Summary) -> Iterator[str]:
     job = summary.job
     again = sum(end.count for end in summary.endings if end.code and end.code.transient)
     if job.state is JobState.PAUSED:
-        yield f"`smartsight resume {job.id}` goes on."
+        yield f"Resume it with `smartsight resume {job.id}`."
     elif job.state is JobState.COMPLETED and again:
-        yield f"`smartsight retry {job.id}` tries {number(again)} again whose cause may have passed."
+        yield f"Retry {number(again)} transient failures with `smartsight retry {job.id}`."

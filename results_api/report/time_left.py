@@ -1,4 +1,4 @@
-"""How long a job will take still: each host at its own pace, the whole at the workers'."""
+"""Estimate the time left: each host at its own rate limit, the whole at the workers' rate."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ _GOES_ON = (JobState.SUBMITTING, JobState.RUNNING, JobState.PAUSED)
 
 @dataclass(frozen=True, slots=True)
 class TimeLeft:
-    """What is left of a job: ``items``, done at ``rate`` a second, and the time they take, if that is known.
+    """What is left of a job: ``items`` at ``rate`` a second, and the ``seconds`` they take, None if unknown.
 
-    ``host`` is the host that takes longer than all else, and ``others_seconds`` what all else takes.
+    ``host`` is the one that takes longer than all others together, which take ``others_seconds``.
     """
 
     items: int

@@ -1,4 +1,4 @@
-"""Numbers, times and causes as a person says them."""
+"""Numbers, durations, sizes, rates and causes, in words for people."""
 
 import math
 
@@ -7,48 +7,48 @@ from shared.errors import Code, printable
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
 
-#: What a host does that images end with a code, to stand behind "because"; else the code's sentence does.
+#: Why images of a host end with a code, to follow "because"; other codes have their sentence.
 _BECAUSE = {
-    Code.URL_NOT_ALLOWED: "{host} is no public host, or their URLs are neither http nor https",
+    Code.URL_NOT_ALLOWED: "{host} is not a public host, or their URLs are neither http nor https",
     Code.DNS_FAILED: "the name {host} could not be resolved",
-    Code.CONNECT_FAILED: "{host} accepts no connection",
-    Code.CONNECT_TIMEOUT: "{host} does not answer in time",
-    Code.TLS_FAILED: "the certificate or TLS set-up of {host} is bad",
+    Code.CONNECT_FAILED: "{host} refuses connections",
+    Code.CONNECT_TIMEOUT: "{host} does not respond in time",
+    Code.TLS_FAILED: "the TLS handshake with {host} fails",
     Code.FETCH_TIMEOUT: "{host} sends them too slowly",
-    Code.FETCH_FAILED: "the connection to {host} breaks, or it does not speak proper HTTP",
+    Code.FETCH_FAILED: "the connection to {host} breaks, or its HTTP is invalid",
     Code.TOO_MANY_REDIRECTS: "{host} redirects too often",
     Code.RATE_LIMITED: "{host} answers 429",
-    Code.HTTP_401: "{host} wants a login (401)",
-    Code.HTTP_403: "{host} refuses to give them out (403)",
+    Code.HTTP_401: "{host} requires a login (401)",
+    Code.HTTP_403: "{host} forbids access to them (403)",
     Code.HTTP_404: "{host} has nothing at their URLs (404)",
-    Code.HTTP_408: "{host} gives up waiting for the requests (408)",
+    Code.HTTP_408: "{host} reports request timeouts (408)",
     Code.HTTP_410: "{host} removed them for good (410)",
-    Code.HTTP_425: "{host} wants to be asked again later (425)",
-    Code.HTTP_4XX: "{host} calls the requests wrong (4xx)",
-    Code.HTTP_5XX: "{host} has an internal problem (5xx)",
-    Code.HTTP_UNEXPECTED: "{host} answers with a status that carries no image",
-    Code.HOST_DOWN: "{host} failed again and again, and was given up for a while",
-    Code.ROBOTS_DISALLOWED: "the robots.txt of {host} asks robots not to fetch them",
-    Code.OPTED_OUT: "{host} asks not to use them (X-Robots-Tag)",
+    Code.HTTP_425: "{host} asks to retry later (425)",
+    Code.HTTP_4XX: "{host} rejects the requests (4xx)",
+    Code.HTTP_5XX: "{host} has an internal error (5xx)",
+    Code.HTTP_UNEXPECTED: "{host} responds with an unexpected status",
+    Code.HOST_DOWN: "{host} failed repeatedly, and was backed off",
+    Code.ROBOTS_DISALLOWED: "the robots.txt of {host} disallows them",
+    Code.OPTED_OUT: "{host} opts out of their use (X-Robots-Tag)",
     Code.HOST_BLOCKED: "{host} was blocked by `smartsight hosts block`",
-    Code.PLACEHOLDER: "{host} gives out a stand-in in their place",
+    Code.PLACEHOLDER: "{host} sends a placeholder in their place",
     Code.TOO_MANY_BYTES: "{host} sends files above the byte limit",
     Code.TOO_MANY_PIXELS: "{host} sends pictures above the pixel limit",
     Code.EMPTY_FILE: "{host} sends empty files",
-    Code.NOT_AN_IMAGE: "{host} sends something that is no image",
-    Code.UNSUPPORTED_FORMAT: "{host} sends formats that are not accepted",
-    Code.IMAGE_TRUNCATED: "{host} sends images that break off before their end",
-    Code.IMAGE_CORRUPT: "{host} sends images that are damaged",
+    Code.NOT_AN_IMAGE: "{host} sends something else than images",
+    Code.UNSUPPORTED_FORMAT: "{host} sends unsupported formats",
+    Code.IMAGE_TRUNCATED: "{host} sends truncated images",
+    Code.IMAGE_CORRUPT: "{host} sends corrupt images",
 }
 
 
 def number(count: int) -> str:
-    """Return a number that can be read at a glance."""
+    """Return a number with thousands separators."""
     return f"{count:,}"
 
 
 def share(part: int, whole: int) -> str:
-    """Return a part in per cent, which is never 0 % for some and never 100 % for not quite all."""
+    """Return a part in per cent: never 0 % unless none, never 100 % unless all."""
     percent = 100 * part / whole if whole else 0.0
     if 0 < percent < 0.1:
         return "< 0.1 %"
@@ -58,7 +58,7 @@ def share(part: int, whole: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in its two largest units: 12 s, 40 min, 3 h 10 min, 2 d 4 h."""
+    """Return a duration in its two largest units: 12 s, 40 min, 3 h 10 min, 2 d 4 h."""
     if round(seconds) < _MINUTE:
         return f"{math.ceil(seconds) if seconds < 1 else round(seconds)} s"
     minutes = round(seconds / _MINUTE)
@@ -84,7 +84,7 @@ def size(count: float) -> str:
 
 
 def pace(delay: float) -> str:
-    """Return how many requests a host gets with this many seconds between two of them."""
+    """Return a rate limit in words, given the seconds between two requests."""
     if delay > 1:
         return f"1 request every {delay:g} s"
     rate = f"{1 / delay:.3g}"
@@ -92,7 +92,7 @@ def pace(delay: float) -> str:
 
 
 def rate(per_second: float) -> str:
-    """Return how fast images are done, by the minute or the hour where that is easier to imagine."""
+    """Return images a second, a minute or an hour, whichever reads best."""
     for factor, unit in ((1, "s"), (_MINUTE, "min")):
         if per_second * factor >= 1:
             return (
@@ -104,7 +104,7 @@ def rate(per_second: float) -> str:
 
 
 def because(code: Code, host: str | None) -> str:
-    """Return why images of this host ended with this code, to stand behind a count of them."""
+    """Return why images of a host ended with a code, to follow their count."""
     if host is None:
         return f": {code.sentence}"
     if code in _BECAUSE:

@@ -46,6 +46,7 @@ SUMMARY: dict[str, Any] = {
             "reported_at": "2026-11-25T04:30:00Z",
             "submitted": 1,
             "recorded": True,
+            "sealed": True,
             "done": 1,
         },
         "sentences": ["Job 12 is over: 1 of 1 images labelled."],
