@@ -47,14 +47,14 @@ class WorkerPlan:
     concurrency: int
     #: Seconds before the second, third, ... attempt; after the last one a transient failure is final.
     retry_delays: Sequence[float]
-    #: How long what is in hand may take when the worker is told to stop, in seconds.
+    #: Seconds to finish the deliveries in hand when the worker is told to stop.
     grace: float
-    #: Whether to wait while the store is away, rather than to fail.
+    #: Whether to retry while the store is unavailable, rather than to fail.
     wait_for_store: bool
     policy: PolitenessPolicy = field(default_factory=lambda: PolitenessPolicy(2, 0.25, (15.0, 120.0, 900.0)))
     #: How long one request may take, in seconds.
     request_timeout: float = 20.0
-    #: The only job of which items are taken that wait in the store; any, if there is none.
+    #: The only job whose waiting items are taken from the store; None for all jobs.
     only_job: int | None = None
     #: Longest side of the thumbnails that are kept, in pixels; 0 keeps none.
     thumbnail_side: int = 0
@@ -82,7 +82,7 @@ class Fetchers:
 
 
 class Worker:
-    """Labels what the broker delivers."""
+    """Labels what the broker delivers: receives, lets many handlers work, and stops in good order."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Worker:
         self._stopping = threading.Event()
         # Of their own: in asyncio's, slow look-ups of host names would hold up the store.
         self._waiting = ThreadPoolExecutor(_WAITING_THREADS)
-        #: Handlers that have something to do.
+        #: Handlers that have a delivery in hand.
         self._in_hand: set[asyncio.Task[None]] = set()
         retry = StoreRetry(self._waiting, self._stopping, plan.wait_for_store)
         clock = StoreClock()
@@ -105,11 +105,8 @@ class Worker:
         self._queues = HostQueues(queue_plan, fetchers.throttled_host, clock.now)
         self._acks = DeliveryAcks(backends.consumer)
         self._leases = HostLeases(store, retry, self._queues, self._acks, clock, plan.only_job)
-        poison, deny_list, label_cache = (
-            PoisonGuard(store, retry),
-            DenyListChecker(store, retry),
-            LabelCache(store, retry),
-        )
+        poison, deny_list = PoisonGuard(store, retry), DenyListChecker(store, retry)
+        label_cache = LabelCache(store, retry)
         robots = RobotsCache(fetchers.web, store, retry) if fetchers.web else None
         self._saver = ResultSaver(store, self._acks, retry, observer, poison)
         self._handler = DeliveryHandler(
@@ -129,13 +126,14 @@ class Worker:
         )
 
     def stop(self) -> None:
-        """Take nothing more from the broker; ``run`` ends when what is in hand is stored or handed back."""
+        """Receive nothing more; ``run`` ends when the deliveries in hand are stored or handed back."""
         self._stopping.set()
 
     async def run(self) -> None:
         """Work until told to stop; raise ``ResourceError`` if the store fails: nothing is acked then.
 
-        One that waits for its store does so, and when told to stop meanwhile hands back what it has.
+        With ``wait_for_store`` it waits for the store instead; when told to stop then, it hands
+        back what it has in hand.
         """
         try:
             async with asyncio.TaskGroup() as group:

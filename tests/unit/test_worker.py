@@ -49,7 +49,7 @@ class _Store:
         self.stored_responses = SimpleNamespace(find=lambda model_id, refs: {})
         self.deny_list = SimpleNamespace(urls=self._denied, contents=self._denied)
         self.poison = SimpleNamespace(begin_trial=self._begin_trial, end_trial=self._end_trial)
-        # Nothing waits: no host has to be spared here.
+        # Nothing waits: no host is throttled here.
         self.waiting = SimpleNamespace(take=lambda *_: None)
 
     def _job(self, job_id: int) -> Job:
