@@ -57,6 +57,7 @@ def show_completion(options: Namespace, _settings: Settings) -> int:
 
     parser = build_parser()
     for action in _actions(parser):
+        _shorten_descriptions(action)
         if action.metavar in _FILE_NAMES:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
     show(shtab.complete(parser, options.shell))
@@ -70,3 +71,10 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
         if isinstance(action, argparse._SubParsersAction):
             for subparser in action.choices.values():
                 yield from _actions(subparser)
+
+
+def _shorten_descriptions(action: argparse.Action) -> None:
+    """Describe commands by the line that the list of commands has: a completion menu is as narrow."""
+    if isinstance(action, argparse._SubParsersAction):
+        for choice in action._choices_actions:
+            action.choices[choice.dest].description = choice.help
