@@ -103,3 +103,14 @@ def test_a_full_disk_on_standard_output_is_named(
     assert "No space left on device" in finished.stderr
     assert "Traceback" not in finished.stderr
     assert "Exception ignored" not in finished.stderr
+
+
+def test_a_quiet_command_prints_results_and_errors_alone(run: Run, samples: Path) -> None:
+    pictures = [str(samples / "coffee.png"), str(samples / "rocket.jpg")]
+    labelled = run("label", "-q", *pictures)
+    assert (labelled.status, labelled.err) == (0, "")
+    assert [line.split()[0] for line in labelled.out.splitlines()] == pictures
+    Path("text.jpg").write_text("no image")
+    classified = run("--quiet", "classify", "text.jpg", pictures[0])
+    assert (classified.status, len(classified.out.splitlines())) == (1, 1)
+    assert classified.err.startswith("smartsight: text.jpg: not_an_image: ")

@@ -15,6 +15,7 @@ from typing import IO, Any
 from unittest.mock import patch
 
 import smartsight
+from commands import terminal
 
 #: Longer than any command takes; one that takes longer hangs.
 PATIENCE = 120
@@ -87,7 +88,8 @@ def _untouched() -> Iterator[None]:
     before = [(logger.handlers[:], logger.level) for logger in loggers]
     loggers[0].handlers = []
     try:
-        yield
+        with patch.object(terminal, "_verbosity", "normal"):
+            yield
     finally:
         for logger, (kept, level) in zip(loggers, before, strict=True):
             logger.handlers = kept

@@ -3,24 +3,22 @@
 import argparse
 import json
 import logging
-import signal
+import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-import smartsight
 from commands.progress import Counting, PlainLines, Silent, all_succeeded, show_progress, summary
-from commands.terminal import line_of, quiet_logs, verbosity_options
+from commands.terminal import is_quiet, line_of, quiet_logs, verbosity_options
 from shared.errors import Code
 from shared.items import ItemState
 from shared.settings import variables
 from shared.store.store import Tally
 from smartsight import build_parser
-
-Call = Callable[..., tuple[int, str, str]]
+from tests.servers.commands import run_command
 
 _TALLIES = [
     Tally(ItemState.SUCCEEDED, None, 90),
@@ -81,31 +79,14 @@ def test_help_is_printed(command: str, capsys: pytest.CaptureFixture[str]) -> No
     assert "usage: smartsight" in capsys.readouterr().out
 
 
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
-    """Run a command in this process, with settings of its own."""
-
-    def call(*arguments: str, **settings: str) -> tuple[int, str, str]:
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
-        try:
-            status = smartsight.main(arguments)
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        return status, *capsys.readouterr()
-
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    levels = {name: logging.getLogger(name).level for name in ("", "smartsight")}
-    monkeypatch.setattr("commands.terminal._verbosity", "normal")
-    yield call
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
+def call(*arguments: str, **settings: str) -> tuple[int, str, str]:
+    """Run a command in this process and return its exit status and what it printed."""
+    finished = run_command(arguments, os.environ | settings)
+    return finished.status, finished.out, finished.err
 
 
 @pytest.mark.parametrize("option", ["--version", "-V"])
-def test_the_version_is_that_of_the_distribution(option: str, call: Call) -> None:
+def test_the_version_is_that_of_the_distribution(option: str) -> None:
     assert call(option) == (0, f"smartsight {version('smartsight')}\n", "")
 
 
@@ -120,13 +101,13 @@ def test_the_version_is_that_of_the_distribution(option: str, call: Call) -> Non
         (["keys", "create", "x", "--scope", "reed"], "did you mean 'read'?"),
     ],
 )
-def test_what_was_meant_by_a_mistyped_word_is_suggested(arguments: list[str], hint: str, call: Call) -> None:
+def test_what_was_meant_by_a_mistyped_word_is_suggested(arguments: list[str], hint: str) -> None:
     status, out, err = call(*arguments)
     assert (status, out) == (2, "")
     assert hint in err
 
 
-def test_nothing_is_suggested_where_nothing_is_near(call: Call) -> None:
+def test_nothing_is_suggested_where_nothing_is_near() -> None:
     status, _, err = call("xyzzy")
     assert (status, "invalid choice: 'xyzzy' (choose from" in err) == (2, True)
 
@@ -148,16 +129,14 @@ def test_no_short_option_means_two_things() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["-q", "migrate"], ["migrate", "-q"], ["migrate", "--quiet"]])
-def test_a_quiet_command_says_nothing_before_or_after_its_name(
-    arguments: list[str], call: Call, tmp_path: Path
-) -> None:
+def test_a_quiet_command_says_nothing_before_or_after_its_name(arguments: list[str], tmp_path: Path) -> None:
     settings = {"SMARTSIGHT_DATA_DIR": str(tmp_path), "SMARTSIGHT_NONSENSE": "1"}
     assert call(*arguments, **settings) == (0, "", "")
     status, out, err = call("migrate", **settings)
     assert (status, out, err.count("\n")) == (0, "", 2)
 
 
-def test_a_quiet_command_still_prints_results_and_errors(call: Call, tmp_path: Path) -> None:
+def test_a_quiet_command_still_prints_results_and_errors(tmp_path: Path) -> None:
     status, out, err = call("-q", "model", "list", SMARTSIGHT_CACHE_DIR=str(tmp_path))
     assert (status, out.count("\n"), err) == (0, 3, "")
     status, out, err = call("model", "build", "vgg", "-q", SMARTSIGHT_CACHE_DIR=str(tmp_path))
@@ -173,31 +152,37 @@ def test_a_quiet_command_still_prints_results_and_errors(call: Call, tmp_path: P
     ],
 )
 def test_verbosity_is_the_level_of_the_logs_and_is_handed_on(
-    option: str, levels: tuple[int, int], call: Call
+    option: str, levels: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call(option, "settings")
-    assert (logging.getLogger().level, logging.getLogger("smartsight").level) == levels
-    assert verbosity_options() == [option]
-    quiet_logs()
-    assert logging.getLogger("smartsight").level == levels[1], "label logs more when it is asked to"
+    seen: list[object] = []
+
+    def look(*_: object) -> int:
+        quiet_logs()  # as label does, which logs more only when it is asked to
+        seen.append((logging.getLogger().level, logging.getLogger("smartsight").level))
+        seen.append(verbosity_options())
+        seen.append(logging.getLogger("sqlalchemy.engine.Engine").isEnabledFor(logging.INFO))
+        return 0
+
+    monkeypatch.setattr("commands.installation.migrate", look)
+    call(option, "migrate")
+    assert seen == [levels, [option], False], "no statement with its values is ever logged"
 
 
-def test_no_statement_with_its_values_is_logged(call: Call) -> None:
-    call("--verbose", "settings")
-    assert not logging.getLogger("sqlalchemy.engine.Engine").isEnabledFor(logging.INFO)
+def test_a_quiet_command_shows_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    def count(*_: object) -> int:
+        assert isinstance(show_progress(10, 0), Silent) is is_quiet()
+        with Counting("recorded") as counting:
+            counting._interval = 0
+            counting.update(1)
+            counting.update(2)
+        return 0
+
+    monkeypatch.setattr("commands.installation.migrate", count)
+    assert call("-q", "migrate") == (0, "", "")
+    assert "\n2 recorded, " in call("migrate")[2]
 
 
-def test_a_quiet_command_shows_no_progress(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
-    call("-q", "settings")
-    assert isinstance(show_progress(10, 0), Silent)
-    with Counting("recorded") as counting:
-        counting._interval = 0
-        counting.update(1)
-        counting.update(2)
-    assert capsys.readouterr().err == ""
-
-
-def test_an_unknown_setting_is_named_once_with_the_nearest(call: Call) -> None:
+def test_an_unknown_setting_is_named_once_with_the_nearest() -> None:
     misspelt = {"SMARTSIGHT_CONCURENCY": "3", "SMARTSIGHT_TEST_ANYTHING": "1", "SMARTSIGHT_API_PORT": "80"}
     status, out, err = call("settings", "--json", **misspelt)
     assert (
@@ -207,14 +192,14 @@ def test_an_unknown_setting_is_named_once_with_the_nearest(call: Call) -> None:
 
 
 def test_the_processes_of_a_worker_do_not_name_unknown_settings_again(
-    call: Call, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("commands.worker.run", lambda *_: 0)
     assert call("worker", "--as-child", SMARTSIGHT_NONSENSE="1") == (0, "", "")
     assert "SMARTSIGHT_NONSENSE is not a setting\n" in call("worker", SMARTSIGHT_NONSENSE="1")[2]
 
 
-def test_settings_tell_their_source_and_no_secret(call: Call) -> None:
+def test_settings_tell_their_source_and_no_secret() -> None:
     secrets = {
         "SMARTSIGHT_API_KEY": "ss_topsecret",
         "SMARTSIGHT_BROKER_URL": "amqp://me:top:se/cret@rabbit/%2F",
@@ -232,7 +217,7 @@ def test_settings_tell_their_source_and_no_secret(call: Call) -> None:
     assert shown["SMARTSIGHT_MODEL"].items() >= {"value": "lite0", "source": "default"}.items()
 
 
-def test_a_bad_setting_is_refused_by_settings_too(call: Call) -> None:
+def test_a_bad_setting_is_refused_by_settings_too() -> None:
     status, out, err = call("settings", SMARTSIGHT_METRICS_PORT="70000")
     assert (status, out) == (2, "")
     assert "SMARTSIGHT_METRICS_PORT='70000': say a whole number from 0 to 65535" in err
@@ -250,7 +235,7 @@ def test_a_bad_setting_is_refused_by_settings_too(call: Call) -> None:
     ],
 )
 def test_bash_completes_commands_options_choices_and_files(
-    words: list[str], wanted: set[str], call: Call, tmp_path: Path
+    words: list[str], wanted: set[str], tmp_path: Path
 ) -> None:
     Path("picture.jpg").touch()
     status, script, err = call("completion", "bash")
@@ -266,7 +251,7 @@ def test_bash_completes_commands_options_choices_and_files(
     assert set(found.stdout.split()) == wanted, found.stderr
 
 
-def test_zsh_gets_a_script_of_its_own(call: Call) -> None:
+def test_zsh_gets_a_script_of_its_own() -> None:
     status, script, err = call("completion", "zsh")
     assert (status, err) == (0, "")
     assert script.startswith("#compdef smartsight\n")
