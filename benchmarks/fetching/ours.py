@@ -69,7 +69,7 @@ class _OpenGuard(guard.Guard):
     """The guard, which also allows loopback."""
 
     def allows(self, address: str, port: int) -> bool:
-        """See ``Guard``."""
+        """Allow loopback, and whatever the guard allows."""
         super().allows(address, port)
         return True
 

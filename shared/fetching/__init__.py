@@ -1,1 +1,1 @@
-"""From a reference to the bytes of its image: safe from strangers, whatever they point at."""
+"""Fetch the bytes of an image reference safely, wherever it points."""

@@ -1,4 +1,4 @@
-"""The fetch boundary: from a reference to the bytes of its image."""
+"""The fetch boundary: from an image reference to the bytes of the image."""
 
 import os
 import stat
@@ -16,9 +16,9 @@ from shared.warc import is_warc_reference
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a reference led to; where it came by HTTP, the URL, status and validators of the answer.
+    """A fetched image; if it came by HTTP, with the URL, status and validators of the response.
 
-    ``read`` returns the bytes of the image file. It may touch a disk: call it off the event loop.
+    ``read`` returns the bytes of the image file. It may read a disk: do not call it in the event loop.
     """
 
     read: Callable[[], bytes]
@@ -29,14 +29,14 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Redirected:
-    """The host sends us to another URL, which may be asked for."""
+    """The host redirects to another URL, which is allowed."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotModified:
-    """What the validators stand for is still what the URL leads to."""
+    """The content is the one of the validators (304)."""
 
     final_url: str
 
@@ -46,9 +46,9 @@ FetchResponse = Fetched | Redirected | NotModified
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """What to ask for: ``NotModified`` comes only if validators of what is known are given.
+    """A request; ``NotModified`` is possible only if validators are given.
 
-    ``sent`` is called when a request is on its way to a host; a file has none.
+    ``sent`` is called when the request has been sent to a host; never for files.
     """
 
     ref: str
@@ -57,14 +57,14 @@ class FetchRequest:
 
 
 class Fetcher(Protocol):
-    """Fetches what a reference names."""
+    """Fetches image references."""
 
     async def fetch(self, request: FetchRequest) -> FetchResponse:
-        """Ask once, and return what came; this, or its ``read``, raises ``ItemError`` if nothing did."""
+        """Make one request and return the outcome; this, or its ``read``, raises ``ItemError`` on failure."""
         ...
 
     async def close(self) -> None:
-        """Give connections back."""
+        """Close all connections."""
         ...
 
 
@@ -75,7 +75,7 @@ class FileFetcher:
         self._max_bytes = max_bytes
 
     async def fetch(self, request: FetchRequest) -> Fetched:
-        """See ``Fetcher``. The file is opened by ``read``, so that only files at work are in memory."""
+        """Return a file, which ``read`` opens: only files in progress are in memory."""
         return Fetched(partial(self.read, Path(request.ref)))
 
     def read(self, path: Path) -> bytes:
@@ -88,12 +88,12 @@ class FileFetcher:
                 return file.read(size)
 
     async def close(self) -> None:
-        """See ``Fetcher``."""
+        """Do nothing: there are no connections."""
 
 
 @contextmanager
 def file_errors() -> Iterator[None]:
-    """Turn what the file system says into our errors."""
+    """Translate errors of the file system."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError):
@@ -103,7 +103,7 @@ def file_errors() -> Iterator[None]:
 
 
 def regular_status(path: Path) -> os.stat_result:
-    """Return the status of a regular file: a pipe or a device, which could block for ever, is refused."""
+    """Return the status of a regular file; refuse pipes and devices, which could block for ever."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise ItemError(Code.FILE_UNREADABLE, "not a regular file")
@@ -111,7 +111,7 @@ def regular_status(path: Path) -> os.stat_result:
 
 
 class SchemeFetcher:
-    """Chooses by what a reference looks like: a URL, a path, or a record of a WARC file."""
+    """Chooses a fetcher by the form of the reference: a URL, a path, or a record of a WARC file."""
 
     def __init__(self, web: Fetcher, files: Fetcher, records: Fetcher) -> None:
         self._web = web
@@ -119,16 +119,16 @@ class SchemeFetcher:
         self._records = records
 
     async def fetch(self, request: FetchRequest) -> FetchResponse:
-        """See ``Fetcher``."""
+        """Fetch with the fetcher for the form of the reference."""
         return await self._fetcher_for(request.ref).fetch(request)
 
     def _fetcher_for(self, ref: str) -> Fetcher:
-        if is_warc_reference(ref):  # asked first: it holds the URI of what was crawled
+        if is_warc_reference(ref):  # checked first: such a reference contains a URL
             return self._records
         return self._web if "://" in ref else self._files
 
     async def close(self) -> None:
-        """See ``Fetcher``."""
+        """Close all fetchers."""
         await self._web.close()
         await self._files.close()
         await self._records.close()

@@ -1,11 +1,11 @@
-"""The three gates between a URL that a stranger wrote and a connection.
+"""The three checks between an untrusted URL and a connection.
 
 1. ``UrlGate`` checks the text of a URL: scheme, port, host. It does no I/O.
 2. ``Guard.check_answers`` checks every address that a name resolves to.
-3. ``Guard.open_socket`` checks every address that is connected to: the HTTP client does not resolve an
-   address that stands in the URL itself, so checking names is not enough.
+3. ``Guard.open_socket`` checks every address before connecting: the HTTP client does not resolve an
+   address in the URL itself, so checking names is not enough.
 
-Callers follow redirects themselves, through all three gates again.
+Callers follow redirects themselves, through all three checks again.
 """
 
 import logging
@@ -40,12 +40,12 @@ _INSIDE = (
     *("arpa", "test", "invalid", "onion"),
 )
 
-#: A host name and a port, named by the operator as their own.
+#: A host name and port that the operator named as their own.
 Endpoint = tuple[str, int]
 
 
 class UrlGate:
-    """Knows which ports are open to all, and which places are our own: those need only be well-formed."""
+    """Checks URLs by scheme, port and host; URLs of own hosts need only be well-formed."""
 
     def __init__(self, ports: Collection[int], own: Collection[Endpoint] = ()) -> None:
         self._ports = frozenset(ports)
@@ -53,22 +53,22 @@ class UrlGate:
         self._endpoint_of = lru_cache(10_000)(self._judge)
 
     def check(self, text: str) -> URL:
-        """Return a URL that may be asked for, without its fragment; raise ``ItemError(url_not_allowed)``."""
+        """Return an allowed URL without its fragment; raise ``ItemError(url_not_allowed)``."""
         if len(text) > _MAX_LENGTH:
             raise _refusal(f"longer than {_MAX_LENGTH} characters")
         if DISPUTED.search(text):
-            raise _refusal("it holds a space, a backslash or a control character")
+            raise _refusal("it contains a space, a backslash or a control character")
         match = _URL.match(text)
         if match is None:
             raise _refusal("not a well-formed http or https URL")
         host, port = self._endpoint_of(match[1].lower(), match[2])
         url = _parsed(text)
         if (url.raw_host, url.port) != (host, port):
-            raise _refusal("its host cannot be told for sure")
+            raise _refusal("its host is ambiguous")
         return url.with_fragment(None) if "#" in text else url
 
     def throttled_host(self, text: str) -> str | None:
-        """Return the host that a URL calls, or None if it calls nobody, or a place of our own."""
+        """Return the host of a URL if it has a rate limit; None for own hosts and other references."""
         match = _URL.match(text)
         if match is None:
             return None
@@ -79,7 +79,7 @@ class UrlGate:
         return None if self.is_own_endpoint(host, port) else host.removesuffix(".")
 
     def is_own(self, url: URL) -> bool:
-        """Tell whether the operator named the place of a URL as their own."""
+        """Tell whether the URL's host and port are the operator's own."""
         return self.is_own_endpoint(url.raw_host or "", url.port or 0)
 
     def is_own_endpoint(self, host: str, port: int) -> bool:
@@ -87,11 +87,11 @@ class UrlGate:
         return (host, port) in self._own
 
     def _judge(self, scheme: str, authority: str) -> Endpoint:
-        """Return host and port of what stands between the slashes, or refuse it."""
+        """Return host and port of a URL's authority, or refuse it."""
         if "@" in authority or "%" in authority:
             raise _refusal("a user name, or an escape in the host")
         url = _parsed(f"{scheme}://{authority}/")
-        # What is judged is what the HTTP client will use: it folds circled digits and the like.
+        # Check what the HTTP client will use: it normalizes circled digits and the like.
         host, port = url.raw_host or "", url.port or 0
         if not self.is_own_endpoint(host, port):
             if port not in self._ports:
@@ -101,7 +101,7 @@ class UrlGate:
 
 
 def plain_url(text: str) -> str:
-    """Return a URL as it is asked for, however it was written; another text as it is."""
+    """Return a URL in the normalized form of a request; other texts unchanged."""
     try:
         return str(_parsed(text).with_fragment(None)) if _URL.match(text) else text
     except ItemError:
@@ -132,7 +132,7 @@ def _check_host(host: str, in_brackets: bool) -> None:
 def _check_address(host: str) -> None:
     try:
         if ":" not in host:
-            IPv4Address(host)  # only the plain form: four decimal numbers
+            IPv4Address(host)  # only the standard form: four decimal numbers
     except AddressValueError as error:
         raise _refusal("an address in the wrong form") from error
     if not is_public(host):
@@ -173,7 +173,7 @@ _NOT_PUBLIC_4 = [
         "240.0.0.0/4",  # reserved, and broadcast
     )
 ]
-#: The only part of IPv6 from which public addresses are given out (RFC 4291, section 2.4).
+#: The only part of IPv6 with public addresses (RFC 4291, section 2.4).
 _PUBLIC_6 = ip_network("2000::/3")
 _NOT_PUBLIC_6 = [
     ip_network(text)
@@ -189,7 +189,7 @@ _NOT_PUBLIC_6 = [
 
 @lru_cache(4096)
 def is_public(address: str) -> bool:
-    """Tell whether an address is one that strangers may make us call; what is no address is not."""
+    """Tell whether a text is a public address, which untrusted URLs may lead to."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -211,29 +211,29 @@ def _is_public_6(address: IPv6Address) -> bool:
 
 _log = logging.getLogger("smartsight.guard")
 
-#: How long an idle connection is kept for the next request, in seconds.
+#: Idle time after which a connection is closed, in seconds.
 KEEP_ALIVE = 2.0
-#: How long the answers of name servers are kept, in seconds.
+#: How long resolved addresses are cached, in seconds.
 _DNS_CACHE = 300
 
 
 class NotAllowedError(OSError):
-    """A name leads inside, or a connection would go there."""
+    """A name resolves to an internal address, or a connection would go to one."""
 
 
 class Guard(UrlGate):
-    """All three gates, with the same ports and the same own places."""
+    """All three checks, with the same ports and own hosts."""
 
     def __init__(self, ports: Collection[int], own: Collection[Endpoint] = ()) -> None:
         super().__init__(ports, own)
         self._opened: set[Endpoint] = set(own)
 
     def connector(self) -> "aiohttp.TCPConnector":
-        """Return the connector of an HTTP client that can get nowhere else; call it in an event loop."""
+        """Return a connector that can reach only allowed addresses; call it in an event loop."""
         import aiohttp
 
         return aiohttp.TCPConnector(
-            limit=0,  # whoever asks bounds how much is in flight
+            limit=0,  # callers limit concurrent requests
             resolver=_guarded(self, system_resolver()),
             socket_factory=self.open_socket,
             ttl_dns_cache=_DNS_CACHE,
@@ -241,11 +241,11 @@ class Guard(UrlGate):
         )
 
     def allows(self, address: str, port: int) -> bool:
-        """Tell whether strangers' names may lead there."""
+        """Tell whether untrusted names may lead to an address."""
         return is_public(address)
 
     def check_answers(self, host: str, port: int, addresses: Collection[str]) -> None:
-        """Raise ``NotAllowedError`` if any address of a name is inside: such a mixture is an attack."""
+        """Raise ``NotAllowedError`` if any address of a name is internal: a mixture is an attack."""
         if self.is_own_endpoint(host, port):
             self._opened.update((address, port) for address in addresses)
         elif not all(self.allows(address, port) for address in addresses):
@@ -262,7 +262,7 @@ class Guard(UrlGate):
 
 
 def system_resolver() -> "AbstractResolver":
-    """Return what asks this machine's name servers, without a thread for each question."""
+    """Return a resolver that uses the system's name servers without threads."""
     from aiohttp.resolver import AsyncResolver
 
     return AsyncResolver()
@@ -272,7 +272,7 @@ def _guarded(guard: Guard, names: "AbstractResolver") -> "AbstractResolver":
     from aiohttp.abc import AbstractResolver, ResolveResult
 
     class GuardedResolver(AbstractResolver):
-        """Passes on what the guard allows."""
+        """Resolves names, and checks their addresses."""
 
         async def resolve(
             self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC

@@ -1,4 +1,4 @@
-"""What the headers of a response mean: error code, Retry-After, opt-out, and where a redirect leads."""
+"""Interpret response headers: status, Retry-After, X-Robots-Tag, and the target of a redirect."""
 
 import re
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from shared.fetching.guard import DISPUTED
 if TYPE_CHECKING:
     from yarl import URL
 
-#: More digits of Retry-After say no more than "long".
+#: A Retry-After with more digits just means "long".
 _MAX_DIGITS = 9
 _CODES_BY_STATUS = {
     401: Code.HTTP_401,
@@ -22,14 +22,14 @@ _CODES_BY_STATUS = {
     425: Code.HTTP_425,
     429: Code.RATE_LIMITED,
 }
-#: Directives that say: not for us. "none" stands for "noindex, nofollow".
+#: Directives that opt out; "none" means "noindex, nofollow".
 _OPT_OUTS = frozenset(("noai", "noimageai", "noindex", "noimageindex", "none"))
-#: Directives that have a value behind a colon; any other word before a colon names a robot.
+#: Directives with a value after a colon; any other word before a colon names a robot.
 _WITH_VALUE = frozenset(("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"))
 
 
 def code_of_status(status: int) -> Code:
-    """Return the code that stands for an HTTP status other than 200."""
+    """Return the code of an HTTP status other than 200."""
     if status in _CODES_BY_STATUS:
         return _CODES_BY_STATUS[status]
     if 400 <= status < 500:
@@ -38,7 +38,7 @@ def code_of_status(status: int) -> Code:
 
 
 def retry_after(header: str, now: float) -> float | None:
-    """Return how many seconds a host asks us to wait, from its Retry-After header, at this time.
+    """Return the seconds to wait by the Retry-After header at this time.
 
     RFC 9110, section 10.2.3: a number of seconds, or a date.
     """
@@ -70,27 +70,27 @@ def opt_out(values: Iterable[str], robot: str) -> str | None:
 
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-#: What stands before the path: nothing in it is ever quoted, as it says who is asked.
+#: Scheme and host: never percent-encoded, because they determine whom we call.
 _BEFORE_PATH = re.compile(rf"(?:{_SCHEME.pattern})?(?://[^/?#]*)?", re.IGNORECASE)
-#: Bytes that no URL has, and that hosts send all the same.
+#: Bytes that are invalid in URLs, but which hosts send nevertheless.
 _UNQUOTED = re.compile(rb"[ \x80-\xff]")
 
 
 def target(url: "URL", location: str) -> str:
-    """Return where a Location leads that a URL answered with, or a text that the first gate refuses."""
+    """Return the absolute target of a Location header, or a text that the URL check refuses."""
     from yarl import URL
 
     location = _quoted(location)
-    # Else the parser would drop or rewrite what it does not like.
+    # Otherwise the parser would drop or rewrite invalid characters.
     if _SCHEME.match(location) or DISPUTED.search(location):
         return location
     return str(url.join(URL(location)))
 
 
 def _quoted(location: str) -> str:
-    """Quote (RFC 3986, section 2.1) what no URL has in path and query, byte for byte, whatever it encodes."""
+    """Percent-encode (RFC 3986, section 2.1) invalid bytes in path and query, whatever their encoding."""
     match = _BEFORE_PATH.match(location)
     end = match.end() if match else 0
-    # The HTTP client let them through so.
+    # The HTTP client passes undecodable bytes as surrogates.
     rest = location[end:].encode("utf-8", "surrogateescape")
     return location[:end] + _UNQUOTED.sub(lambda byte: b"%%%02X" % byte[0][0], rest).decode("ascii")

@@ -1,4 +1,4 @@
-"""Post to URLs that people named, past the same gates as fetching: one request at a time, within limits."""
+"""POST to URLs of users, with the same checks as fetching and with limits."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 #: Longest time for one request, in seconds.
 _TIMEOUT = 10.0
-#: How much of an answer is read, in bytes.
+#: Bytes of a response that are read.
 _MAX_ANSWER = 65_536
-# Messages are few and far between: a connection that is kept is one that breaks under the next of them.
+# Requests are rare: a kept connection would often be broken by the next one.
 _HEADERS = {"Accept": "*/*", "Connection": "close"}
 
 
 class WebPoster:
-    """Posts to https URLs, and to places of our own. The session is opened at the first one."""
+    """Posts to https URLs and to own hosts; opens its session at the first request."""
 
     def __init__(self, guard: Guard, user_agent: str, timeout: float = _TIMEOUT) -> None:
         self._guard = guard
@@ -31,9 +31,9 @@ class WebPoster:
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Send one request; raise ``ItemError`` unless a status of 2xx answers it.
+        """Send one request; raise ``ItemError`` unless the status is 2xx.
 
-        A redirect is a failure: who can redirect us can have us call whom they like.
+        A redirect is a failure: following it could call any host.
         """
         target = check_target(self._guard, url)
         try:
@@ -45,7 +45,7 @@ class WebPoster:
                     _check_status(answer)
                     await _drop(answer)
         except ItemError as error:
-            # The status decides: whatever becomes of the rest of such an answer, the message was taken.
+            # The status decides: the message was accepted, whatever happens to the rest of the response.
             if not _is_success(error.http_status):
                 raise
 
@@ -61,7 +61,7 @@ class WebPoster:
 
 
 def check_target(gate: UrlGate, url: str) -> "URL":
-    """Return a URL that may be posted to: https, unless it is our own.
+    """Return a URL that may be posted to: https, or an own host.
 
     Raises ``ItemError(url_not_allowed)``.
     """
@@ -82,7 +82,7 @@ def _is_success(status: int | None) -> bool:
 
 
 async def _drop(answer: "aiohttp.ClientResponse") -> None:
-    """Read an answer, up to a limit, so that whoever writes it is not cut off."""
+    """Read a response up to a limit, so that its writer is not cut off."""
     size = 0
     while size < _MAX_ANSWER and (chunk := await answer.content.readany()):
         size += len(chunk)

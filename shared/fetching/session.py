@@ -1,4 +1,4 @@
-"""The HTTP client: how sessions are set up, how long a request may take, and how its failures become ours."""
+"""The HTTP client: sessions, time limits, and the translation of errors."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from shared.fetching.guard import Guard, NotAllowedError
 if TYPE_CHECKING:
     import aiohttp
 
-#: How long a connection may take, in seconds.
+#: Time limit of connecting, in seconds.
 _CONNECT_TIMEOUT = 5.0
-#: Called when the request of this task is on its way: its pause counts from there.
+#: Called when this task's request has been sent: the host's pause counts from then.
 when_sent: ContextVar[Callable[[], None] | None] = ContextVar("when_sent", default=None)
 
 
 def open_session(guard: Guard, user_agent: str) -> "aiohttp.ClientSession":
-    """Return a session that gets past the guard only; whoever asks limits how long a request takes.
+    """Return a session that connects only through the guard; callers limit the time of a request.
 
-    It follows the environment's proxies in nothing, keeps no cookies, asks for no encoding and undoes none.
+    It ignores proxy settings, keeps no cookies, and neither requests nor decodes content encodings.
     """
     import aiohttp
 
@@ -36,11 +36,11 @@ def open_session(guard: Guard, user_agent: str) -> "aiohttp.ClientSession":
 
 
 def _request_class() -> "type[aiohttp.ClientRequest]":
-    """Return a kind of request that tells when it is sent, for less than aiohttp's own signals take."""
+    """Return a request class that reports when it is sent; cheaper than aiohttp's signals."""
     import aiohttp
 
     class TellingRequest(aiohttp.ClientRequest):
-        """Tells its task."""
+        """Reports when its headers are sent."""
 
         async def send(self, conn: "aiohttp.connector.Connection") -> "aiohttp.ClientResponse":
             answer = await super().send(conn)
@@ -52,7 +52,7 @@ def _request_class() -> "type[aiohttp.ClientRequest]":
 
 
 class RequestContext:
-    """One request: ends it in time, turns aiohttp's errors into ours, and notes where and how far it came."""
+    """One request: limits its time, translates aiohttp's errors, and records its URL and status."""
 
     def __init__(self, url: str, seconds: float) -> None:
         self._url = url
@@ -90,7 +90,7 @@ def _code_of_error(error: BaseException) -> Code:
 
     if isinstance(getattr(error, "os_error", error), NotAllowedError):
         return Code.URL_NOT_ALLOWED
-    # From the narrow types to the broad: the first that fits decides.
+    # From narrow types to broad ones: the first match decides.
     codes: list[tuple[type[Exception], Code]] = [
         (aiohttp.InvalidURL, Code.URL_NOT_ALLOWED),
         (aiohttp.ClientConnectorDNSError, Code.DNS_FAILED),
@@ -103,13 +103,13 @@ def _code_of_error(error: BaseException) -> Code:
     return next((code for kind, code in codes if isinstance(error, kind)), Code.FETCH_FAILED)
 
 
-#: How long a host may be silent, in seconds; it is found out after twice as long at the latest. Until the
-#: first sign of life there is time for a connection, too, which has a limit of its own.
+#: How long a host may send nothing, in seconds; detected after at most twice as long. Until the first bytes
+#: there is also time for connecting, which has its own limit.
 _STALL, _FIRST_SIGN = 5.0, 10.0
 
 
 class Deadline:
-    """Ends what its task does within the block by ``TimeoutError``, when that takes too long."""
+    """Raises ``TimeoutError`` in its task when the block takes too long."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -117,22 +117,22 @@ class Deadline:
         self._has_passed = False
 
     def moved(self) -> None:
-        """Note a sign of life."""
+        """Note that bytes arrived."""
         self._moved = True
 
     def begin(self) -> None:
-        """Let the time run, for the task that this is called in."""
+        """Start the time limit for the current task."""
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._end = self._loop.time() + self._seconds
         self._timer = self._loop.call_later(min(_FIRST_SIGN, self._seconds), self._look)
 
     def end(self, error: BaseException | None) -> None:
-        """Stop the time; raise ``TimeoutError`` if it was over, and the task was cancelled for that."""
+        """Stop the time limit; raise ``TimeoutError`` if the task was cancelled because of it."""
         self._timer.cancel()
         if self._has_passed and self._task is not None and isinstance(error, asyncio.CancelledError):
             if self._task.uncancel() > 0:
-                return  # somebody else wants the task to end
+                return  # cancelled by somebody else
             raise TimeoutError from error
 
     def _look(self) -> None:

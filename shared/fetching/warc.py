@@ -1,4 +1,4 @@
-"""Fetch images from WARC files: what a crawl brought home needs no second visit."""
+"""Fetch images from WARC files, without a request."""
 
 import asyncio
 from collections.abc import Iterator
@@ -20,16 +20,16 @@ from shared.warc import (
 
 
 class WarcFetcher:
-    """Reads records of local WARC files, of a limited size when they are unpacked."""
+    """Reads records of local WARC files, up to a limit of their unpacked size."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
 
     async def fetch(self, request: FetchRequest) -> Fetched:
-        """See ``Fetcher``. The headers are read now, the content by ``read``: so little is in memory."""
+        """Read a record's headers now, and its content in ``read``, to save memory."""
         reference = parse_warc_reference(request.ref)
         if reference is None:
-            raise ItemError(Code.FILE_NOT_FOUND, "not the name of a record in a WARC file")
+            raise ItemError(Code.FILE_NOT_FOUND, "not a reference to a WARC record")
         status = await asyncio.to_thread(_status, reference)
         return Fetched(partial(self.read, reference), printable(reference.uri), status)
 
@@ -45,7 +45,7 @@ class WarcFetcher:
             return bytes(content)
 
     async def close(self) -> None:
-        """See ``Fetcher``."""
+        """Do nothing: there are no connections."""
 
 
 def _status(reference: WarcReference) -> int | None:
@@ -55,7 +55,7 @@ def _status(reference: WarcReference) -> int | None:
 
 @contextmanager
 def _opened(reference: WarcReference) -> Iterator[Record]:
-    """Give a record while its file is open; whatever is wrong with either becomes an ``ItemError``."""
+    """Give a record while its file is open; translate all errors to ``ItemError``."""
     path = Path(reference.path)
     try:
         with file_errors():
@@ -68,8 +68,10 @@ def _opened(reference: WarcReference) -> Iterator[Record]:
 
 def _expected(reference: WarcReference, record: Record) -> Record:
     if record.uri != reference.uri:
-        raise ItemError(Code.FILE_UNREADABLE, f"the record is of another URI, {record.uri}")
+        raise ItemError(Code.FILE_UNREADABLE, f"the record has another URI, {record.uri}")
     if not record.has_content:
         what = record.kind if record.status is None else f"HTTP {record.status}"
-        raise ItemError(Code.FILE_UNREADABLE, f"the record is no successful answer: {what}", record.status)
+        raise ItemError(
+            Code.FILE_UNREADABLE, f"the record is not a successful response: {what}", record.status
+        )
     return record

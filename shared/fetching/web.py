@@ -1,7 +1,7 @@
-"""Fetch images over HTTP with aiohttp: one request at a time, within limits, past the guard's gates.
+"""Fetch images over HTTP with aiohttp, with limits and the guard's checks.
 
-Nothing is believed: not the length, not the type, not the encoding. The body is looked at before it is read
-on, and never unpacked.
+Headers are not trusted: neither length nor type nor encoding. The first bytes of a body are checked before
+the rest is read, and it is never decompressed.
 """
 
 import time
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     import aiohttp
     from yarl import URL
 
-#: Bytes after which every format has announced itself.
+#: Bytes that are enough to recognize every format.
 _ANNOUNCED = 32
 _REDIRECTS = (301, 302, 303, 307, 308)
-#: Longest validator that is kept, in characters.
+#: Longest stored validator, in characters.
 _MAX_VALIDATOR = 512
 
 
 @dataclass(frozen=True, slots=True)
 class WebLimits:
-    """What one request may take: bytes of the body, seconds in all, and the formats that are of use."""
+    """Limits of one request: bytes of the body, total seconds, and accepted formats."""
 
     max_bytes: int
     timeout: float
@@ -39,18 +39,18 @@ class WebLimits:
 
 
 class WebFetcher:
-    """Asks for http and https URLs. The session is opened at the first one: a run over files needs none."""
+    """Fetches http and https URLs; opens its session at the first request."""
 
     def __init__(self, guard: Guard, limits: WebLimits, user_agent: str) -> None:
         self._guard = guard
         self._limits = limits
         self._user_agent = user_agent
-        #: What hosts call this robot in their rules.
+        #: Name of this robot in robots.txt and X-Robots-Tag.
         self.robot = user_agent.partition("/")[0].lower()
         self._session: aiohttp.ClientSession | None = None
 
     async def fetch(self, request: FetchRequest) -> FetchResponse:
-        """See ``Fetcher``."""
+        """Send one request and return the outcome; raise ``ItemError`` on failure."""
         url = self._guard.check(request.ref)
         conditions = _conditions(request.known, url)
         with RequestContext(request.ref, self._limits.timeout) as context:
@@ -63,7 +63,7 @@ class WebFetcher:
     async def fetch_text(
         self, url: str, max_bytes: int, sent: Callable[[], None]
     ) -> tuple[int, bytes] | Redirected:
-        """Return status and body of any page, cut off at so many bytes; a redirect is not yet judged."""
+        """Return status and body of a page, truncated to this many bytes; redirects are not checked yet."""
         checked = self._guard.check(url)
         with RequestContext(url, self._limits.timeout) as context:
             async with self._get(checked, {"Accept": "text/plain"}, sent) as answer:
@@ -77,7 +77,7 @@ class WebFetcher:
         return self._guard.throttled_host(url)
 
     async def close(self) -> None:
-        """See ``Fetcher``."""
+        """Close the session."""
         if self._session is not None:
             await self._session.close()
 
@@ -92,12 +92,12 @@ class WebFetcher:
     async def _taken(
         self, answer: "aiohttp.ClientResponse", url: "URL", context: RequestContext
     ) -> FetchResponse:
-        """Return what an answer holds for us."""
+        """Return the outcome of a response."""
         if answer.status in _REDIRECTS:
-            # Judged here: nothing that a host says may ever be taken for the name of a file.
+            # Checked here: nothing that a host sends may be taken for a file name.
             there = self._guard.check(_target(url, answer))
             if self._guard.is_own(there) and not self._guard.is_own(url):
-                raise ItemError(Code.URL_NOT_ALLOWED, "a stranger's redirect")
+                raise ItemError(Code.URL_NOT_ALLOWED, "a redirect to an address that is not public")
             return Redirected(str(there))
         if answer.status != 200:
             wait = retry_after(answer.headers.get("Retry-After", ""), time.time())
@@ -119,11 +119,11 @@ class WebFetcher:
                 raise ItemError(Code.OPTED_OUT, f"X-Robots-Tag: {directive}")
 
     def _check_beginning(self, content: bytes) -> None:
-        """Raise ``ItemError`` for a body that begins like no image of use: an error page, say."""
+        """Raise ``ItemError`` if a body does not begin like an accepted image, such as an error page."""
         kind = format_from_signature(content)
         if kind is None and content:
             raise ItemError(Code.NOT_AN_IMAGE)
-        # AVIF can call itself by the name of the whole family: the decoder will see.
+        # AVIF may use the brand of its format family: the decoder decides.
         if kind and kind not in self._limits.formats and kind != "HEIF":
             raise ItemError(Code.UNSUPPORTED_FORMAT, kind)
 
@@ -134,7 +134,7 @@ class WebFetcher:
         limit: int,
         check: Callable[[bytes], None] | None = None,
     ) -> bytes:
-        """Return a body. With a check, its beginning must pass, and more than the limit is a failure."""
+        """Return a body; with a check, its first bytes must pass, and a body over the limit is a failure."""
         chunks: list[bytes] = []
         size = 0
         while chunk := await answer.content.readany():
@@ -158,7 +158,7 @@ class WebFetcher:
 
 
 def _conditions(known: Validators | None, url: "URL") -> dict[str, str]:
-    """Return the headers that ask whether something has changed, if it came from this very URL."""
+    """Return the headers of a conditional request, if the validators came from this URL."""
     if known is None or known.final_url != str(url):
         return {}
     headers = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
@@ -171,13 +171,13 @@ def _validators(url: str, answer: "aiohttp.ClientResponse") -> Validators | None
 
 
 def _kept(value: str | None) -> str | None:
-    """Return a validator if it can be sent again letter for letter."""
+    """Return a validator if it can be sent back unchanged."""
     usable = value is not None and value.isascii() and value.isprintable() and len(value) <= _MAX_VALIDATOR
     return value if usable else None
 
 
 def _target(url: "URL", answer: "aiohttp.ClientResponse") -> str:
-    """Return where a redirect leads, made absolute but not judged: its text may be anything."""
+    """Return the absolute target of a redirect, unchecked."""
     location = answer.headers.get("Location", "")
     if not location:
         raise ItemError(Code.HTTP_UNEXPECTED, f"HTTP {answer.status} without a Location", answer.status)

@@ -15,7 +15,7 @@ from pika.exceptions import AMQPError
 from shared.errors import Code, ResourceError, UsageError
 from shared.rabbitmq.topology import Topology
 
-#: Unless the URL's own parameters say otherwise; in seconds.
+#: Defaults of the URL's parameters, in seconds.
 _DEFAULTS: dict[str, Any] = {
     "heartbeat": 30,
     # pika waits for ever while an alarm blocks a connection.
@@ -26,10 +26,10 @@ _DEFAULTS: dict[str, Any] = {
 }
 _FORM = "amqp://USER:PASSWORD@HOST:PORT/VHOST"
 
-#: What a broker that is away, or a URL that leads nowhere, makes pika raise.
+#: What pika raises if the broker is unavailable or the URL is wrong.
 FAILURES = (AMQPError, OSError, ValueError)
 
-# What it has to say is said here, once, and without passwords.
+# pika's logs are disabled: we log once, and without passwords.
 logging.getLogger("pika").setLevel(logging.CRITICAL + 1)
 
 
@@ -37,25 +37,25 @@ def parameters_of(url: str) -> Any:
     """Return pika's parameters of a URL, or raise ``UsageError(broker_unsupported)``."""
     parts = urlsplit(url)
     if parts.scheme not in ("amqp", "amqps"):
-        raise UsageError(Code.BROKER_UNSUPPORTED, f"{parts.scheme or 'no scheme'}: say {_FORM}")
+        raise UsageError(Code.BROKER_UNSUPPORTED, f"{parts.scheme or 'no scheme'}: use {_FORM}")
     try:
         parameters = pika.URLParameters(url)
-    except (ValueError, TypeError):  # their texts can repeat the URL, password and all
-        raise UsageError(Code.BROKER_UNSUPPORTED, f"the URL is not well-formed: say {_FORM}") from None
+    except (ValueError, TypeError):  # their messages may contain the URL with its password
+        raise UsageError(Code.BROKER_UNSUPPORTED, f"the URL is not well-formed: use {_FORM}") from None
     for name in _DEFAULTS.keys() - parse_qs(parts.query).keys():
         setattr(parameters, name, _DEFAULTS[name])
     return parameters
 
 
 def name_of(url: str) -> str:
-    """Return what messages call a broker: its URL without password and parameters."""
+    """Return a broker's name for messages: its URL without password and parameters."""
     parts = urlsplit(url)
     user = f"{parts.username}:***@" if parts.username else ""
     return f"{parts.scheme}://{user}{parts.hostname}:{parts.port or 5672}{parts.path}"
 
 
 def check(url: str, topology: Topology) -> None:
-    """Connect once and make the queues; raise ``ResourceError(broker_unavailable)`` if that cannot be."""
+    """Connect once and declare the queues; raise ``ResourceError(broker_unavailable)`` if that fails."""
     parameters = parameters_of(url)
     try:
         declare(parameters, topology)
@@ -64,19 +64,19 @@ def check(url: str, topology: Topology) -> None:
 
 
 def declare(parameters: Any, topology: Topology) -> None:
-    """Make the queues that are missing."""
+    """Declare the missing queues."""
     with closing(pika.BlockingConnection(parameters)) as connection:
         topology.declare(connection)
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the cause of a failed connection in words: pika wraps it, and some of its errors say nothing."""
+    """Return the cause of a failed connection as text; pika wraps it, and some errors are empty."""
     wrapped = [*getattr(error, "exceptions", ()), getattr(error, "exception", None), *error.args]
     inner = next((cause for cause in reversed(wrapped) if isinstance(cause, BaseException)), None)
     if inner is not None:
         return reason_of(inner)
     if isinstance(error, socket.gaierror):
-        return "its host name is not known"
+        return "its host name is unknown"
     text = getattr(error, "reply_text", None) or getattr(error, "strerror", None) or str(error)
     words = " ".join(str(text).split())
     return words if words and not words.startswith("(") else f"{type(error).__name__} {words}".strip()
@@ -84,17 +84,17 @@ def reason_of(error: BaseException) -> str:
 
 _log = logging.getLogger("smartsight.rabbitmq")
 
-#: Longest pauses before connecting again, the first and the last, in seconds.
+#: First and longest pause before reconnecting, in seconds.
 _FIRST_PAUSE, _LAST_PAUSE = 0.5, 30.0
-#: How long closing may take, in seconds.
+#: Time limit of closing, in seconds.
 _FAREWELL = 10.0
 
 
 class ConnectionThread:
     """Keeps one connection with one channel open, until it is closed.
 
-    ``opened`` gets each new channel, ``lost`` is told when it has gone; both are called in the thread of
-    the connection, as is what ``soon`` is given. A lost channel counts as a lost connection.
+    ``opened`` gets each new channel, and ``lost`` is called when it is lost; both run in the connection's
+    thread, like functions given to ``soon``. A lost channel counts as a lost connection.
     """
 
     def __init__(
@@ -113,32 +113,32 @@ class ConnectionThread:
         self._thread = threading.Thread(target=self._run, name="rabbitmq", daemon=True)
 
     def start(self) -> None:
-        """Begin to connect."""
+        """Start connecting."""
         self._thread.start()
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a channel now."""
+        """Whether the channel is open."""
         return self._channel is not None
 
     def wait_open(self, seconds: float) -> bool:
-        """Wait until there is a channel; tell whether there is one."""
+        """Wait until the channel is open; tell whether it is."""
         return self._ready.wait(seconds)
 
     def soon(self, function: Callable[[], None]) -> None:
-        """Call a function in the thread of the connection; never, if the connection is lost before."""
+        """Call a function in the connection's thread, unless the connection is lost before."""
         connection = self._connection
         if connection is not None:
             connection.ioloop.add_callback_threadsafe(function)
 
     def drop(self, reason: str) -> None:
-        """Give the connection up and make a new one. To be called in the connection's thread."""
+        """Drop the connection and make a new one; call it in the connection's thread."""
         self._reason = self._reason or reason
         if not (self._connection.is_closing or self._connection.is_closed):
             self._connection.close()
 
     def close(self) -> None:
-        """End the connection for good."""
+        """Close the connection permanently."""
         self._closing.set()
         self.soon(lambda: self.drop("closed"))
         if self._thread.is_alive():
@@ -158,15 +158,15 @@ class ConnectionThread:
             self._closing.wait(random.uniform(0, pause))
 
     def _serve(self) -> bool:
-        """Connect and stay connected until the connection is lost; tell whether there was one."""
+        """Connect and serve until the connection is lost; tell whether there was one."""
         was_open = False
         try:
-            # Queues that an operator deleted, or a broker lost, come back.
+            # Declares queues that an operator deleted or a broker lost.
             declare(self._parameters, self._topology)
             self._converse()
         except FAILURES as error:
             self._reason = self._reason or reason_of(error)
-        except Exception as error:  # a defect must not end the thread, on which everybody waits
+        except Exception as error:  # a bug must not end the thread that everything depends on
             _log.exception("unexpected failure on the connection to %s", self._name)
             self._reason = type(error).__name__
         finally:

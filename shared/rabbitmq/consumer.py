@@ -1,4 +1,4 @@
-"""Consume on a connection of its own, which an alarm of the broker does not block."""
+"""Consume on a separate connection, which a broker's alarm does not block."""
 
 import itertools
 import logging
@@ -15,13 +15,13 @@ from shared.rabbitmq.topology import Topology
 
 _log = logging.getLogger("smartsight.rabbitmq")
 
-#: How long the broker may take to stop delivering, in seconds.
+#: Time limit for the broker to stop delivering, in seconds.
 _ANSWER = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Unacked:
-    """A delivery in the broker's terms: its tag is good on the channel that it came by, and on no other."""
+    """An unacked delivery: its tag is valid only on the channel that it came by."""
 
     delivery: Delivery
     channel: Any
@@ -30,7 +30,7 @@ class _Unacked:
 
 
 class RabbitConsumer:
-    """The receiving side of RabbitMQ: of the bulk queue, or of another one."""
+    """Consumes a queue of RabbitMQ, by default the bulk queue."""
 
     def __init__(self, url: str, topology: Topology, prefetch: int, queue: str | None = None) -> None:
         self._queue = queue or topology.bulk
@@ -48,25 +48,25 @@ class RabbitConsumer:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a connection now."""
+        """Whether the connection is open."""
         return self._link.is_open
 
     def receive(self, limit: int, wait: float) -> list[Delivery]:
-        """See ``Consumer``."""
+        """Return up to ``limit`` deliveries, waiting ``wait`` seconds for the first."""
         with self._changed:
             self._changed.wait_for(lambda: self._buffer or self._stopped.is_set(), wait)
             return [self._buffer.popleft() for _ in range(min(limit, len(self._buffer)))]
 
     def ack(self, delivery: Delivery) -> None:
-        """See ``Consumer``."""
+        """Acknowledge a delivery on the channel that it came by, if that is still open."""
         self._settle(delivery, done=True)
 
     def release(self, delivery: Delivery) -> None:
-        """See ``Consumer``."""
+        """Return a delivery to the queue."""
         self._settle(delivery, done=False)
 
     def stop(self) -> None:
-        """See ``Consumer``."""
+        """Cancel consuming; earlier deliveries can still be acked or released."""
         self._stopped.set()
         cancelled = threading.Event()
 
@@ -85,7 +85,7 @@ class RabbitConsumer:
             self.release(delivery)
 
     def close(self) -> None:
-        """Hand back what is neither acked nor released, and end the connection."""
+        """Return all deliveries that are neither acked nor released, and close the connection."""
         self.stop()
         for unacked in list(self._unacked.values()):
             self.release(unacked.delivery)
@@ -100,7 +100,7 @@ class RabbitConsumer:
     def _settle(self, delivery: Delivery, done: bool) -> None:
         with self._changed:
             unacked = self._unacked.pop(delivery.tag, None)
-            if unacked is None:  # the broker has it back: the connection was lost meanwhile
+            if unacked is None:  # the connection was lost, so the broker has requeued it
                 return
             self._settled.append((unacked, done))
             wake, self._flushing = not self._flushing, True
@@ -143,7 +143,7 @@ class RabbitConsumer:
             _log.error("a message in %s cannot be read, and is set aside: %s", self._queue, error)
             channel.basic_reject(method.delivery_tag, requeue=False)
             return
-        # Classic queues do not count: that a message came back is all they say.
+        # Classic queues have no delivery count, only a redelivered flag.
         redeliveries = (properties.headers or {}).get("x-delivery-count", int(method.redelivered))
         with self._changed:
             delivery = Delivery(message, next(self._tags), int(redeliveries))

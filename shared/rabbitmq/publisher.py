@@ -1,4 +1,4 @@
-"""Publish with asynchronous confirms, as https://www.rabbitmq.com/docs/confirms describes them."""
+"""Publish with asynchronous confirms (https://www.rabbitmq.com/docs/confirms)."""
 
 import itertools
 import random
@@ -17,18 +17,18 @@ from shared.rabbitmq.connection import ConnectionThread
 from shared.rabbitmq.messages import encode
 from shared.rabbitmq.topology import Topology
 
-#: Messages on their way at most; from 500 to 2000 the rate is the same.
+#: Most unconfirmed messages; from 500 to 2000 the rate is the same.
 _WINDOW = 1000
-#: Longest pause before a message is offered again that a full queue did not take, in seconds.
+#: Longest pause before a message rejected by a full queue is published again, in seconds.
 _FULL_PAUSE = 1.0
-#: How long the broker may take to tell a queue's depth, in seconds.
+#: Time limit for reading a queue's depth, in seconds.
 _ANSWER = 5.0
 _PERSISTENT = 2
 
 
 @dataclass(slots=True)
 class _Call:
-    """One call of ``publish``: how many of its messages are not confirmed yet."""
+    """One call of ``publish``, with the number of its unconfirmed messages."""
 
     waiting: int = 0
 
@@ -42,7 +42,7 @@ class _Outgoing:
 
 
 class RabbitPublisher:
-    """The publishing side of RabbitMQ; safe to use from several threads."""
+    """Publishes to RabbitMQ; thread-safe."""
 
     def __init__(self, url: str, topology: Topology) -> None:
         self._topology = topology
@@ -52,7 +52,7 @@ class RabbitPublisher:
         self._on_the_way = 0
         self._flushing = False
         self._closed = False
-        # Of the connection's thread alone:
+        # Used by the connection's thread only:
         self._channel: Any = None
         self._tags = itertools.count(1)
         self._unconfirmed: dict[int, _Outgoing] = {}
@@ -66,7 +66,7 @@ class RabbitPublisher:
         return self._link.is_open
 
     def publish(self, messages: Iterable[Message], delay: float = 0) -> None:
-        """See ``Publisher``."""
+        """Publish messages and wait for all confirms; retry those that a full queue rejects."""
         queue = self._topology.queue_for(delay)
         call = _Call()
         for message in messages:
@@ -77,7 +77,7 @@ class RabbitPublisher:
                 raise BrokerClosedError
 
     def depth(self) -> int | None:
-        """See ``Publisher``."""
+        """Return the number of ready messages, or None without a connection."""
         answered = threading.Event()
         depths: list[int] = []
 
@@ -95,7 +95,7 @@ class RabbitPublisher:
         return depths[0] if depths else None
 
     def close(self) -> None:
-        """End the connection; whoever still waits for a confirm is told so."""
+        """Close the connection; callers that still wait for confirms get an error."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -142,7 +142,7 @@ class RabbitPublisher:
             return self._outbox.popleft() if self._outbox else None
 
     def _on_return(self, _channel: Any, _method: Any, properties: Any, _body: bytes) -> None:
-        """Take note of a message for which there is no queue: its confirm follows, and means nothing."""
+        """Note a message without a queue: its confirm follows, and is meaningless."""
         self._returned.add(properties.message_id)
         self._link.drop("a queue is missing")
 
@@ -163,7 +163,7 @@ class RabbitPublisher:
             self._channel.connection.ioloop.call_later(random.uniform(0.1, _FULL_PAUSE), self._flush)
 
     def _settled(self, tag: int, multiple: bool) -> Iterator[_Outgoing]:
-        """Yield what a confirm is about: a single message, or all up to it."""
+        """Yield the messages of a confirm: a single one, or all up to it."""
         tags = [tag]
         if multiple:
             tags = list(itertools.takewhile(lambda earlier: earlier <= tag, self._unconfirmed))

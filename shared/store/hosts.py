@@ -118,7 +118,7 @@ class Hosts:
 
 
 def claim(connection: Connection, names: Collection[str], holder: str, seconds: float) -> Claims:
-    """See ``Hosts.claim_hosts``."""
+    """Lease these hosts if they are free, within a transaction."""
     ordered = sorted(names)
     connection.execute(insert_new(connection, hosts, "host"), [{"host": name} for name in ordered])
     now = time_now(connection)

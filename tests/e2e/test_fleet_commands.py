@@ -97,7 +97,7 @@ def test_a_job_that_is_not_there_is_named(run: Run, command: str) -> None:
             "amqp://u:secret@127.0.0.1:{port}/",
             "broker_unavailable: The broker cannot be used. (amqp://u:***@127",
         ),
-        ("amqp://u:secret@no.such.host.invalid/", "its host name is not known"),
+        ("amqp://u:secret@no.such.host.invalid/", "its host name is unknown"),
         ("redis://u:secret@127.0.0.1", "broker_unsupported"),
         ("amqp://u:secret@127.0.0.1:port/", "broker_unsupported"),
     ],
