@@ -10,7 +10,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from shared.errors import Code, ResourceError, UsageError
 from shared.store import sqlite
-from shared.store.schema import REVISION, alembic_version
+from shared.store.schema import alembic_version
 from shared.store.schema_api import metadata  # imported last: it has the tables of all modules
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
@@ -71,7 +71,8 @@ class Database:
 
     def _migrate(self) -> None:
         with self._engine.connect() as connection:
-            if _revision(connection) == REVISION:
+            newest = newest_revision()
+            if _revision(connection) == newest:
                 return
         with self._writing.begin() as connection:
             _lock_migrations(connection)
@@ -79,13 +80,18 @@ class Database:
             if revision is None:
                 # A new database gets the current tables directly, without migrations.
                 metadata.create_all(connection)
-                connection.execute(insert(alembic_version).values(version_num=REVISION))
-            elif revision > REVISION:
+                connection.execute(insert(alembic_version).values(version_num=newest))
+            elif revision > newest:
                 detail = f"{self.name}: written by a newer SmartSight (revision {revision})"
                 raise ResourceError(Code.DATABASE_UNAVAILABLE, detail)
-            elif revision < REVISION:
+            elif revision < newest:
                 with _unhurried(connection):
                     upgrade(connection)
+
+
+def newest_revision() -> str:
+    """Return the number of the newest migration: the files of migrations begin with theirs."""
+    return max(path.name[:4] for path in _MIGRATIONS.glob("versions/[0-9]*.py"))
 
 
 def upgrade(connection: Connection) -> None:

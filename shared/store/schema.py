@@ -27,9 +27,6 @@ from sqlalchemy import (
 
 from shared.store.result_columns import COLUMNS
 
-#: The newest migration in ``migrations/versions``.
-REVISION = "0006"
-
 metadata = MetaData()
 
 # SQLite counts up only columns of type INTEGER, which is 64 bits wide there anyway.

@@ -15,8 +15,8 @@ from shared.errors import Code, ResourceError, SmartSightError, UsageError
 from shared.items import Item
 from shared.store import database as database_module
 from shared.store import postgres
-from shared.store.database import Database, upgrade
-from shared.store.schema import REVISION, items, metadata
+from shared.store.database import Database, newest_revision, upgrade
+from shared.store.schema import items, metadata
 from shared.store.store import Store
 from tests.servers.ports import free_port
 from tests.servers.postgres import PostgresServer
@@ -24,7 +24,7 @@ from tests.servers.postgres import PostgresServer
 
 def test_the_revision_is_alembics_newest() -> None:
     migrations = Path(database_module.__file__).with_name("migrations")
-    assert ScriptDirectory(str(migrations)).get_current_head() == REVISION
+    assert ScriptDirectory(str(migrations)).get_current_head() == newest_revision()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
@@ -38,7 +38,7 @@ def test_the_migrations_lead_to_the_tables_of_the_schema(
     with engine.begin() as connection:
         upgrade(connection)
         context = MigrationContext.configure(connection)
-        assert context.get_current_revision() == REVISION
+        assert context.get_current_revision() == newest_revision()
         assert compare_metadata(context, metadata) == []
     engine.dispose()
 
