@@ -71,6 +71,7 @@ class Evidence:
     http_status: int | None = None
     fetch_ms: float | None = None
     label_ms: float | None = None
+    redirects: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

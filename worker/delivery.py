@@ -182,7 +182,8 @@ class DeliveryHandler:
                 return
             result = failed(task.message, model_id, error, _failure_evidence(task, slot, error))
         if result is not None:
-            await self.saver.save(task, result)
+            evidence = replace(result.evidence, redirects=task.hops if task.host else None)
+            await self.saver.save(task, replace(result, evidence=evidence))
 
     async def _fetch_and_label(self, task: FetchTask, slot: HostSlot, model_id: int) -> Result | None:
         """Return the result, or None if the task is in a queue again."""

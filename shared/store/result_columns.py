@@ -184,6 +184,7 @@ COLUMNS = (
     ),
     _stored("host", str, "Host that answered, or did not.", "images.example.org", Text),
     _stored("final_url", str, "URL that the image came from, after redirects.", _URL, Text),
+    _stored("redirects", int, "Number of redirects to that URL.", 0, SmallInteger),
     _stored("http_status", int, "HTTP status of the last response.", 200, SmallInteger),
     _stored("attempts", int, "How many times the image was tried.", 1, SmallInteger, nullable=False),
     _stored("fetch_ms", float, "Time to fetch the image, in milliseconds.", 104.98, REAL),

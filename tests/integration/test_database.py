@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, delete, text
 
 from shared.errors import Code, ResourceError, SmartSightError, UsageError
-from shared.items import Item
+from shared.items import Evidence, Item, ItemState, Result, now
 from shared.store import database as database_module
 from shared.store import postgres
 from shared.store.database import Database, newest_revision, upgrade
@@ -41,6 +41,25 @@ def test_the_migrations_lead_to_the_tables_of_the_schema(
         assert context.get_current_revision() == newest_revision()
         assert compare_metadata(context, metadata) == []
     engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_results_from_before_a_migration_have_nothing_in_a_new_column(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    if kind == "postgres":
+        url = request.getfixturevalue("new_postgres_database")()
+    with closing(Database(url)) as database:
+        item = _item(Store(database))
+        result = Result(item.job_id, 0, ItemState.SUCCEEDED, now(), 1, 1, evidence=Evidence(redirects=3))
+        Store(database).results.save([result])
+        with database.write() as connection:
+            connection.exec_driver_sql("ALTER TABLE results DROP COLUMN redirects")
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0006'")
+    with closing(Database(url)) as database:
+        (outcome,) = Store(database).results.outcomes(item.job_id, -1, 10)
+        assert (outcome.result.state, outcome.result.evidence) == (ItemState.SUCCEEDED, Evidence())
 
 
 def _failure(url: str) -> SmartSightError:

@@ -406,6 +406,20 @@ def test_a_redirect_to_a_denied_url_is_not_followed() -> None:
     assert (store.saved[0].code, fetcher.calls) == (Code.FORGOTTEN, ["http://h/a"])
 
 
+def test_a_result_says_how_many_redirects_led_to_it() -> None:
+    broker, store = _published("http://h/0", "http://h/2", "file"), _Store(expected=3)
+
+    class Redirecting(_Fetcher):
+        async def fetch(self, request: FetchRequest) -> Fetched | Redirected:  # type: ignore[override]
+            way = {"http://h/0": "http://h/1", "http://h/1": "http://h/2"}
+            if request.ref in way:
+                return Redirected(way[request.ref])
+            return await super().fetch(request)
+
+    _run(broker, store, Redirecting(lambda *_: b"fine"))
+    assert [store.saved[index].evidence.redirects for index in range(3)] == [2, 0, None]
+
+
 def test_denied_bytes_are_not_classified_wherever_they_come_from() -> None:
     broker, store, classifier = _published("http://h/a", "file", "other"), _Store(expected=3), _Classifier()
     store.denied = {hashlib.sha256(b"denied").hexdigest()}
