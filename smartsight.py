@@ -70,8 +70,7 @@ def load_handler(options: Namespace) -> Any:
     What an import makes stays, so that looking through it for garbage is lost time, an eighth of it.
     """
     gc.disable()
-    place = "commands" if getattr(options, "api", None) is None else "commands.over_api"
-    module, _, function = (options.handler or f"{place}.{options.command}:run").partition(":")
+    module, _, function = (options.handler or f"commands.{options.command}:run").partition(":")
     handler = getattr(importlib.import_module(module), function)
     gc.freeze()
     gc.enable()

@@ -1,4 +1,4 @@
-"""Who asks: the API as Python functions, for programs and for this project's own command line.
+"""The API's client, for programs and for the command line.
 
 >>> from pathlib import Path
 >>> from api_client import Client
@@ -9,11 +9,29 @@
 ...     for row in client.results(job.id, state="succeeded", min_score=0.5):
 ...         print(row["ref"], row["predictions"][0]["class"])
 
-Whatever goes wrong is a ``shared.errors.SmartSightError`` with a code: ``RequestError`` where the API refuses
-or does not answer, ``UsageError`` and ``ResourceError`` where what was handed in cannot be used.
+All errors are ``shared.errors.SmartSightError`` with a code: ``RequestError`` where the API refuses or does
+not respond, ``UsageError`` and ``ResourceError`` where a file of yours cannot be used.
 """
 
-from api_client.client import Client
-from api_client.models import CodeCount, Estimate, Job, Malformed, MalformedLine, Prediction, Webhook
+from api_client.client import Client, Prediction
+from shared.estimate import Estimate
+from shared.hosts import Host
+from shared.job_status import CodeCount, JobStatus, MalformedLine, MalformedLines, WebhookStatus
 
-__all__ = ["Client", "CodeCount", "Estimate", "Job", "Malformed", "MalformedLine", "Prediction", "Webhook"]
+#: The names of version 1, which stay.
+Job, Malformed, Webhook = JobStatus, MalformedLines, WebhookStatus
+
+__all__ = [
+    "Client",
+    "CodeCount",
+    "Estimate",
+    "Host",
+    "Job",
+    "JobStatus",
+    "Malformed",
+    "MalformedLine",
+    "MalformedLines",
+    "Prediction",
+    "Webhook",
+    "WebhookStatus",
+]

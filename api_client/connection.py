@@ -1,32 +1,63 @@
-"""Send one request, and hand its answer on as it arrives: the only place that knows the HTTP client."""
+"""Send requests to an API: its origin and key, one HTTP exchange, its errors, and retries with backoff."""
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import IO, TYPE_CHECKING
+from ipaddress import ip_address
+from typing import IO, TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
-from api_client.failures import UnansweredError, not_ours
-from api_client.origin import check_key, checked_origin, is_loopback
+from shared.errors import Code, RequestError, UsageError
 
 if TYPE_CHECKING:
     from httpx2 import Timeout
 
-#: What is sent: opened anew for each attempt.
+T = TypeVar("T")
+
+#: Opens the content to send, anew for each attempt.
 Body = Callable[[], AbstractContextManager[bytes | IO[bytes]]]
+#: The longest pause after the first failure, in seconds; it doubles with each further one, up to a maximum.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+#: A longer ``Retry-After``, in seconds, is reported instead of waited for.
+_LONGEST_RETRY_AFTER = 300.0
+#: Statuses of requests that had no effect: they did not arrive as a whole, or came too soon.
+_NO_EFFECT = (408, 429)
+
+
+class UnansweredError(RequestError):
+    """There is no complete response; ``sent`` tells whether the request may have arrived."""
+
+    def __init__(self, detail: str, sent: bool, retry_after: float | None = None) -> None:
+        super().__init__(Code.API_UNAVAILABLE, detail, retry_after)
+        self.sent = sent
+
+
+class RefusedError(RequestError):
+    """The response is a failure, with this HTTP status."""
+
+    def __init__(self, code: Code, detail: str, status: int, retry_after: float | None = None) -> None:
+        super().__init__(code, detail, retry_after)
+        self.status = status
+
+
+def not_ours(what: str, status: int = 200) -> RefusedError:
+    """Return the error for a response that this API does not give."""
+    return RefusedError(Code.API_REFUSED, what, status)
 
 
 def no_body() -> AbstractContextManager[bytes | IO[bytes]]:
-    """Open a body that holds nothing."""
+    """Open an empty body."""
     return nullcontext(b"")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ApiRequest:
     """One request.
 
-    ``repeatable`` tells whether sending it twice comes to the same as sending it once, ``patience`` how many
-    seconds the answer may take at least.
+    ``idempotent`` tells whether sending it twice has the same effect as sending it once; ``read_timeout`` is
+    for how many seconds to wait for the response at least.
     """
 
     method: str
@@ -34,13 +65,13 @@ class Asked:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body = no_body
-    repeatable: bool = True
-    patience: float = 0.0
+    idempotent: bool = True
+    read_timeout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What comes back; names of headers are of any case, and the body has not been read yet."""
+class ApiResponse:
+    """A response whose body arrives in chunks; header names are case-insensitive."""
 
     status: int
     headers: Mapping[str, str]
@@ -48,10 +79,10 @@ class Answer:
 
 
 class Connection:
-    """Keeps connections to one API, for several threads; ``timeout`` is for each step, in seconds."""
+    """Connections to one API, safe for several threads; ``timeout`` is for each step, in seconds."""
 
     def __init__(self, url: str, key: str, timeout: float) -> None:
-        import httpx2  # it takes a while: only where it is needed
+        import httpx2  # slow to import
 
         self.origin = checked_origin(url)
         check_key(self.origin, key)
@@ -62,33 +93,33 @@ class Connection:
         self._client = httpx2.Client(
             base_url=self.origin,
             headers=headers,
-            follow_redirects=False,  # the key is meant for this origin alone
-            trust_env=not is_loopback(self.origin),  # a proxy is no part of this machine
+            follow_redirects=False,  # the key is for this origin only
+            trust_env=not is_loopback(self.origin),  # a proxy would leave this machine
         )
 
     @contextmanager
-    def answer(self, asked: Asked) -> Iterator[Answer]:
-        """Send a request and give its answer; raise ``RequestError`` if there is none."""
-        with self._translated(), asked.body() as content:
+    def send(self, request: ApiRequest) -> Iterator[ApiResponse]:
+        """Send a request and give its response; raise ``RequestError`` if there is none."""
+        with self._translated(), request.body() as content:
             streamed = self._client.stream(
-                asked.method,
-                asked.path,
-                params=asked.query,
-                headers=asked.headers,
+                request.method,
+                request.path,
+                params=request.query,
+                headers=request.headers,
                 content=content,
-                timeout=self._timeout_for(asked),
+                timeout=self._timeout_for(request),
             )
             with streamed as response:
-                yield Answer(response.status_code, response.headers, response.iter_bytes())
+                yield ApiResponse(response.status_code, response.headers, response.iter_bytes())
 
     def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         self._client.close()
 
-    def _timeout_for(self, asked: Asked) -> "Timeout":
+    def _timeout_for(self, request: ApiRequest) -> "Timeout":
         from httpx2 import Timeout
 
-        return Timeout(self._timeout, read=max(self._timeout, asked.patience))
+        return Timeout(self._timeout, read=max(self._timeout, request.read_timeout))
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -97,11 +128,88 @@ class Connection:
         try:
             yield
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            raise UnansweredError(self._what(error), sent=False) from error
+            raise UnansweredError(self._describe(error), sent=False) from error
         except httpx2.TransportError as error:
-            raise UnansweredError(self._what(error), sent=True) from error
+            raise UnansweredError(self._describe(error), sent=True) from error
         except httpx2.DecodingError as error:
-            raise not_ours(self._what(error)) from error
+            raise not_ours(self._describe(error)) from error
 
-    def _what(self, error: Exception) -> str:
+    def _describe(self, error: Exception) -> str:
         return f"{self.origin}: {str(error) or type(error).__name__}"
+
+
+class Retries:
+    """Makes ``attempts`` attempts at most; ``sleep`` waits for a number of seconds."""
+
+    def __init__(self, attempts: int, sleep: Callable[[float], None]) -> None:
+        self.attempts = attempts
+        self.sleep = sleep
+
+    def run(self, attempt: Callable[[], T], idempotent: bool, attempts: int | None = None) -> T:
+        """Return what the first successful attempt returns; raise the last error if none succeeds."""
+        failures = 0
+        while True:
+            try:
+                return attempt()
+            except RequestError as error:
+                failures += 1
+                self.pause(error, failures, idempotent, attempts)
+
+    def pause(
+        self, error: RequestError, failures: int, idempotent: bool = True, attempts: int | None = None
+    ) -> None:
+        """Wait before the next attempt, or raise the error if there should be none.
+
+        Exponential backoff with full jitter (Brooker, 2015), after the API's ``Retry-After``.
+        """
+        retry_after = error.retry_after or 0.0
+        exhausted = failures >= (attempts or self.attempts) or retry_after > _LONGEST_RETRY_AFTER
+        if exhausted or not _may_succeed_later(error, idempotent):
+            raise error
+        self.sleep(retry_after + random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (failures - 1))))
+
+
+def _may_succeed_later(error: RequestError, idempotent: bool) -> bool:
+    """Tell whether the same request may succeed later, and does no harm if the first one did as well."""
+    if isinstance(error, UnansweredError):
+        return idempotent or not error.sent
+    if not isinstance(error, RefusedError):
+        return False
+    if error.status in _NO_EFFECT:
+        return error.code.transient or error.code is Code.API_REFUSED
+    return error.status >= 500 and idempotent
+
+
+def checked_origin(url: str) -> str:
+    """Return the origin that a URL names; raise ``UsageError(setting_invalid)`` if it is none.
+
+    A path is refused: an image's URL, given by mistake, must not receive the key.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(Code.SETTING_INVALID, f"the API's URL: {error}") from None
+    rest = parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None
+    if parts.scheme not in ("http", "https") or not parts.hostname or rest:
+        raise UsageError(Code.SETTING_INVALID, "the API's URL is not http(s)://HOST or http(s)://HOST:PORT")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
+
+
+def is_loopback(origin: str) -> bool:
+    """Tell whether an origin is on this machine."""
+    host = urlsplit(origin).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def check_key(origin: str, key: str) -> None:
+    """Raise ``UsageError`` if a key is malformed, or would be sent in plain text."""
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise UsageError(Code.KEY_INVALID, "it has characters that no key has")
+    if key and origin.startswith("http://") and not is_loopback(origin):
+        detail = f"{origin}: others could read the key on the way; say https"
+        raise UsageError(Code.SETTING_INVALID, detail)

@@ -1,4 +1,4 @@
-"""What a submission sends: URLs as JSON, or a list file as it is."""
+"""The body of a submission: URLs as JSON, or a list file as it is."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from typing import IO, Any, Literal, TypedDict
 from api_client.connection import Body
 from shared.errors import Code, ResourceError, UsageError
 
-#: By the ending of a list file. Those of text may be gzipped.
+#: Media types by the ending of a list file; text may be gzipped.
 _TEXTS = {
     ".txt": "text/plain",
     ".csv": "text/csv",
@@ -21,12 +21,12 @@ _TEXTS = {
 }
 _PARQUET = "application/vnd.apache.parquet"
 
-#: A URL, or a URL and an id of one's own, which comes back with its result.
-Listed = str | tuple[str, str]
+#: A URL, or a URL and an id of your own, which its result returns as ``custom_id``.
+Image = str | tuple[str, str]
 
 
-class Options(TypedDict, total=False):
-    """What a submission may say beside its images.
+class JobOptions(TypedDict, total=False):
+    """Options of a submission.
 
     ``column`` and ``id_column`` name columns of a list file; ``webhook_secret`` goes with URLs only.
     """
@@ -42,19 +42,19 @@ class Options(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
-    """What is sent; the body is read anew for each attempt."""
+class EncodedSubmission:
+    """A submission as it is sent; each attempt reads the body anew."""
 
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: Body
 
 
-def submission_of(images: Iterable[Listed] | Path, options: Options) -> Submission:
-    """Return how to submit URLs, or the list file at a path.
+def encode_submission(images: Iterable[Image] | Path, options: JobOptions) -> EncodedSubmission:
+    """Encode URLs, or the list file at a path.
 
-    A file is opened with the request: ``UsageError(source_not_found)`` or
-    ``ResourceError(source_unreadable)`` is raised then.
+    A file is opened when it is sent, which may raise ``UsageError(source_not_found)`` or
+    ``ResourceError(source_unreadable)``.
     """
     if isinstance(images, Path):
         return _of_file(images, options)
@@ -63,7 +63,7 @@ def submission_of(images: Iterable[Listed] | Path, options: Options) -> Submissi
     return _of_urls(images, options)
 
 
-def _of_urls(images: Iterable[Listed], options: Options) -> Submission:
+def _of_urls(images: Iterable[Image], options: JobOptions) -> EncodedSubmission:
     urls = [image if isinstance(image, str) else {"url": image[0], "id": image[1]} for image in images]
     body: dict[str, Any] = {name: value for name, value in options.items() if "webhook" not in name}
     if "webhook_url" in options:
@@ -71,15 +71,15 @@ def _of_urls(images: Iterable[Listed], options: Options) -> Submission:
         if "webhook_secret" in options:
             body["webhook"]["secret"] = options["webhook_secret"]
     content = json.dumps({**body, "urls": urls}).encode()
-    return Submission({}, {"Content-Type": "application/json"}, lambda: nullcontext(content))
+    return EncodedSubmission({}, {"Content-Type": "application/json"}, lambda: nullcontext(content))
 
 
-def _of_file(path: Path, options: Options) -> Submission:
+def _of_file(path: Path, options: JobOptions) -> EncodedSubmission:
     if "webhook_secret" in options:
         raise UsageError(Code.WEBHOOK_INVALID, "a secret of your own goes with URLs, not with a list file")
     headers = _type_of(path)
     query = {name: str(value) for name, value in options.items()}
-    return Submission(query, headers, lambda: _opened(path))
+    return EncodedSubmission(query, headers, lambda: _opened(path))
 
 
 def _type_of(path: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from commands.options import (
     add_classifier,
     add_json,
     add_output,
-    add_over_api,
+    add_remote,
     add_sources,
     add_workload,
     number,
@@ -32,7 +32,6 @@ def build_parser() -> argparse.ArgumentParser:
     _add_api(commands.add_parser("api", help="serve the HTTP API"))
     _add_up(commands.add_parser("up", help="serve the HTTP API and label, in one process"))
     add_job_commands(commands)
-    _add_hosts(commands.add_parser("hosts", help="list hosts and their state; block or release one"))
     _add_keys(commands.add_parser("keys", help="create, list and revoke API keys"))
     _add_model(commands.add_parser("model", help="list, build, import and remove models"))
     _add_settings(commands.add_parser("settings", help="show the settings in force"))
@@ -46,7 +45,7 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.description = "Print the best classes of each image on standard output, as JSON."
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="an image file; with --api also a URL")
     add_classifier(parser)
-    add_over_api(parser)
+    add_remote(parser)
 
 
 def _add_label(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +59,7 @@ def _add_label(parser: argparse.ArgumentParser) -> None:
         ".warc.gz: the images in it), or a list of images",
     )
     add_output(parser)
+    parser.add_argument("--name", help="a name for the job")
     parser.add_argument("--db", metavar="URL", help="the database for results, such as sqlite:///labels.db")
     add_classifier(parser)
 
@@ -122,16 +122,6 @@ def _add_address(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images classified at the same time (default: one for each core)",
     )
-
-
-def _add_hosts(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "List the hosts that images are fetched from, and their state. Blocked hosts are not requested; "
-        "releasing a host resets its state."
-    )
-    parser.add_argument("action", nargs="?", choices=("block", "release"), help="what to do with the hosts")
-    parser.add_argument("hosts", nargs="*", metavar="HOST", help="a host name, such as images.example.com")
-    parser.add_argument("--after", metavar="HOST", help="list the hosts after this one")
 
 
 def _add_keys(parser: argparse.ArgumentParser) -> None:

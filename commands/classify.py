@@ -39,16 +39,16 @@ def _run_here(options: Namespace, settings: Settings) -> int:
 
 
 def _run_remote(options: Namespace, settings: Settings) -> int:
-    from commands.over_api.asking import open_client
+    from commands.remote_backend import open_client
 
     if options.model or options.engine != "auto":
         raise UsageError(Code.REQUEST_INVALID, "the API chooses its model and engine itself")
-    with open_client(options, settings) as client:
+    with open_client(options.api, settings) as client:
         return _show_each(options.images, lambda image: _ask(client, image, options.top))
 
 
 def _ask(client: "Client", image: str, top: int) -> _Scores:
-    from api_client.failures import RefusedError
+    from api_client.connection import RefusedError
 
     is_url = image.lower().startswith(("http://", "https://"))
     try:

@@ -1,22 +1,127 @@
-"""`smartsight jobs [ID]`: which jobs there are, or how one of them stands."""
+"""`smartsight jobs`, `watch`, `cancel`, `retry`, `resume` and `delete`: show jobs and steer them."""
 
+import json
+import time
 from argparse import Namespace
+from collections.abc import Iterator
 
-from commands.description import HEAD, described, description, line
-from commands.parts import open_store
-from commands.terminal import show
+from commands.backend import open_backend
+from commands.progress import causes, show_progress, summary
+from commands.terminal import say, show
+from shared.items import ItemState, JobState
+from shared.job_status import JobStatus
 from shared.settings import Settings
 
 #: Jobs of one list.
-LISTED = 20
+_LISTED = 20
+_HEAD = f"{'job':>8} {'state':<10} {'done':>10} {'of':>10} {'failed':>8}  {'created':<16}  name"
 
 
-def run(options: Namespace, settings: Settings) -> int:
-    """Show the newest jobs, or one."""
-    with open_store(settings) as store:
+def show_jobs(options: Namespace, settings: Settings) -> int:
+    """Show one job, or the newest ones."""
+    with open_backend(options, settings) as backend:
         if options.job is None:
-            found = store.jobs.newest(options.before, LISTED)
-            show(HEAD, *(line(described(store, job)) for job in found))
+            jobs = backend.jobs(options.before, _LISTED)
+            if options.json:
+                _show_json([job.as_json() for job in jobs])
+            else:
+                show(_HEAD, *map(_line, jobs))
+        elif options.json:
+            _show_json(backend.job(options.job).as_json())
         else:
-            show(*description(described(store, store.jobs.get(options.job))))
+            show(*describe(backend.job(options.job), backend.api_option))
     return 0
+
+
+def watch(options: Namespace, settings: Settings) -> int:
+    """Show the progress of a job until it is over or paused; return 0 if every image has its labels."""
+    with open_backend(options, settings) as backend:
+        statuses = backend.follow(options.job)
+        job = next(statuses)
+        done_before, started = job.done, time.monotonic()
+        progress = show_progress(job.submitted, done_before)
+        try:
+            progress.update(job.outcomes, job.submitted)
+            for job in statuses:
+                progress.update(job.outcomes, job.submitted)
+        finally:
+            progress.close()
+    say(f"Job {job.id} is {job.state}{f': {job.reason}' if job.reason else ''}.")
+    for line in summary(job, job.done - done_before, time.monotonic() - started):
+        say(line)
+    return 0 if job.has_labelled_all else 1
+
+
+def cancel(options: Namespace, settings: Settings) -> int:
+    """Cancel a job; images in progress on a worker may still get a result."""
+    with open_backend(options, settings) as backend:
+        job = backend.cancel(options.job)
+    pending, cancelled = job.counts[ItemState.PENDING], job.counts[ItemState.CANCELLED]
+    if pending:
+        say(f"Job {job.id}: {pending} images are being cancelled, {job.done - cancelled} results kept.")
+    else:
+        say(f"Job {job.id}: {cancelled} images cancelled, {job.done - cancelled} results kept.")
+    return 0
+
+
+def retry(options: Namespace, settings: Settings) -> int:
+    """Try failures again: those with the codes given, or all with a transient code."""
+    with open_backend(options, settings) as backend:
+        job = backend.retry(options.job, options.code)
+    say(f"Job {job.id}: {job.retried} images will be retried.")
+    return 0
+
+
+def resume(options: Namespace, settings: Settings) -> int:
+    """Resume a paused job, with a new limit to its failures or none."""
+    with open_backend(options, settings) as backend:
+        job = backend.resume(options.job, options.max_failure_rate)
+    say(f"Job {job.id} resumed.")
+    return 0
+
+
+def delete(options: Namespace, settings: Settings) -> int:
+    """Delete a job that is over, with its list and its results."""
+    with open_backend(options, settings) as backend:
+        job = backend.job(options.job)
+        backend.delete(job.id)
+    say(f"Job {job.id} deleted: {job.submitted} images and {job.done} results.")
+    return 0
+
+
+def describe(job: JobStatus, api_option: str) -> Iterator[str]:
+    """Yield the lines that describe a job; commands to run next get this option."""
+    facts = {
+        "job": job.id,
+        "name": job.name,
+        "state": job.state,
+        "reason": job.reason,
+        "model": job.model,
+        "created": f"{job.created_at:%Y-%m-%d %H:%M:%S}",
+        "finished": f"{job.finished_at:%Y-%m-%d %H:%M:%S}" if job.finished_at else None,
+        "submitted": f"{job.submitted}{'' if job.recorded else ', more to come'}",
+        "published": job.published,
+        "done": job.done,
+    }
+    yield from (f"{name:<10} {value}" for name, value in facts.items() if value not in (None, ""))
+    yield from (f"  {count:>10} {state}" for state, count in job.outcomes.items())
+    yield from causes(job, 10)
+    yield from _what_next(job, api_option)
+
+
+def _what_next(job: JobStatus, api_option: str) -> Iterator[str]:
+    if job.state is JobState.PAUSED:
+        command = f"smartsight resume {job.id}{api_option}"
+        yield f"`{command}` resumes it, without a limit to failures unless it is given one."
+    elif job.state is JobState.COMPLETED and any(count.is_transient for count in job.codes):
+        yield f"`smartsight retry {job.id}{api_option}` retries the images with transient failures."
+
+
+def _line(job: JobStatus) -> str:
+    created = f"{job.created_at:%Y-%m-%d %H:%M}"
+    numbers = f"{job.done:>10} {job.submitted:>10} {job.counts[ItemState.FAILED]:>8}"
+    return f"{job.id:>8} {job.state:<10} {numbers}  {created}  {job.name or ''}".rstrip()
+
+
+def _show_json(data: object) -> None:
+    show(json.dumps(data, ensure_ascii=False, indent=2))

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from commands.label_run import LabelRun
 from commands.parts import cores, open_decoders, open_store
-from commands.progress import all_succeeded, done, summary
+from commands.progress import summary
 from commands.sources import open_sources, reporting, what_was_looked_for
 from commands.terminal import ResultLines, quiet_logs, say
+from producer.references import ListColumns
 from producer.sources import InputSources, read_sources
 from producer.submit import Survey, survey
 from results_api.exports import STDOUT, RowWriter, check_output, open_output
@@ -20,8 +21,8 @@ from shared.classifier.catalogue import open_classifier
 from shared.classifier.classifier import Classifier
 from shared.classifier.model import Model
 from shared.errors import Code, ResourceError, UsageError
+from shared.job_status import JobStatus
 from shared.settings import Settings
-from shared.store.store import Tally
 
 
 def run(options: Namespace, settings: Settings) -> int:
@@ -30,7 +31,7 @@ def run(options: Namespace, settings: Settings) -> int:
     if options.output:
         check_output(options.output)
         _protect_inputs(options, settings)
-    with open_sources(options) as sources:
+    with open_sources(options.sources, ListColumns(options.column, options.id_column)) as sources:
         found = survey(reporting(read_sources(sources)))
         if not found.references:
             raise ResourceError(Code.NOTHING_TO_LABEL, what_was_looked_for(options.sources))
@@ -54,38 +55,38 @@ def _label(
 ) -> int:
     key = _job_key(found, classifier.model, options.top)
     with open_store(settings) as store:
-        job_run = LabelRun(store, classifier, found, options.top, key)
-        tallies = _finish(job_run, sources, settings, options.output)
+        job_run = LabelRun(store, classifier, found, options.top, key, options.name)
+        job = _finish(job_run, sources, settings, options.output)
         store.jobs.release_key(job_run.job.id)
     if found.malformed:
         say(f"Malformed lines left out: {found.malformed}.")
     say(f"Stored as job {job_run.job.id} in {store.name}")
-    return 0 if all_succeeded(tallies) and not found.malformed else 1
+    return 0 if job.has_labelled_all and not found.malformed else 1
 
 
-def _finish(job_run: LabelRun, sources: InputSources, settings: Settings, output: str | None) -> list[Tally]:
-    """Run a job to its end and sum it up; or say how far it came."""
+def _finish(job_run: LabelRun, sources: InputSources, settings: Settings, output: str | None) -> JobStatus:
+    """Run a job to its end and print a summary; if interrupted, print its progress."""
     if job_run.done_before:
-        say(f"Going on with job {job_run.job.id}: {job_run.progress_now()} before.")
+        say(f"Resuming job {job_run.job.id}: {job_run.progress_now()}.")
     started = time.monotonic()
     quiet_logs()
     try:
         with _writer(output) as writer:
-            tallies = job_run.run(sources, settings, writer)
+            job = job_run.run(sources, settings, writer)
     except KeyboardInterrupt:
-        say(f"Stopped: {job_run.progress_now()}. The same command goes on.")
+        say(f"Stopped: {job_run.progress_now()}. The same command resumes here.")
         raise
     if job_run.placeholders:
         _correct(job_run, output)
-    done_now = done(tallies) - job_run.done_before
-    for line in summary(tallies, done_now, time.monotonic() - started):
+    done_now = job.done - job_run.done_before
+    for line in summary(job, done_now, time.monotonic() - started):
         say(line)
-    return tallies
+    return job
 
 
 def _correct(job_run: LabelRun, output: str | None) -> None:
-    """Tell of the images that turned out to be stand-ins, and write the rows of a file once more."""
-    say(f"{job_run.placeholders} images are stand-ins, the same for many URLs of a host: none is labelled.")
+    """Print how many images are placeholders, and write the rows of a file again."""
+    say(f"{job_run.placeholders} images are placeholders, the same for many URLs of a host: skipped.")
     if output and output != STDOUT:
         job_run.write_again(output)
 

@@ -10,17 +10,20 @@ from collections import deque
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from commands.parts import cores, make_fetchers, politeness_policy
-from commands.progress import Progress, done, show_progress
+from commands.progress import Progress, counts_by_state, show_progress
 from producer.dispatch import publish_all
 from producer.sources import InputSources, read_sources
 from producer.submit import Survey, record
 from results_api.exports import RowWriter, write_results
+from results_api.job_statuses import read_status
 from results_api.rows import OrderedRows
 from shared.broker import InProcessBroker
 from shared.classifier.classifier import Classifier
 from shared.errors import Code, RequestError
+from shared.items import ItemState
+from shared.job_status import JobStatus
 from shared.settings import Settings
-from shared.store.store import Filter, Store, Tally
+from shared.store.store import Filter, Store
 from worker.delivery import Inference
 from worker.worker import Backends, Worker, WorkerPlan
 
@@ -37,7 +40,15 @@ _COMPACT_EVERY = 50
 class LabelRun:
     """A job of this command, new or half done, and the means to finish it."""
 
-    def __init__(self, store: Store, classifier: Classifier, found: Survey, top: int, key: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        classifier: Classifier,
+        found: Survey,
+        top: int,
+        key: str,
+        name: str | None = None,
+    ) -> None:
         model = classifier.model
         self._store = store
         self._classifier = classifier
@@ -47,21 +58,21 @@ class LabelRun:
         self._stop = threading.Event()
         self._abandoned = threading.Event()
         self._broker = InProcessBroker()
-        self.job = store.jobs.open(key, self._model.id)
-        self.done_before = done(store.results.tallies(self.job.id))
-        #: Images skipped as placeholders when all were there, after their rows were written.
+        self.job = store.jobs.open(key, self._model.id, name)
+        self.done_before = sum(self._counts().values())
+        #: Images that turned out to be placeholders at the end, after their rows were written.
         self.placeholders = 0
 
     def progress_now(self) -> str:
-        """Return the progress in words."""
-        return f"{done(self._store.results.tallies(self.job.id))} of {self._found.references} images done"
+        """Say how far the job is."""
+        return f"{sum(self._counts().values())} of {self._found.references} images done"
 
     def run(
         self, sources: InputSources, settings: Settings, writer: RowWriter, progress: Progress | None = None
-    ) -> list[Tally]:
-        """Finish the job, write all its rows, and return how its items ended.
+    ) -> JobStatus:
+        """Finish the job, write all its rows, and return its status.
 
-        When interrupted, or when a part fails, what is in hand is finished and stored first.
+        When interrupted, or when a part fails, the images in progress are finished and stored first.
         """
         progress = progress or show_progress(self._found.references, self.done_before)
         plan = self._plan(settings)
@@ -113,10 +124,13 @@ class LabelRun:
         """Write all rows to a file as they are in the end."""
         write_results(self._store, self._store.jobs.get(self.job.id), Filter(), output)
 
-    def _complete(self, placeholder_urls: int) -> list[Tally]:
+    def _complete(self, placeholder_urls: int) -> JobStatus:
         self.placeholders = self._store.results.skip_placeholders(self.job.id, placeholder_urls)
         self._store.jobs.complete(self.job.id)
-        return self._store.results.tallies(self.job.id)
+        return read_status(self._store, self._store.jobs.get(self.job.id))
+
+    def _counts(self) -> dict[ItemState, int]:
+        return counts_by_state(self._store.results.tallies(self.job.id))
 
     def _follow(self, tasks: list[Future[None]], writer: RowWriter, progress: Progress) -> None:
         """Poll the store until every item has a result and every row is written."""
@@ -140,10 +154,10 @@ class LabelRun:
         finished, _working = wait(tasks, _TICK, return_when=FIRST_EXCEPTION)
         for task in finished:
             task.result()
-        tallies = self._store.results.tallies(self.job.id)
-        progress.update(tallies)
+        counts = self._counts()
+        progress.update(counts)
         recording = tasks[0]
-        return recording.done() and done(tallies) >= self._found.references
+        return recording.done() and sum(counts.values()) >= self._found.references
 
 
 def _write_ready(rows: OrderedRows, writer: RowWriter, progress: Progress) -> None:

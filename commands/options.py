@@ -98,7 +98,7 @@ def error_code(text: str) -> Code:
 
 def api_url(text: str) -> str:
     """Read the URL of an API; empty means that of the settings."""
-    from api_client.origin import checked_origin
+    from api_client.connection import checked_origin
 
     try:
         return checked_origin(text) if text else ""
@@ -129,7 +129,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def add_over_api(parser: argparse.ArgumentParser) -> None:
+def add_remote(parser: argparse.ArgumentParser) -> None:
     """Add the API to use instead of the database of this machine's settings."""
     parser.add_argument(
         "--api",

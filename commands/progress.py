@@ -2,12 +2,13 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from commands.terminal import is_quiet, say
 from shared.items import ItemState
+from shared.job_status import JobStatus
 from shared.store.store import Tally
 
 #: Seconds between two plain lines.
@@ -17,7 +18,7 @@ _PLAIN_INTERVAL = 10.0
 class Progress(Protocol):
     """Shows counts as they change."""
 
-    def update(self, tallies: Sequence[Tally], total: int | None = None) -> None:
+    def update(self, counts: Mapping[ItemState, int], total: int | None = None) -> None:
         """Show these counts, and a total that has grown meanwhile."""
         ...
 
@@ -39,12 +40,7 @@ def show_progress(total: int, done_before: int) -> Progress:
     return PlainLines(total, done_before)
 
 
-def done(tallies: Sequence[Tally]) -> int:
-    """Return how many items are over."""
-    return sum(tally.count for tally in tallies)
-
-
-def counts_by_state(tallies: Sequence[Tally]) -> dict[ItemState, int]:
+def counts_by_state(tallies: Iterable[Tally]) -> dict[ItemState, int]:
     """Return how many items are in each state that occurs."""
     counts: dict[ItemState, int] = {}
     for tally in tallies:
@@ -52,20 +48,21 @@ def counts_by_state(tallies: Sequence[Tally]) -> dict[ItemState, int]:
     return counts
 
 
-def summary(tallies: Sequence[Tally], done_now: int, seconds: float) -> Iterator[str]:
+def summary(job: JobStatus, done_now: int, seconds: float) -> Iterator[str]:
     """Yield the lines of the summary: counts by state, failures by code, and the rate of this run."""
-    counts = counts_by_state(tallies)
-    states = ", ".join(f"{count} {state}" for state, count in counts.items())
     rate = done_now / seconds if seconds else 0.0
-    yield f"{done(tallies)} images: {states}; {done_now} in {seconds:.1f} s, {rate:.1f} images/s"
-    for tally in sorted(tallies, key=lambda tally: -tally.count):
-        if tally.code is not None:
-            yield f"  {tally.count:>8} {tally.code}: {tally.code.sentence}"
+    counts = _in_words(job.outcomes)
+    yield f"{job.done} images: {counts}; {done_now} in {seconds:.1f} s, {rate:.1f} images/s"
+    yield from causes(job, 8)
 
 
-def all_succeeded(tallies: Sequence[Tally]) -> bool:
-    """Tell whether every item got its labels."""
-    return all(tally.state is ItemState.SUCCEEDED for tally in tallies)
+def causes(job: JobStatus, width: int) -> Iterator[str]:
+    """Yield a line for each error code of a job, the most frequent first."""
+    yield from (f"  {count.count:>{width}} {count.code}: {count.message}" for count in job.codes)
+
+
+def _in_words(counts: Mapping[ItemState, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in counts.items())
 
 
 class Bar:
@@ -76,12 +73,11 @@ class Bar:
 
         self._bar = tqdm(total=total, initial=done_before, unit=" images", dynamic_ncols=True, leave=False)
 
-    def update(self, tallies: Sequence[Tally], total: int | None = None) -> None:
+    def update(self, counts: Mapping[ItemState, int], total: int | None = None) -> None:
         """Show these counts."""
         self._bar.total = total or self._bar.total
-        counts = {str(state): count for state, count in counts_by_state(tallies).items()}
-        self._bar.set_postfix(counts, refresh=False)
-        self._bar.update(done(tallies) - self._bar.n)
+        self._bar.set_postfix({str(state): count for state, count in counts.items()}, refresh=False)
+        self._bar.update(sum(counts.values()) - self._bar.n)
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -102,20 +98,20 @@ class PlainLines:
         self._done_before = done_before
         self._started = self._shown = time.monotonic()
 
-    def update(self, tallies: Sequence[Tally], total: int | None = None) -> None:
+    def update(self, counts: Mapping[ItemState, int], total: int | None = None) -> None:
         """Print a line if it is time for one."""
         self._total = total or self._total
         if time.monotonic() - self._shown >= _PLAIN_INTERVAL:
             self._shown = time.monotonic()
-            say(self.line(tallies, self._shown - self._started))
+            say(self.line(counts, self._shown - self._started))
 
-    def line(self, tallies: Sequence[Tally], seconds: float) -> str:
+    def line(self, counts: Mapping[ItemState, int], seconds: float) -> str:
         """Return the line for these counts, so many seconds after the start."""
-        finished = done(tallies)
+        finished = sum(counts.values())
         rate = (finished - self._done_before) / seconds
         left = f"{(self._total - finished) / rate:.0f} s left" if rate else "time left unknown"
-        counts = ", ".join(f"{count} {state}" for state, count in counts_by_state(tallies).items())
-        return f"{finished} of {self._total} images ({counts or 'none yet'}), {rate:.1f} images/s, {left}"
+        by_state = _in_words(counts) or "none yet"
+        return f"{finished} of {self._total} images ({by_state}), {rate:.1f} images/s, {left}"
 
     def aside(self) -> AbstractContextManager[None]:
         """Do nothing: lines are no obstacle."""
@@ -128,7 +124,7 @@ class PlainLines:
 class Silent:
     """Shows nothing: nobody sits in front."""
 
-    def update(self, tallies: Sequence[Tally], total: int | None = None) -> None:
+    def update(self, counts: Mapping[ItemState, int], total: int | None = None) -> None:
         """Show nothing."""
 
     def aside(self) -> AbstractContextManager[None]:

@@ -1,34 +1,47 @@
-"""`smartsight results ID`: the results that a job has so far."""
+"""`smartsight results ID`: write the results that a job has so far."""
 
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
-from commands.description import Described, described
-from commands.parts import open_store
-from commands.progress import done
+from commands.backend import open_backend
 from commands.terminal import line_of, say, show
-from results_api.exports import check_output, write_results
-from results_api.rows import all_rows
+from results_api.exports import check_output
+from shared.hosts import host_named
 from shared.settings import Settings
-from shared.store.store import Filter
+
+if TYPE_CHECKING:
+    from api_client.client import ResultFilters
 
 
 def run(options: Namespace, settings: Settings) -> int:
-    """Write the results in the order of the references; those that are missing yet are left out."""
+    """Write the results in the order of the list, without the images that have none yet."""
     if options.output:
         check_output(options.output)
-    with open_store(settings) as store:
-        job = store.jobs.get(options.job)
+    filters = _filters(options)
+    with open_backend(options, settings) as backend:
+        backend.job(options.job)  # if there is none, an existing file must not be replaced
         if options.output:
-            write_results(store, job, Filter(), options.output)
+            backend.write_results(options.job, filters, options.output)
         else:
-            for rows in all_rows(store, job, Filter()):
+            for rows in filter(None, backend.results(options.job, filters)):
                 show(*map(line_of, rows))
-        tell_missing(described(store, job))
+        job = backend.job(options.job)
+    pending = job.submitted - job.done
+    if pending > 0:
+        say(f"Job {job.id} is {job.state}: {pending} of {job.submitted} images have no result yet.")
     return 0
 
 
-def tell_missing(job: Described) -> None:
-    """Say how many images have no result, if there are any."""
-    missing = job.submitted - done(job.tallies)
-    if missing > 0:
-        say(f"Job {job.id} is {job.state}: {missing} of {job.submitted} images have no result yet.")
+def _filters(options: Namespace) -> "ResultFilters":
+    given = {
+        "state": options.state,
+        "code": options.code,
+        "class_": options.class_,
+        "min_score": options.min_score,
+        "host": None if options.host is None else host_named(options.host),
+    }
+    filters: ResultFilters = {}
+    for name, value in given.items():
+        if value is not None:
+            filters[name] = value  # type: ignore[literal-required]
+    return filters

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from commands.background import Part, in_background
-from commands.estimating import Estimating
+from commands.dry_run import Estimator
 from commands.metrics import ApiMetrics
 from commands.parts import (
     check_broker,
@@ -123,14 +123,14 @@ def _webhook_dispatcher(store: Store, settings: Settings) -> WebhookDispatcher:
 def _submissions(store: Store, settings: Settings, recorder: Recorder) -> "Submissions":
     from results_api.submissions import Submissions
 
-    estimating = Estimating(settings)
+    estimator = Estimator(settings)
     gate = make_guard(settings)
     return Submissions(
         store,
         lambda name: model_of(store, settings, name),
         recorder.wake,
-        estimating.estimate,
-        estimating.abandon,
+        estimator.estimate,
+        estimator.abandon,
         lambda url, secret: with_secret(url, secret, gate),
     )
 

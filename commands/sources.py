@@ -1,10 +1,9 @@
-"""The sources that a command is given, and what in them is no reference."""
+"""The sources that a command is given, and their malformed entries."""
 
 import shutil
 import sys
 import tempfile
-from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -19,14 +18,13 @@ _MALFORMED_ON_TERMINAL = 20
 
 
 @contextmanager
-def open_sources(options: Namespace) -> Iterator[InputSources]:
-    """Give the sources, to be read as often as need be: standard input is copied to a file that vanishes."""
-    columns = ListColumns(options.column, options.id_column)
-    if STDIN in options.sources:
+def open_sources(sources: Sequence[str], columns: ListColumns) -> Iterator[InputSources]:
+    """Give the sources, which can be read several times: standard input is copied to a temporary file."""
+    if STDIN in sources:
         with _spooled_stdin() as spool:
-            yield InputSources(options.sources, columns, spool)
+            yield InputSources(list(sources), columns, spool)
     else:
-        yield InputSources(options.sources, columns)
+        yield InputSources(list(sources), columns)
 
 
 def _spooled_stdin() -> IO[bytes]:
@@ -52,7 +50,7 @@ def reporting(entries: Iterable[Entry]) -> Iterator[Entry]:
         yield entry
 
 
-def what_was_looked_for(sources: list[str]) -> str:
+def what_was_looked_for(sources: Sequence[str]) -> str:
     """Say where no reference was found, and what would have been one."""
     names = ", ".join(sources)
     if any(Path(source).is_dir() for source in sources):

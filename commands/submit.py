@@ -1,141 +1,104 @@
-"""`smartsight submit SOURCE...`: record a job, and publish it to the workers."""
+"""`smartsight submit SOURCE...`: record a job, and publish it to the workers; or estimate it."""
 
-import threading
 import uuid
 from argparse import Namespace
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Iterator
 
-from commands.dry_run import run_dry
-from commands.parts import check_broker, model_of, open_publisher, open_store
+from commands.backend import JobBackend, Submission, open_backend
 from commands.progress import Counting
-from commands.sources import open_sources, reporting, what_was_looked_for
+from commands.sources import what_was_looked_for
 from commands.terminal import say, show
-from producer.dispatch import Dispatcher
-from producer.references import Entry, UrlEntries
-from producer.sources import read_sources
-from producer.submit import record
-from shared.broker import BrokerClosedError, Publisher
 from shared.errors import Code, ResourceError, UsageError
+from shared.estimate import Estimate, sentence_of
 from shared.items import JobState
-from shared.job_status import PRIORITIES
+from shared.job_status import JobStatus
 from shared.settings import Settings
-from shared.store.store import Job, Store
 
-#: How often to look for more to publish, in seconds.
-_POLL = 0.1
+#: Forbidding hosts that are named.
+_NAMED = 10
+_UNITS = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 
 
 def run(options: Namespace, settings: Settings) -> int:
     """Return 0 if everything was recorded, 1 if lines were left out."""
-    if options.webhook:
-        raise UsageError(Code.WEBHOOK_INVALID, "it is the API that calls webhooks: say --api")
-    if options.dry_run:
-        with open_sources(options) as sources:
-            return run_dry(options, settings, reporting(UrlEntries(read_sources(sources))))
-    if settings.broker_url:
-        check_broker(settings)
-    with open_sources(options) as sources, open_store(settings) as store:
-        key = options.idempotency_key or uuid.uuid4().hex
-        job = _open_job(options, settings, store, key)
-        show(str(job.id))
-        say(f"Job {job.id}: recording. Stopped, it goes on with --idempotency-key {key}")
-        filtered = UrlEntries(read_sources(sources))
-        try:
-            recorded = _submit(store, job, reporting(filtered), settings)
-        finally:
-            _drop_if_empty(store, job.id)
-        return _report(store, job, filtered, recorded, options.sources)
-
-
-def _open_job(options: Namespace, settings: Settings, store: Store, key: str) -> Job:
-    """Return the job of this key, new or half recorded, or raise ``UsageError``."""
-    recorded, priority = model_of(store, settings, options.model), PRIORITIES[options.priority]
-    job = store.jobs.open(f"submit {key}", recorded.id, options.name, options.max_failure_rate, priority)
-    if job.state in (JobState.CANCELLING, JobState.CANCELLED):
-        raise UsageError(Code.JOB_NOT_READY, f"job {job.id}, which this key names, was cancelled")
-    if job.model_id != recorded.id:
-        detail = f"job {job.id} is to be labelled by {store.models.get(job.model_id).name}"
-        raise UsageError(Code.KEY_TAKEN, detail)
-    return job
-
-
-def _submit(store: Store, job: Job, entries: Iterable[Entry], settings: Settings) -> int:
-    """Record and publish at the same time; return how many items the job has."""
-    recorded = 0
-    with _Publishing(store, job.id, settings) as publishing, Counting("recorded") as counting:
-        try:
-            for recorded in record(store, job, entries, publishing.stop):
-                counting.update(recorded)
-        except ResourceError as error:
-            if error.code is Code.SOURCE_CHANGED:
-                raise UsageError(Code.KEY_TAKEN, error.detail) from error
-            raise
-        publishing.finish()
-    return recorded
-
-
-class _Publishing:
-    """Publishes in a thread what is recorded, where there is a broker."""
-
-    def __init__(self, store: Store, job_id: int, settings: Settings) -> None:
-        self.stop = threading.Event()
-        self._store = store
-        self._job_id = job_id
-        self._settings = settings
-        self._recorded = threading.Event()
-        self._stack = ExitStack()
-        self._running: Future[None] | None = None
-
-    def __enter__(self) -> "_Publishing":
-        if self._settings.broker_url:
-            thread = self._stack.enter_context(ThreadPoolExecutor(1))
-            publisher = self._stack.enter_context(open_publisher(self._settings))
-            self._stack.callback(self.stop.set)
-            self._running = thread.submit(self._run, publisher)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def finish(self) -> None:
-        """Wait until what is recorded, which is all now, is published, too, as far as there is room."""
-        self._recorded.set()
-        if self._running:
-            self._running.result()
-
-    def _run(self, publisher: Publisher) -> None:
-        dispatcher = Dispatcher(self._store, publisher, self._settings.queue_length)
-        try:
-            while not self.stop.is_set():
-                all_recorded = self._recorded.is_set()
-                if not dispatcher.publish([self._store.jobs.get(self._job_id)]):
-                    if all_recorded:
-                        return
-                    self._recorded.wait(_POLL)
-        except BrokerClosedError:
-            pass  # the workers' dispatcher goes on
-        finally:
-            dispatcher.close()
-
-
-def _drop_if_empty(store: Store, job_id: int) -> None:
-    """End a job of which nothing was recorded; the same key begins anew."""
-    if not store.jobs.get(job_id).submitted:
-        store.jobs.release_key(job_id)
-        store.jobs.cancel(job_id)
-        store.jobs.complete(job_id)
-
-
-def _report(store: Store, job: Job, filtered: UrlEntries, recorded: int, sources: list[str]) -> int:
-    if filtered.malformed:
-        say(f"Malformed lines left out: {filtered.malformed}.")
-    if not recorded:
-        raise ResourceError(Code.NOTHING_TO_LABEL, what_was_looked_for(sources))
-    waiting = recorded - store.jobs.get(job.id).published
-    rest = (
-        f"; {waiting} wait in the database until a worker's dispatcher publishes them" if waiting > 0 else ""
+    if options.webhook and options.api is None:
+        raise UsageError(Code.WEBHOOK_INVALID, "only the API calls webhooks; add --api")
+    submission = Submission(
+        sources=options.sources,
+        key=options.idempotency_key or uuid.uuid4().hex,
+        column=options.column,
+        id_column=options.id_column,
+        name=options.name,
+        model=options.model,
+        max_failure_rate=options.max_failure_rate,
+        priority=options.priority,
+        webhook=options.webhook,
     )
-    say(f"Job {job.id}: {recorded} images recorded{rest}. See `smartsight watch {job.id}`.")
-    return 1 if filtered.malformed else 0
+    with open_backend(options, settings) as backend:
+        if options.dry_run:
+            show(*estimate_lines(backend.estimate(submission, options.sample)))
+            return 0
+        return _submit(backend, submission)
+
+
+def _submit(backend: JobBackend, submission: Submission) -> int:
+    def begun(job: JobStatus) -> None:
+        show(str(job.id))
+        say(f"Job {job.id}: recording. If interrupted, resume with --idempotency-key {submission.key}")
+        if job.webhook and job.webhook.secret:
+            say(f"The webhook's signing secret is {job.webhook.secret}")
+
+    with Counting("recorded") as counting:
+        job = backend.submit(submission, begun, counting.update)
+    if job.malformed.count:
+        say(f"Malformed lines left out: {job.malformed.count}.")
+    if not job.submitted:
+        raise ResourceError(Code.NOTHING_TO_LABEL, job.reason or what_was_looked_for(submission.sources))
+    if job.state is JobState.FAILED:
+        raise ResourceError(Code.SOURCE_UNREADABLE, job.reason)
+    command = f"smartsight watch {job.id}{backend.api_option}"
+    say(f"Job {job.id}: {job.submitted} images recorded{_unpublished(job, backend)}. See `{command}`.")
+    return 1 if job.malformed.count else 0
+
+
+def _unpublished(job: JobStatus, backend: JobBackend) -> str:
+    """Return how many images this command has not published; an API publishes after its response."""
+    count = job.submitted - (job.published or 0)
+    if backend.api_option or not count:
+        return ""
+    return f"; {count} wait in the database until a worker publishes them"
+
+
+def estimate_lines(estimate: Estimate) -> Iterator[str]:
+    """Yield an estimate in words, one fact a line."""
+    yield (
+        f"expected to succeed  {estimate.success:.1%}, with 95 % confidence {estimate.low:.1%} to "
+        f"{estimate.high:.1%} ({estimate.sampled} tried of {estimate.references})"
+    )
+    for code, part in estimate.causes:
+        yield f"  {part:>7.1%} {code}: {sentence_of(code)}"
+    yield f"repeated references  {estimate.duplicates:.1%} occur earlier in the list"
+    yield f"repeated content     {estimate.same_content:.1%} of the images were seen under another URL"
+    yield f"to be fetched        about {_size(estimate.bytes)}"
+    yield f"takes                about {_duration(estimate.seconds)}, limited by {_limit(estimate)}"
+    for host, code in estimate.forbidding[:_NAMED]:
+        yield f"forbidden by         {host} ({code})"
+    if len(estimate.forbidding) > _NAMED:
+        yield f"                     and {len(estimate.forbidding) - _NAMED} more hosts"
+
+
+def _limit(estimate: Estimate) -> str:
+    return f"the request rate of {estimate.bound_by}" if estimate.bound_by else "this one machine's cores"
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _duration(seconds: float) -> str:
+    length, unit = next(((length, unit) for length, unit in _UNITS if seconds >= 2 * length), _UNITS[-1])
+    return f"{seconds / length:.0f} {unit}"

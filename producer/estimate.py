@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.errors import Code
+from shared.estimate import Estimate
 from shared.hosts import host_of
 from shared.items import ItemState, Result
 
@@ -122,7 +123,8 @@ _FORBIDDING = (Code.ROBOTS_DISALLOWED, Code.OPTED_OUT, Code.HTTP_401, Code.HTTP_
 class CrawlLimits:
     """How fast hosts may be called and images labelled.
 
-    Connections to a host at a time, seconds between two requests to each host, and the cores that label.
+    ``connections`` are to one host at a time, ``delays`` and ``default_delay`` seconds between two requests
+    to it; ``cores`` label.
     """
 
     connections: int
@@ -131,39 +133,17 @@ class CrawlLimits:
     cores: int
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What is to be expected of a whole list, from its sample; rates are parts of 1.
-
-    ``low`` to ``high`` holds the success rate with 95 % confidence. ``seconds`` is bounded by ``bound_by``, a
-    host that may not be called faster, or by the cores of this machine if there is none.
-    """
-
-    references: int
-    duplicates: float
-    sampled: int
-    success: float
-    low: float
-    high: float
-    causes: list[tuple[Code, float]]
-    same_content: float
-    forbidding: list[tuple[str, Code]]
-    bytes: float
-    seconds: float
-    bound_by: str | None
-
-
 def estimate(
-    listed: ListProfile, sampled: Sequence[SampledReference], results: Sequence[Result], pace: CrawlLimits
+    listed: ListProfile, sampled: Sequence[SampledReference], results: Sequence[Result], limits: CrawlLimits
 ) -> Estimate:
-    """Return what the results of a sample say of the whole list, each as far as it stands for others."""
+    """Return what to expect of the whole list; each result of its sample counts by its weight."""
     weights = [one.weight for one in sampled]
     whole = sum(weights)
     good = [result.state is ItemState.SUCCEEDED for result in results]
     success = _part(weights, good) / whole
     low, high = wilson(success, whole**2 / sum(weight**2 for weight in weights))
     size = _mean(weights, [float(result.evidence.bytes or 0) for result in results])
-    seconds, bound_by = _time(listed, sampled, results, pace, success)
+    seconds, bound_by = _time(listed, sampled, results, limits, success)
     return Estimate(
         references=listed.total,
         duplicates=1 - listed.distinct / listed.total,
@@ -171,9 +151,9 @@ def estimate(
         success=success,
         low=low,
         high=high,
-        causes=_causes(weights, results),
+        causes=tuple(_causes(weights, results)),
         same_content=_part(weights, [result.reused for result in results]) / whole,
-        forbidding=_forbidding(sampled, results),
+        forbidding=tuple(_forbidding(sampled, results)),
         bytes=size * listed.distinct,
         seconds=seconds,
         bound_by=bound_by,
@@ -222,7 +202,7 @@ def _time(
     listed: ListProfile,
     sampled: Sequence[SampledReference],
     results: Sequence[Result],
-    pace: CrawlLimits,
+    limits: CrawlLimits,
     success: float,
 ) -> tuple[float, str | None]:
     """Return how long the list takes: as long as its slowest host, or as labelling takes here."""
@@ -230,18 +210,18 @@ def _time(
     for one, result in zip(sampled, results, strict=True):
         fetching.setdefault(one.host, []).append((result.evidence.fetch_ms or 0) / 1000)
     times = {
-        host: share * listed.distinct * _seconds_a_request(host, fetching.get(host), pace)
+        host: share * listed.distinct * _seconds_a_request(host, fetching.get(host), limits)
         for host, share in listed.shares.items()
     }
     labelling = [result.evidence.label_ms for result in results if result.evidence.label_ms]
     each = sum(labelling) / len(labelling) / 1000 if labelling else 0.0
-    by_cores = listed.distinct * success * each / pace.cores
+    by_cores = listed.distinct * success * each / limits.cores
     slowest = max(times, key=lambda host: times[host], default=None)
     if slowest is None or times[slowest] <= by_cores:
         return by_cores, None
     return times[slowest], slowest
 
 
-def _seconds_a_request(host: str, fetching: Sequence[float] | None, pace: CrawlLimits) -> float:
+def _seconds_a_request(host: str, fetching: Sequence[float] | None, limits: CrawlLimits) -> float:
     mean = sum(fetching) / len(fetching) if fetching else 0.0
-    return max(pace.delays.get(host, 0.0), pace.default_delay, mean / pace.connections)
+    return max(limits.delays.get(host, 0.0), limits.default_delay, mean / limits.connections)

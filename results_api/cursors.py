@@ -1,7 +1,7 @@
 """Cursors: where a list goes on, as words that mean nothing to whoever keeps them."""
 
 import re
-from base64 import urlsafe_b64decode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import b2a_base64
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,22 @@ def decode_cursor(text: str, count: int) -> tuple[int, ...]:
     if len(numbers) != count or max(numbers) > _MAX or encode_cursor(*numbers) != text:
         raise RequestError(Code.CURSOR_INVALID, text)
     return numbers
+
+
+def encode_text_cursor(text: str) -> str:
+    """Return a cursor that stands for a text."""
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_text_cursor(cursor: str) -> str:
+    """Return the text that a cursor stands for, or raise ``RequestError(cursor_invalid)``."""
+    try:
+        text = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode()
+    except ValueError:
+        raise RequestError(Code.CURSOR_INVALID, cursor) from None
+    if encode_text_cursor(text) != cursor:
+        raise RequestError(Code.CURSOR_INVALID, cursor)
+    return text
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -4,14 +4,15 @@ import asyncio
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import IO, Any
+from typing import IO
 
 from results_api.api_keys import Caller
 from results_api.capacity import Capacity
 from shared.errors import Code, UsageError
+from shared.estimate import Estimate
 from shared.job_status import PRIORITIES
 from shared.store.store import Job, NewJob, RecordedModel, Store
 
@@ -53,12 +54,12 @@ class Submissions:
     store: Store
     model_of: Callable[[str | None], RecordedModel]
     wake: Callable[[], None]
-    estimate: Callable[[JobList, int], Mapping[str, Any]]
+    estimate: Callable[[JobList, int], Estimate]
     abandon: Callable[[], None]
     check_webhook: Callable[[str, str | None], tuple[str, str]]
     _dry_runs: Capacity = field(default_factory=lambda: Capacity(1, 0))
 
-    async def dry_run(self, job_list: JobList, images: int) -> Mapping[str, Any]:
+    async def dry_run(self, job_list: JobList, images: int) -> Estimate:
         """Return an estimate of a list, from a sample of so many images.
 
         One at a time: it takes cores and calls hosts. Raises ``RequestError(at_capacity)``.

@@ -1,11 +1,16 @@
 """The host of a reference: what politeness, reports and filters go by."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+from shared.errors import UNPRINTABLE, Code, UsageError
 
 #: Longest host name, in characters (RFC 1035, section 2.3.4); what is longer is none.
 _MAX_LENGTH = 253
+_NOT_IN_A_NAME = re.compile(r"[\s/?#@]")
 _HOST = re.compile(r"https?://(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:@]*)", re.IGNORECASE)
 
 
@@ -20,6 +25,14 @@ def host_of(ref: str) -> str | None:
     host = match[1].strip("[]").lower().removesuffix(".")
     name = host if host.isascii() else _encoded(host)
     return name if name and len(name) <= _MAX_LENGTH else None
+
+
+def host_named(text: str) -> str:
+    """Return the host that a person named, as such or by a URL; raise ``UsageError(host_invalid)``."""
+    host = host_of(text if "://" in text else f"http://{text}")
+    if host is None or UNPRINTABLE.search(host) or ("://" not in text and _NOT_IN_A_NAME.search(text)):
+        raise UsageError(Code.HOST_INVALID, repr(text))
+    return host
 
 
 def _encoded(host: str) -> str:
@@ -64,8 +77,8 @@ class HostStatus(StrEnum):
 
     OPEN = "open"
     SLOW = "slow"
-    BACKED_OFF = "backed off"
-    GIVEN_UP = "given up"
+    BACKED_OFF = "backed_off"
+    GIVEN_UP = "given_up"
     BLOCKED = "blocked"
 
 
@@ -76,3 +89,49 @@ def host_status(state: HostState, now: float, backoff_steps: int) -> HostStatus:
     if now < state.closed_until:
         return HostStatus.GIVEN_UP if state.trips > backoff_steps else HostStatus.BACKED_OFF
     return HostStatus.SLOW if state.delay else HostStatus.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host as people see it: how workers treat it now, and what they have done so far.
+
+    ``seconds_left`` is the time until its next request, if it is backed off or given up; ``delay`` is the
+    pause between two requests, in seconds. ``waiting`` counts images, ``code`` says why it was backed off
+    last, and ``message`` the same in words.
+    """
+
+    host: str
+    state: str
+    seconds_left: float | None
+    delay: float
+    waiting: int
+    requests: int
+    code: str | None
+    message: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the API's object."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Host":
+        """Parse the API's object; fields that a newer API adds are ignored."""
+        return cls(**{name: data[name] for name in cls.__dataclass_fields__})
+
+
+def describe_host(
+    state: HostState, waiting: int, now: float, default_delay: float, backoff_steps: int
+) -> Host:
+    """Return a host as people see it at this time; the delay is at least that of the settings."""
+    status = host_status(state, now, backoff_steps)
+    is_closed = status in (HostStatus.BACKED_OFF, HostStatus.GIVEN_UP)
+    return Host(
+        host=state.host,
+        state=str(status),
+        seconds_left=round(state.closed_until - now, 1) if is_closed else None,
+        delay=max(state.delay, default_delay),
+        waiting=waiting,
+        requests=state.requests,
+        code=state.code,
+        message=Code(state.code).sentence if state.code else None,
+    )

@@ -132,6 +132,13 @@ class JobStatus:
         return self.state.is_over or self.state is JobState.PAUSED
 
     @property
+    def outcomes(self) -> dict[ItemState, int]:
+        """How many images ended in each state that occurs."""
+        return {
+            state: count for state, count in self.counts.items() if count and state is not ItemState.PENDING
+        }
+
+    @property
     def has_labelled_all(self) -> bool:
         """Whether the job is completed and every image has its labels."""
         return self.state is JobState.COMPLETED and self.counts[ItemState.SUCCEEDED] == self.done

@@ -1,10 +1,12 @@
-"""What the owner of a job can do with it, by command or over the API."""
+"""What people can do with jobs and hosts, by command or over the API."""
 
 from collections.abc import Collection
 
 from shared.errors import Code, UsageError
+from shared.hosts import Host, describe_host
 from shared.items import JobState
-from shared.store.store import Job, Store
+from shared.settings import Settings
+from shared.store.store import Job, ListedHost, Store
 
 #: Items cancelled, taken back or removed in one transaction.
 _AT_ONCE = 10_000
@@ -57,6 +59,25 @@ def remove_rest(store: Store, job: Job) -> None:
     for start in range(0, job.submitted, _AT_ONCE):
         store.jobs.remove_items(job.id, start, start + _AT_ONCE)
     store.jobs.remove(job.id)
+
+
+def list_hosts(store: Store, settings: Settings, after: str, limit: int) -> list[Host]:
+    """Return the hosts whose name comes after this one, as they are now."""
+    now = store.hosts.now()
+    return [_described(listed, now, settings) for listed in store.hosts.page(after, limit)]
+
+
+def set_blocked(store: Store, settings: Settings, host: str, blocked: bool) -> Host:
+    """Stop all requests to a host; or allow them again, and forget its failures; return it as it is then."""
+    store.hosts.set_blocked(host, blocked)
+    listed = store.hosts.find(host)
+    assert listed is not None, "hosts are never removed"
+    return _described(listed, store.hosts.now(), settings)
+
+
+def _described(listed: ListedHost, now: float, settings: Settings) -> Host:
+    steps = len(settings.retry_delays)
+    return describe_host(listed.state, listed.waiting, now, settings.host_delay, steps)
 
 
 def _refused(job: Job, what: str) -> UsageError:

@@ -26,11 +26,13 @@ from results_api.service.routes import (
     classify,
     desk,
     docs,
+    hosts,
     images,
     jobs,
     keys,
     operations,
     phone,
+    reports,
     results,
     thumbnails,
 )
@@ -47,7 +49,7 @@ _CORS_HEADERS = (
 )
 #: All routes; static files come after them.
 _ROUTERS = (
-    *(classify, jobs, results, thumbnails, images, operations),
+    *(classify, jobs, results, reports, thumbnails, images, hosts, operations),
     *(docs, keys, phone, desk),
 )
 _CORS_EXPOSED = ("ETag", "Location", "Retry-After", "X-Request-ID")

@@ -1,7 +1,7 @@
 """Responses: the JSON envelope, entity tags, content negotiation, server-sent events."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
 
@@ -138,10 +138,19 @@ def accepted_format(accept: str) -> Format:
 
     Raises ``RequestError(not_acceptable)`` if none of them is accepted.
     """
+    media_type = preferred_media_type(accept, list(MEDIA_TYPES.values()))
+    return next(format for format, known in MEDIA_TYPES.items() if known == media_type)
+
+
+def preferred_media_type(accept: str, offered: Sequence[str]) -> str:
+    """Return the offered media type that an Accept header prefers (RFC 9110, section 12.5.1).
+
+    That is the first one if it is empty. Raises ``RequestError(not_acceptable)`` if it accepts none of them.
+    """
     ranges = dict(_ranges(accept)) or {"*/*": 1.0}
-    best = max(Format, key=lambda format: _quality(MEDIA_TYPES[format], ranges))
-    if not _quality(MEDIA_TYPES[best], ranges):
-        raise RequestError(Code.NOT_ACCEPTABLE, f"available: {', '.join(MEDIA_TYPES.values())}")
+    best = max(offered, key=lambda media_type: _quality(media_type, ranges))
+    if not _quality(best, ranges):
+        raise RequestError(Code.NOT_ACCEPTABLE, f"available: {', '.join(offered)}")
     return best
 
 

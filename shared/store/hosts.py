@@ -7,7 +7,19 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, case, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from shared.hosts import HostState
 from shared.items import Message
@@ -17,6 +29,8 @@ from shared.store.statements import clock, insert_new, time_now, upsert, upsert_
 
 #: What a holder learns of a host, and writes back.
 _LEARNED = ("delay", "next_at", "closed_until", "code", "failures", "trips")
+_WAITING = select(func.count()).where(waiting.c.host == hosts.c.host).scalar_subquery()
+_LISTED = select(hosts, _WAITING.label("waiting"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +46,7 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class ListedHost:
-    """A host as people see it: how it stands, and how many items wait for it."""
+    """A host, and how many items wait for it."""
 
     state: HostState
     waiting: int
@@ -84,11 +98,16 @@ class Hosts:
             connection.execute(update(hosts).where(hosts.c.host == host).values(change))
 
     def page(self, after: str, limit: int) -> list[ListedHost]:
-        """Return the next hosts that are known, by name."""
-        count = select(func.count()).where(waiting.c.host == hosts.c.host).scalar_subquery()
-        query = select(hosts, count.label("waiting")).where(hosts.c.host > after)
+        """Return the next known hosts, by name."""
+        return self._listed(_LISTED.where(hosts.c.host > after).order_by(hosts.c.host).limit(limit))
+
+    def find(self, host: str) -> ListedHost | None:
+        """Return a known host."""
+        return next(iter(self._listed(_LISTED.where(hosts.c.host == host))), None)
+
+    def _listed(self, query: Select[Any]) -> list[ListedHost]:
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(hosts.c.host).limit(limit)).mappings()
+            rows = connection.execute(query).mappings()
             return [ListedHost(_state(row), row["waiting"]) for row in rows]
 
     def blocked(self, names: Collection[str]) -> set[str]:

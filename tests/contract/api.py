@@ -1,12 +1,14 @@
 """The service in this process, on a store of the test: everything is real but the network and the web."""
 
+import asyncio
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import uvicorn
 from fastapi.testclient import TestClient
 
 from producer.recorder import Recorder
@@ -15,15 +17,19 @@ from results_api.capacity import Capacity
 from results_api.classify import ImageClassifier, ImageUrlFetcher
 from results_api.job_statuses import JobStatuses
 from results_api.service.app import make_app
+from results_api.service.job_models import ESTIMATE
 from results_api.service.services import Services
 from results_api.submissions import JobList, Submissions
 from results_api.webhooks import with_secret
 from shared.errors import Code, ItemError, UsageError
+from shared.estimate import Estimate
 from shared.fetching.fetcher import Fetched, FetchRequest, FetchResponse, Redirected
 from shared.fetching.guard import UrlGate
 from shared.settings import Settings
 from shared.store.store import RecordedModel, Store
 from tests.contract.colours import MODEL, Colours, colour_classifier
+from tests.servers.ports import free_port
+from tests.servers.waiting import wait_until
 
 
 @dataclass
@@ -96,8 +102,9 @@ def _model_of(name: str | None, recorded: RecordedModel) -> RecordedModel:
     return recorded
 
 
-def _estimate(listed: JobList, images: int) -> Mapping[str, Any]:
-    return {"references": listed.file.read().count(b"\n"), "sampled": images}
+def _estimate(listed: JobList, images: int) -> Estimate:
+    references = listed.file.read().count(b"\n")
+    return replace(Estimate.from_json(ESTIMATE), references=references, sampled=images)
 
 
 def record_lists(store: Store, max_bytes: int = 1 << 20) -> None:
@@ -111,3 +118,18 @@ def client_on(services: Services) -> Iterator[TestClient]:
     app = make_app(services)
     with TestClient(app, "http://localhost:8000", raise_server_exceptions=False) as client:
         yield client
+
+
+@contextmanager
+def served(services: Services) -> Iterator[str]:
+    """Give the URL of the service, which a thread of this process runs."""
+    config = uvicorn.Config(make_app(services), port=free_port(), log_config=None, ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
+    thread.start()
+    try:
+        wait_until(lambda: server.started, 30, "the service")
+        yield f"http://127.0.0.1:{config.port}"
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -17,6 +17,7 @@ from pyarrow.parquet import write_table
 from producer.maintenance import JobMaintenance
 from results_api.access import KeysRequired
 from results_api.api_keys import digest_of, ending_of, make_key
+from results_api.service.job_models import ESTIMATE
 from shared.broker import InProcessBroker
 from shared.errors import Code
 from shared.items import ItemState, JobState, Result
@@ -264,7 +265,9 @@ def test_many_requests_with_one_key_make_one_job(api: TestClient) -> None:
 @pytest.mark.both_databases
 def test_a_dry_run_records_nothing(api: TestClient, store: Store) -> None:
     answer = api.post(_JOBS, json={"urls": _URLS}, params={"dry_run": "true", "sample": 2})
-    assert (answer.status_code, answer.json()["data"]) == (200, {"references": 3, "sampled": 2})
+    found = answer.json()["data"]
+    assert (answer.status_code, found["references"], found["sampled"]) == (200, 3, 2)
+    assert found.keys() == ESTIMATE.keys()
     assert store.jobs.newest(None, 10) == []
 
 

@@ -1,52 +1,31 @@
 """The Python client over a real connection, on each kind of database."""
 
-import asyncio
 import http.client
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import uvicorn
 from PIL import Image
 
 from api_client import Client
-from results_api.service.app import make_app
 from results_api.service.services import Services
 from shared.errors import Code, RequestError
 from shared.items import Item, ItemState, JobState, Result
 from shared.steering import cancel_rest, delete, remove_rest, retry
 from shared.store.database import Database
 from shared.store.store import Job, Store
-from tests.contract.api import Surroundings, record_lists, services_on
+from tests.contract.api import Surroundings, record_lists, served, services_on
 from tests.contract.races import ChangingStore
 from tests.filling import multiply
-from tests.servers.ports import free_port
-from tests.servers.waiting import wait_until
 
 _URLS = ["https://a.example/1.jpg", ("https://a.example/2.jpg", "two"), "no url", "https://b.example/3.jpg"]
 
 
-@contextmanager
-def _served(services: Services) -> Iterator[str]:
-    """Give the URL of the service, which a thread of this process runs."""
-    config = uvicorn.Config(make_app(services), port=free_port(), log_config=None, ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
-    thread.start()
-    try:
-        wait_until(lambda: server.started, 30, "the service")
-        yield f"http://127.0.0.1:{config.port}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 @pytest.fixture
 def client(services: Services) -> Iterator[Client]:
-    with _served(services) as url, Client(url, attempts=1) as client:
+    with served(services) as url, Client(url, attempts=1) as client:
         yield client
 
 
@@ -194,7 +173,7 @@ def test_an_export_whose_job_changes_meanwhile_is_seen_to_be_cut_off(
 ) -> None:
     changing = ChangingStore(database, lambda: change(store, long))
     with (
-        _served(services_on(changing)) as url,
+        served(services_on(changing)) as url,
         closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)) as connection,
     ):
         connection.request("GET", f"/v1/jobs/{long.id}/results?format=csv")
@@ -214,7 +193,7 @@ def test_results_of_a_job_that_changes_meanwhile_are_not_taken_for_all(
 ) -> None:
     changing = ChangingStore(database, lambda: change(store, long))
     found: list[int] = []
-    with _served(services_on(changing)) as url, Client(url, attempts=3, sleep=lambda _: None) as client:
+    with served(services_on(changing)) as url, Client(url, attempts=3, sleep=lambda _: None) as client:
         with pytest.raises(RequestError) as caught:
             found += (row["index"] for row in client.results(long.id))
         assert caught.value.code is code
@@ -227,7 +206,7 @@ def test_a_file_of_results_that_change_meanwhile_does_not_appear(
     store: Store, database: Database, long: Job, change: Callable[[Store, Job], None], code: Code
 ) -> None:
     changing = ChangingStore(database, lambda: change(store, long))
-    with _served(services_on(changing)) as url, Client(url, attempts=3, sleep=lambda _: None) as client:
+    with served(services_on(changing)) as url, Client(url, attempts=3, sleep=lambda _: None) as client:
         with pytest.raises(RequestError) as caught:
             client.download(long.id, "parquet", "out.parquet")
         assert caught.value.code is code

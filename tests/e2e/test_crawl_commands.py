@@ -112,9 +112,9 @@ def test_a_dry_run_tells_what_to_expect_and_records_nothing(crawl: RunOnWeb, web
     assert "(30 tried of 50)" in finished.out
     assert "robots_disallowed: The host's robots.txt" in finished.out
     assert "http_404: The host has nothing" in finished.out
-    assert "20.0% of them occur earlier" in finished.out
-    assert "forbids it           robots-all.example.org (robots_disallowed)" in finished.out
-    assert "may not be called faster" in finished.out
+    assert "20.0% occur earlier" in finished.out
+    assert "forbidden by         robots-all.example.org (robots_disallowed)" in finished.out
+    assert "limited by the request rate of" in finished.out
     assert crawl("jobs").out.count("\n") == 1, "only the head: there is no job"
 
 
@@ -124,7 +124,7 @@ def test_a_placeholder_is_no_label_in_any_output(crawl: RunOnWeb, web: Web) -> N
     assert finished.status == 1
     assert [row["code"] for row in _rows("out.jsonl")] == ["placeholder"] * 5 + [None]
     assert all(not row["predictions"] for row in _rows("out.jsonl")[:5])
-    assert "5 images are stand-ins" in finished.err
+    assert "5 images are placeholders" in finished.err
 
 
 def test_no_url_of_a_stranger_reads_a_file_or_calls_inside(crawl: RunOnWeb, web: Web) -> None:

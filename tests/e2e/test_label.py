@@ -306,11 +306,11 @@ def test_stopped_half_way_the_same_command_goes_on(
     assert 0 < done < 600
     assert not Path("out.jsonl").exists()
     if kill is not signal.SIGKILL:
-        assert f"Stopped: {done} of 600 images done. The same command goes on." in err
+        assert f"Stopped: {done} of 600 images done. The same command resumes here." in err
 
     finished = run(*command)
     assert finished.status == 0
-    assert f"Going on with job 1: {done} of 600 images done before." in finished.err
+    assert f"Resuming job 1: {done} of 600 images done." in finished.err
     assert f"600 images: 600 succeeded; {600 - done} in " in finished.err
     assert [row["index"] for row in _rows("out.jsonl")] == list(range(600))
     with closing(sqlite3.connect("labels.db")) as connection:
@@ -684,7 +684,7 @@ def test_a_crawl_stopped_half_way_goes_on(run: Run, start: Start, samples: Path)
     assert 0 < done < 600
     finished = run(*command)
     assert finished.status == 0, finished.err
-    assert f"Going on with job 1: {done} of 600 images done before." in finished.err
+    assert f"Resuming job 1: {done} of 600 images done." in finished.err
     assert [row["index"] for row in _rows("out.jsonl")] == list(range(600))
 
 

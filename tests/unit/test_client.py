@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api_client import Client, Estimate, Job
-from api_client.answers import lines_of
+from api_client.responses import split_lines
 from results_api.service.job_models import ESTIMATE, JOB
 from shared.errors import Code, ItemError, RequestError, ResourceError, SmartSightError, UsageError
 from shared.items import ItemState, JobState
@@ -425,9 +425,9 @@ def test_what_can_be_no_key_is_refused_without_showing_it(key: str) -> None:
 
 
 def test_lines_are_put_together_from_any_pieces() -> None:
-    assert list(lines_of([b"a", b"b\n\nc", b"\n", b"d"])) == [b"ab", b"c", b"d"]
+    assert list(split_lines([b"a", b"b\n\nc", b"\n", b"d"])) == [b"ab", b"c", b"d"]
     with pytest.raises(RequestError):
-        list(lines_of([b"x" * (1 << 20)] * 2))
+        list(split_lines([b"x" * (1 << 20)] * 2))
 
 
 def test_an_estimate_may_take_longer_than_other_answers(api: ScriptedApi, pauses: list[float]) -> None:
@@ -442,7 +442,7 @@ def test_an_estimate_may_take_longer_than_other_answers(api: ScriptedApi, pauses
 
 
 def test_what_the_documentation_shows_is_understood() -> None:
-    assert Job.of(JOB).counts["succeeded"] == 240
-    assert Job.of(JOB).codes[0].code == "http_404"
-    assert Job.of(JOB).malformed.lines[0].line == 3
-    assert Estimate.of(ESTIMATE).malformed == 0
+    assert Job.from_json(JOB).counts["succeeded"] == 240
+    assert Job.from_json(JOB).codes[0].code == "http_404"
+    assert Job.from_json(JOB).malformed.lines[0].line == 3
+    assert Estimate.from_json(ESTIMATE).malformed == 0

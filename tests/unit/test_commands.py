@@ -11,24 +11,33 @@ from pathlib import Path
 
 import pytest
 
-from commands.progress import Counting, PlainLines, Silent, all_succeeded, show_progress, summary
+from commands.progress import Counting, PlainLines, Silent, show_progress, summary
 from commands.terminal import is_quiet, line_of, quiet_logs, verbosity_options
+from results_api.service.job_models import JOB
 from shared.errors import Code
-from shared.items import ItemState
+from shared.items import ItemState, JobState
+from shared.job_status import CodeCount, JobStatus
 from shared.settings import variables
-from shared.store.store import Tally
 from smartsight import build_parser
 from tests.servers.commands import run_command
 
-_TALLIES = [
-    Tally(ItemState.SUCCEEDED, None, 90),
-    Tally(ItemState.FAILED, Code.HTTP_404, 3),
-    Tally(ItemState.FAILED, Code.EMPTY_FILE, 7),
-]
+_COUNTS = {ItemState.SUCCEEDED: 90, ItemState.FAILED: 10}
+
+
+def _job(succeeded: int, failed: dict[Code, int], state: str = "completed") -> JobStatus:
+    done = succeeded + sum(failed.values())
+    counts = {"succeeded": succeeded, "failed": done - succeeded}
+    codes = [
+        {"code": code, "state": "failed", "count": count, "message": code.sentence}
+        for code, count in failed.items()
+    ]
+    data = {"state": state, "submitted": done, "done": done, "counts": counts, "codes": codes}
+    return JobStatus.from_json(JOB | data)
 
 
 def test_the_summary_counts_states_and_explains_codes_commonest_first() -> None:
-    assert list(summary(_TALLIES, done_now=50, seconds=10)) == [
+    job = _job(90, {Code.EMPTY_FILE: 7, Code.HTTP_404: 3})
+    assert list(summary(job, done_now=50, seconds=10)) == [
         "100 images: 90 succeeded, 10 failed; 50 in 10.0 s, 5.0 images/s",
         "         7 empty_file: The file is empty.",
         "         3 http_404: The host has nothing at this URL (HTTP 404).",
@@ -36,16 +45,29 @@ def test_the_summary_counts_states_and_explains_codes_commonest_first() -> None:
 
 
 def test_only_success_everywhere_is_success() -> None:
-    assert all_succeeded(_TALLIES[:1])
-    assert not all_succeeded(_TALLIES)
+    assert _job(90, {}).has_labelled_all
+    assert not _job(90, {Code.HTTP_404: 1}).has_labelled_all
+    assert not _job(90, {}, "running").has_labelled_all
+
+
+def test_a_status_is_the_same_after_it_was_sent() -> None:
+    job = _job(90, {Code.HTTP_404: 1})
+    assert JobStatus.from_json(job.as_json()) == job
+    assert job.as_json().keys() | {"links"} == JOB.keys()
+    assert job.outcomes == {ItemState.SUCCEEDED: 90, ItemState.FAILED: 1}
+    assert not job.codes[0].is_transient
+    newer = CodeCount("code_of_tomorrow", ItemState.FAILED, 1, "News.")
+    assert not newer.is_transient
+    assert not job.is_running
+    assert JobStatus.from_json(JOB | {"state": JobState.PAUSED}).is_settled
 
 
 def test_a_plain_line_tells_rate_and_time_left_of_this_run() -> None:
     lines = PlainLines(total=200, done_before=50)
-    assert lines.line(_TALLIES, seconds=10) == (
+    assert lines.line(_COUNTS, seconds=10) == (
         "100 of 200 images (90 succeeded, 10 failed), 5.0 images/s, 20 s left"
     )
-    assert PlainLines(200, 0).line([], 10).endswith("0.0 images/s, time left unknown")
+    assert PlainLines(200, 0).line({}, 10).endswith("0.0 images/s, time left unknown")
 
 
 def test_a_line_is_for_people() -> None:

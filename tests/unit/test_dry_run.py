@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from commands.estimates import words_of
+from commands.submit import estimate_lines
 from producer.estimate import (
     CrawlLimits,
     ListProfile,
@@ -76,8 +76,8 @@ def test_each_result_counts_for_what_it_stands_for() -> None:
     found = estimate(listed, sampled, results, _PACE)
     assert found.success == pytest.approx(0.9)
     assert found.low < 0.9 < found.high
-    assert found.causes == [(Code.HTTP_403, pytest.approx(0.1))]
-    assert found.forbidding == [("b.example", Code.HTTP_403)]
+    assert found.causes == ((Code.HTTP_403, pytest.approx(0.1)),)
+    assert found.forbidding == (("b.example", Code.HTTP_403),)
     assert found.duplicates == 0.5
     assert found.bytes == pytest.approx(0.9 * 1000 * 500)
     assert (found.seconds, found.bound_by) == (pytest.approx(0.9 * 500 * 0.25), "a.example")
@@ -117,10 +117,10 @@ def test_an_estimate_is_told_in_words() -> None:
     listed = ListProfile(20_000, 18_000, _refs("slow.example", 10))
     sampled = [SampledReference("http://slow.example/1", "slow.example", 1.0)] * 4
     results = [_result(bytes=150_000)] * 3 + [_result(Code.ROBOTS_DISALLOWED)]
-    text = "\n".join(words_of(estimate(listed, sampled, results, _PACE)))
+    text = "\n".join(estimate_lines(estimate(listed, sampled, results, _PACE)))
     assert "75.0%" in text
     assert "25.0% robots_disallowed: The host's robots.txt" in text
-    assert "10.0% of them occur earlier" in text
+    assert "10.0% occur earlier" in text
     assert "about 2.02 GB" in text
-    assert "about 75 minutes: slow.example may not be called faster" in text
+    assert "about 75 minutes, limited by the request rate of slow.example" in text
     assert "slow.example (robots_disallowed)" in text

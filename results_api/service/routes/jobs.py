@@ -148,7 +148,8 @@ async def submit(
     async with submitted_list(request, params, services.settings.list_bytes) as submitted:
         job_list = submitted.job_list
         if params.dry_run:
-            return json_response(success_body(await services.submissions.dry_run(job_list, params.sample)))
+            estimate = await services.submissions.dry_run(job_list, params.sample)
+            return json_response(success_body(estimate.as_json()))
         given = submitted.webhook
         webhook = services.submissions.check_webhook(given.url, given.secret) if given else None
         job_list = replace(job_list, options=replace(job_list.options, webhook=webhook))

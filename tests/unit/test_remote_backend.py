@@ -1,4 +1,4 @@
-"""Commands that ask the API: the same words as from the database, and the same exit statuses."""
+"""Commands on an API: what they send, and what they make of its answers; a script plays the API."""
 
 import io
 import json
@@ -15,12 +15,12 @@ import pytest
 
 from commands import submit
 from commands.arguments import build_parser
-from commands.description import Described, description
+from commands.jobs import describe
 from results_api.service.job_models import ESTIMATE
 from shared.errors import Code, ResourceError, UsageError
 from shared.items import ItemState, JobState
+from shared.job_status import CodeCount, JobStatus, MalformedLine, MalformedLines
 from shared.settings import Settings
-from shared.store.store import Tally
 from smartsight import load_handler
 from tests.servers.scripted_api import ScriptedApi, failed, ok, rows
 from tests.unit.test_client import job_data
@@ -57,14 +57,18 @@ def test_a_job_is_described_as_the_database_has_it(
 ) -> None:
     api.script = [ok(job_data(state="completed", finished_at="2027-01-02T04:00:00Z"))]
     assert call("jobs", "12") == 0
-    stored = Described(
-        *(12, "mine", JobState.COMPLETED, "", "lite0@1"),
+    stored = JobStatus(
+        *(12, "mine", JobState.COMPLETED, "", "lite0@1", "normal"),
         datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC),
         datetime(2027, 1, 2, 4, tzinfo=UTC),
-        *(4, True),
-        [Tally(ItemState.FAILED, Code.HTTP_404, 1), Tally(ItemState.SUCCEEDED, None, 2)],
+        *(4, True, 3),
+        dict(zip(ItemState, (1, 2, 1, 0, 0), strict=True)),
+        (CodeCount(Code.HTTP_404, ItemState.FAILED, 1, "Gone."),),
+        *(1.5, 0.7, None),
+        MalformedLines(1, (MalformedLine(5, 1, "not JSON"),)),
+        None,
     )
-    assert capsys.readouterr().out.splitlines() == list(description(stored))
+    assert capsys.readouterr().out.splitlines() == list(describe(stored, " --api"))
     assert api.seen[0].headers["Authorization"] == "Bearer ss_mine"
 
 
@@ -73,7 +77,7 @@ def test_what_to_do_next_is_to_be_done_there(
 ) -> None:
     api.script = [ok(job_data(state="paused"))]
     call("jobs", "12")
-    assert "`smartsight resume 12 --api` goes on" in capsys.readouterr().out
+    assert "`smartsight resume 12 --api` resumes it" in capsys.readouterr().out
 
 
 def test_jobs_are_listed_and_older_ones_after_them(
@@ -93,7 +97,9 @@ def test_a_cause_that_only_a_newer_api_knows_is_counted(
     codes = [{"code": "of_tomorrow", "state": "failed", "count": 1, "message": "News."}]
     api.script = [ok(job_data(codes=codes))]
     call("jobs", "12")
-    assert "1 failed" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "1 failed" in told
+    assert "1 of_tomorrow: News." in told
 
 
 def test_watching_ends_with_what_the_job_came_to(
@@ -105,8 +111,8 @@ def test_watching_ends_with_what_the_job_came_to(
     assert call("watch", "12") == 1
     assert capsys.readouterr().err.splitlines() == [
         "Job 12 is completed.",
-        "3 images: 1 failed, 2 succeeded; 0 in 0.0 s, 0.0 images/s",
-        "         1 http_404: The host has nothing at this URL (HTTP 404).",
+        "3 images: 2 succeeded, 1 failed; 0 in 0.0 s, 0.0 images/s",
+        "         1 http_404: Gone.",
     ]
     assert call("watch", "12") == 0
 
@@ -142,8 +148,8 @@ def test_a_job_is_steered(api: ScriptedApi, call: Call, capsys: pytest.CaptureFi
     assert capsys.readouterr().err.splitlines() == [
         "Job 12: 1 images are being cancelled, 3 results kept.",
         "Job 12: 3 images cancelled, 1 results kept.",
-        "Job 12 goes on.",
-        "Job 12: 7 images are tried again.",
+        "Job 12 resumed.",
+        "Job 12: 7 images will be retried.",
     ]
     assert json.loads(api.seen[2].body) == {"max_failure_rate": 0.5}
     assert json.loads(api.seen[3].body) == {"codes": ["http_404"]}
@@ -209,7 +215,7 @@ def test_a_list_is_handed_in_as_it_is(
     told = capsys.readouterr()
     assert told.out == "12\n"
     assert told.err.splitlines() == [
-        "Job 12: recording. Stopped, it goes on with --idempotency-key k",
+        "Job 12: recording. If interrupted, resume with --idempotency-key k",
         "left out: list.csv, line 5: not JSON",
         "Malformed lines left out: 1.",
         "Job 12: 4 images recorded. See `smartsight watch 12 --api`.",
@@ -231,12 +237,12 @@ def test_a_job_may_go_first_and_tell_when_it_is_over(
     )
     call("submit", "list.txt", "--priority", "high", "--webhook", "https://h.example/x")
     assert api.seen[0].query == {"column": "url", "priority": "high", "webhook_url": "https://h.example/x"}
-    assert "The webhook is signed with whsec_a" in capsys.readouterr().err
+    assert "The webhook's signing secret is whsec_a" in capsys.readouterr().err
 
 
 def test_without_the_api_nobody_calls_a_webhook() -> None:
     options = build_parser().parse_args(["submit", "https://h/1", "--webhook", "https://h.example/x"])
-    with pytest.raises(UsageError, match="say --api"):
+    with pytest.raises(UsageError, match="add --api"):
         submit.run(options, Settings())
 
 
@@ -290,7 +296,7 @@ def test_a_dry_run_says_what_the_api_expects(
     told = capsys.readouterr().out
     assert "(60 tried of 3189)" in told
     assert "3.2% http_404" in told
-    assert "forbids it           robots.example.org (robots_disallowed)" in told
+    assert "forbidden by         robots.example.org (robots_disallowed)" in told
     assert api.seen[0].query == {"column": "url", "dry_run": "true", "sample": "3"}
 
 

@@ -1,1 +1,0 @@
-"""What each command does that is told `--api`: the same, but by asking the API."""
