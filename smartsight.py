@@ -1,4 +1,4 @@
-"""The command line `smartsight`: what each command does is in `commands/`."""
+"""The entry point of the command line `smartsight`; the commands are in `commands/`."""
 
 import gc
 import importlib
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     _repair_streams()
     options = build_parser().parse_args(arguments)
-    # Nothing here is linear algebra: without this, NumPy starts a thread a core, and each costs time.
+    # Nothing here is linear algebra: without this, NumPy starts a thread for each core, which takes time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     set_verbosity(options.verbosity)
     if not getattr(options, "as_child", False):
@@ -44,13 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         return _TERMINATED if isinstance(interrupt, Terminated) else _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough; Python would complain when it flushes at exit.
+        # The reader has closed the pipe; Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _FAILED
 
 
 def _repair_streams() -> None:
-    """Make standard streams safe: one that is closed would be taken by the next file that is opened."""
+    """Replace closed standard streams: the next file that is opened would get their number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode))  # noqa: PTH123, SIM115
@@ -67,7 +67,7 @@ def _warn_of_unknown_settings() -> None:
 def load_handler(options: Namespace) -> Any:
     """Return the function of a command, importing its module only now: `classify` needs no database.
 
-    What an import makes stays, so that looking through it for garbage is lost time, an eighth of it.
+    What imports create lives on: collecting garbage meanwhile would take an eighth of their time in vain.
     """
     gc.disable()
     module, _, function = (options.handler or f"commands.{options.command}:run").partition(":")
@@ -78,7 +78,7 @@ def load_handler(options: Namespace) -> Any:
 
 
 def _interrupt(number: int, _frame: object) -> NoReturn:
-    """Let the command finish what is in hand; the second time, leave at once: the store is safe."""
+    """Let the command finish the work in progress; the second time, exit at once: the store is safe."""
     signal.signal(number, lambda *_: os._exit(128 + number))
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 

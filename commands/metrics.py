@@ -34,7 +34,7 @@ class Metrics:
         )
         self._unacked = Gauge(
             "smartsight_oldest_unacked_seconds",
-            "Age of the oldest delivery in hand",
+            "Age of the oldest unacked delivery",
             multiprocess_mode="livemax",
         )
         self._queue = Gauge("smartsight_queue_depth", "Messages ready", multiprocess_mode="mostrecent")
@@ -134,7 +134,9 @@ class ApiMetrics:
             buckets=_BUCKETS,
             registry=registry,
         )
-        self._in_hand = Gauge("smartsight_api_requests_in_hand", "Requests in hand", registry=registry)
+        self._in_progress = Gauge(
+            "smartsight_api_requests_in_hand", "Requests in progress", registry=registry
+        )
         self._classified = Histogram(
             "smartsight_api_classified_seconds",
             "Time that an image took to be classified at once",
@@ -145,11 +147,11 @@ class ApiMetrics:
 
     def began(self) -> None:
         """Count a request in progress."""
-        self._in_hand.inc()
+        self._in_progress.inc()
 
     def ended(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a response by route and status, and the time until its last byte."""
-        self._in_hand.dec()
+        self._in_progress.dec()
         self._requests.labels(method, route, status).inc()
         self._seconds.labels(method, route).observe(seconds)
 

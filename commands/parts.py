@@ -1,4 +1,4 @@
-"""Put the parts together: which adapter stands behind which boundary, and whoever waits for a server."""
+"""Compose the parts: the adapter behind each boundary, made from the settings."""
 
 import logging
 import os
@@ -27,11 +27,11 @@ T = TypeVar("T")
 
 _log = logging.getLogger("smartsight")
 
-#: What hosts call this robot in their rules.
+#: Our name in robots.txt files.
 ROBOT = "SmartSightBot"
-#: Longest pause before a server that is away is tried again, in seconds.
+#: Longest pause before an unavailable server is tried again, in seconds.
 _LONGEST_PAUSE = 10.0
-_AWAY = (Code.DATABASE_UNAVAILABLE, Code.BROKER_UNAVAILABLE)
+_UNAVAILABLE = (Code.DATABASE_UNAVAILABLE, Code.BROKER_UNAVAILABLE)
 
 
 def cores() -> int:
@@ -41,7 +41,7 @@ def cores() -> int:
 
 @contextmanager
 def open_store(settings: Settings) -> Iterator["Store"]:
-    """Open the database of the settings, and close it in the end; the folder of the default one is made."""
+    """Open the database of the settings, creating the folder of the default one; close it at the end."""
     from shared.store.database import Database
     from shared.store.store import Store
 
@@ -82,7 +82,7 @@ def make_web(settings: Settings) -> "WebFetcher":
 
 
 def make_fetchers(settings: Settings) -> "Fetchers":
-    """Return what fetches URLs and reads paths and records of WARC files."""
+    """Return the fetchers of URLs, file paths and records of WARC files."""
     from shared.fetching.fetcher import FileFetcher, SchemeFetcher
     from shared.fetching.warc import WarcFetcher
     from worker.worker import Fetchers
@@ -92,14 +92,14 @@ def make_fetchers(settings: Settings) -> "Fetchers":
 
 
 def politeness_policy(settings: Settings, backoff_schedule: Sequence[float]) -> "PolitenessPolicy":
-    """Return how strangers' hosts are treated; a failing one is backed off for these seconds, one by one."""
+    """Return the rate limits of hosts, and how long a failing one is backed off, in seconds."""
     from worker.politeness import PolitenessPolicy
 
     return PolitenessPolicy(settings.host_connections, settings.host_delay, backoff_schedule)
 
 
 def model_of(store: "Store", settings: Settings, name: str | None) -> "RecordedModel":
-    """Return a model by its name, or the one of the settings, as the store has it; it is built if need be."""
+    """Return the store's record of a model, by default that of the settings; it is built if needed."""
     from shared.classifier.catalogue import Catalogue
 
     model = Catalogue(settings.cache_dir, settings.data_dir).model(name or settings.model)
@@ -108,7 +108,7 @@ def model_of(store: "Store", settings: Settings, name: str | None) -> "RecordedM
 
 @contextmanager
 def open_decoders(settings: Settings, count: int) -> Iterator["Decoders"]:
-    """Start so many processes that decode images from strangers, and end them in the end."""
+    """Start this many processes that decode untrusted images, and stop them at the end."""
     from shared.classifier.catalogue import limits_of
     from shared.decoding.decoder import DecoderProcess, Decoders, memory_for
 
@@ -125,7 +125,7 @@ def topology_of(settings: Settings) -> "Topology":
 
 
 def check_broker(settings: Settings) -> None:
-    """Make the queues, or raise ``ResourceError(broker_unavailable)``."""
+    """Declare the queues; raise ``ResourceError(broker_unavailable)``."""
     from shared.rabbitmq.connection import check
 
     check(settings.broker_url, topology_of(settings))
@@ -133,7 +133,7 @@ def check_broker(settings: Settings) -> None:
 
 @contextmanager
 def open_publisher(settings: Settings) -> Iterator["RabbitPublisher"]:
-    """Open the publishing side of the broker, and close it in the end."""
+    """Open the publishing side of the broker, and close it at the end."""
     from shared.rabbitmq.publisher import RabbitPublisher
 
     publisher = RabbitPublisher(settings.broker_url, topology_of(settings))
@@ -145,7 +145,7 @@ def open_publisher(settings: Settings) -> Iterator["RabbitPublisher"]:
 
 @contextmanager
 def open_consumer(settings: Settings, prefetch: int, dead: bool = False) -> Iterator["RabbitConsumer"]:
-    """Open the receiving side of the broker, or of its dead letters, and close it in the end."""
+    """Open the receiving side of the broker, or of its dead letters, and close it at the end."""
     from shared.rabbitmq.consumer import RabbitConsumer
 
     topology = topology_of(settings)
@@ -157,14 +157,14 @@ def open_consumer(settings: Settings, prefetch: int, dead: bool = False) -> Iter
         consumer.close()
 
 
-def patiently(attempt: Callable[[], T], stop: threading.Event) -> T:
-    """Return what an attempt gives, trying again while a server is away; raise its failure when stopped."""
+def when_available(attempt: Callable[[], T], stop: threading.Event) -> T:
+    """Return the attempt's result, retrying while a server is unavailable; raise its error when stopped."""
     pause = 0.5
     while True:
         try:
             return attempt()
         except ResourceError as error:
-            if error.code not in _AWAY or stop.wait(random.uniform(0, pause)):
+            if error.code not in _UNAVAILABLE or stop.wait(random.uniform(0, pause)):
                 raise
             _log.warning("waiting for a server", extra={"reason": str(error)})
             pause = min(2 * pause, _LONGEST_PAUSE)

@@ -21,8 +21,8 @@ from commands.parts import (
     model_of,
     open_decoders,
     open_store,
-    patiently,
     user_agent,
+    when_available,
 )
 from producer.recorder import Recorder
 from results_api.access import Access, KeysRequired
@@ -69,7 +69,7 @@ def make_services(
     from results_api.service.monitoring import HealthChecks
     from results_api.service.services import Services
 
-    store = patiently(lambda: stack.enter_context(open_store(settings)), threading.Event())
+    store = when_available(lambda: stack.enter_context(open_store(settings)), threading.Event())
     required = keys_required(store, address, options.no_auth)
     _warn_if_open(required, store, address)
     classifier = _image_classifier(options.threads or cores(), store, settings, stack)

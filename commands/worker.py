@@ -20,8 +20,8 @@ from commands.parts import (
     open_decoders,
     open_publisher,
     open_store,
-    patiently,
     politeness_policy,
+    when_available,
 )
 from commands.terminal import log_as_json, say, verbosity_options
 from producer.dispatch import Dispatcher
@@ -145,7 +145,7 @@ def _run_fleet(options: Namespace, settings: Settings, stop: threading.Event) ->
     """Keep processes that label, and do in this one what a job needs done once."""
     command = [sys.executable, "-m", "smartsight", "worker", "--as-child", *verbosity_options()]
     command += ["--concurrency", str(options.concurrency or settings.concurrency)]
-    patiently(lambda: check_broker(settings), stop)
+    when_available(lambda: check_broker(settings), stop)
     with (
         serve_metrics(settings.metrics_port, settings.run_dir) as metrics,
         _store(settings, stop) as store,
@@ -218,7 +218,7 @@ def _shared_parts(
 @contextmanager
 def _store(settings: Settings, stop: threading.Event) -> Iterator[Store]:
     with ExitStack() as stack:
-        yield patiently(lambda: stack.enter_context(open_store(settings)), stop)
+        yield when_available(lambda: stack.enter_context(open_store(settings)), stop)
 
 
 def _stop_with_parent(stop: threading.Event) -> None:

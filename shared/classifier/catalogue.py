@@ -108,7 +108,7 @@ class Catalogue:
             if not os.path.lexists(folder):
                 raise UsageError(Code.MODEL_UNKNOWN, f"{name!r} is not built")
             aside = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
-            folder.rename(aside / name)  # nobody finds half a model, whenever the deletion is cut short
+            folder.rename(aside / name)  # an interrupted deletion leaves no half a model
             shutil.rmtree(aside)
         return "built" if name in VARIANTS else "imported"
 
