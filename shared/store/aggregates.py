@@ -1,4 +1,4 @@
-"""The statements behind summaries: each groups the results of a job once, in words both databases know."""
+"""The statements behind summaries; each groups the results of a job once, in SQL that both databases know."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -27,9 +27,9 @@ from shared.store.statements import SAME_ITEM, clock
 
 
 def endings(job_id: int, since: datetime) -> Select[Any]:
-    """Return how many items ended by state and code; since when they are recent is for the caller to say.
+    """Return the number of items by state and code; the caller says since when they count as recent.
 
-    Hosts are grouped first, and then counted: counting different ones directly would sort every row.
+    Hosts are grouped first and then counted: COUNT(DISTINCT) would sort every row.
     """
     by_host = _grouped(
         job_id,
@@ -56,7 +56,7 @@ def endings(job_id: int, since: datetime) -> Select[Any]:
 
 
 def causes(job_id: int, top: int) -> Select[Any]:
-    """Return how many items ended with a code at a host, the most first, with the index of the first one."""
+    """Return the number of items by code and host, largest first, with the index of the first item."""
     grouped = _grouped(job_id, func.min(results.c.index).label("first"))
     most = select(grouped).where(grouped.c.code.is_not(None))
     found = most.order_by(grouped.c["count"].desc(), grouped.c.first).limit(top).subquery("found")
@@ -69,7 +69,7 @@ def causes(job_id: int, top: int) -> Select[Any]:
 
 
 def slowest(job_id: int, top: int, at_least: int) -> Select[Any]:
-    """Return the hosts whose images take longest, of those that gave so many: count, mean time, bytes."""
+    """Return the slowest hosts among those with at least this many images: count, mean time, bytes."""
     fetched, mean = func.count(results.c.fetch_ms), func.avg(_precise(results.c.fetch_ms))
     query = select(
         results.c.host,
@@ -82,9 +82,9 @@ def slowest(job_id: int, top: int, at_least: int) -> Select[Any]:
 
 
 def classes(job_id: int, top: int) -> Select[Any]:
-    """Return the commonest best classes: images, different images; and, in each row, the totals.
+    """Return the most frequent best classes: images, distinct images; and the totals in each row.
 
-    Same images are grouped first, for the reason that ``endings`` has.
+    Identical images are grouped first, for the same reason as in ``endings``.
     """
     images = select(results.c.top_class, results.c.sha256, func.count().label("count"))
     images = images.where(
@@ -104,8 +104,8 @@ def classes(job_id: int, top: int) -> Select[Any]:
 
 
 def bars(job_id: int, width: int) -> Select[Any]:
-    """Return how many items that were worked on ended by state, in steps of so many seconds since 1970."""
-    # Postgres rounds to whole seconds and SQLite cuts them off: no bar is so narrow that it shows.
+    """Return the number of processed items by state, in steps of this many seconds since 1970."""
+    # Postgres rounds to whole seconds and SQLite truncates; no bar is narrow enough for that to show.
     step = (cast(extract("epoch", results.c.finished_at), BigInteger) // width).label("step")
     query = select(step, results.c.state, func.count().label("count"))
     query = query.where(_of(job_id), results.c.state != ItemState.CANCELLED)
@@ -115,9 +115,9 @@ def bars(job_id: int, width: int) -> Select[Any]:
 def loads(
     connection: Connection, job_id: int, default_delay: float, top: int, named: Sequence[str]
 ) -> Select[Any]:
-    """Return what is left of hosts of a job and how long that takes at least, the longest first.
+    """Return a job's remaining items by host and the least time they need, longest first.
 
-    They are the ``top`` first, and those ``named``.
+    Returns the ``top`` first ones, and those ``named``.
     """
     done = select(results.c.host, func.count().label("count")).where(_of(job_id))
     ended = done.group_by(results.c.host).subquery("ended")
@@ -136,7 +136,7 @@ def loads(
         closed_for.label("closed_for"),
         hosts.c.code,
         blocked.label("blocked"),
-        # What is left of a blocked host is skipped, without a request.
+        # Remaining items of a blocked host are skipped without a request.
         case((or_(blocked, left == 0), 0.0), else_=closed_for + left * delay).label("seconds"),
     )
     known = joined.outerjoin(hosts, hosts.c.host == job_hosts.c.host)
@@ -166,10 +166,10 @@ def _total(column: ColumnElement[Any]) -> ColumnElement[int]:
 
 
 def whole(number: ColumnElement[Any]) -> ColumnElement[int]:
-    """Return a sum as a number of a fixed size: Postgres gives one of any length, and nothing for none."""
+    """Return a sum as a 64-bit number: Postgres returns arbitrary precision, and NULL for no rows."""
     return cast(func.coalesce(number, 0), BigInteger)
 
 
 def _precise(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return a column of short numbers, of which a long sum would lose its end, as a wider one."""
+    """Return a column of single-precision numbers as double precision, so that long sums stay exact."""
     return cast(column, Double)

@@ -23,7 +23,7 @@ from shared.store.thumbnails import remove_thumbnail, remove_unused_thumbnails
 Key = tuple[int, int]
 #: Results changed in one transaction.
 _AT_ONCE = 1000
-#: Contents of one URL that are told.
+#: Most contents of one URL that are reported.
 _TOLD = 100
 #: What of a result is kept: its place, its host, when it ended, how often it was tried and how long it took.
 _KEPT = ("code", "host", "fetch_ms", "label_ms")
@@ -41,9 +41,9 @@ _NOTHING: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was forgotten: how many results, and the SHA-256 values (in hex) of what they were of.
+    """The outcome of forgetting: the number of results, and the SHA-256 values (in hex) of their contents.
 
-    A URL can have led to many contents: the first hundred are told.
+    A URL can have had many contents: the first hundred are reported.
     """
 
     results: int
@@ -51,13 +51,13 @@ class Forgotten:
 
 
 class DenyList:
-    """The statements on what is denied, and the ones that forget it."""
+    """The statements on the deny list, and those that forget images."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def urls(self, urls: Collection[str]) -> set[str]:
-        """Return those of these URLs that are denied, however they are written."""
+        """Return those of these URLs that are denied, in any spelling."""
         return self._denied({url: url_digest(url) for url in urls})
 
     def contents(self, sha256s: Collection[str]) -> set[str]:
@@ -65,10 +65,10 @@ class DenyList:
         return self._denied({sha256: bytes.fromhex(sha256) for sha256 in sha256s})
 
     def forget_url(self, url: str) -> Forgotten:
-        """Deny a URL for good, and forget what it led to where it was the reference of an item.
+        """Deny a URL, and forget the results of items with this reference.
 
-        The content is not denied, as other URLs can lead there, too. Doing it again changes nothing; what
-        broke off half way is finished so.
+        The content is not denied, because other URLs can lead to it. Calling it again changes nothing, and
+        completes an interrupted call.
         """
         with self._database.write() as connection:
             deny(connection, url_digest(url))
@@ -76,7 +76,7 @@ class DenyList:
         return self._forget(_FOUND.where(is_ref(url)).order_by(items.c.job_id))
 
     def forget_sha256(self, sha256: str) -> Forgotten:
-        """Deny an image by the SHA-256 (in hex) of its bytes, and forget it under whatever reference."""
+        """Deny an image by the SHA-256 (in hex) of its bytes, and forget it under all references."""
         digest = bytes.fromhex(sha256)
         with self._database.write() as connection:
             deny(connection, digest)
@@ -91,9 +91,9 @@ class DenyList:
         return {name for name, digest in digests.items() if digest in found}
 
     def _forget(self, found: Select[Any]) -> Forgotten:
-        """Forget what a query finds, in the order of an index: else the whole table may be read each time."""
+        """Forget the results of a query, in the order of an index: otherwise each step may scan the table."""
         count, contents = 0, set[str]()
-        # Those who looked at the list before this was on it may be about to store something still: when
+        # Transactions that read the older list may still store results: when
         # nothing is left to be found they are waited for, and what they stored is found, too.
         for alone in (False, True):
             while rows := self._forget_some(found, alone):
@@ -123,7 +123,7 @@ _FOUND: Select[Any] = (
 
 
 def _empty(connection: Connection, rows: Sequence[RowMapping]) -> None:
-    """Take from results all that was found out about their images, and count them anew."""
+    """Clear everything known about the images of results, and count them again."""
     place = (results.c.job_id == bindparam("job")) & (results.c.index == bindparam("place"))
     places = [{"job": row["job_id"], "place": row["index"]} for row in rows]
     connection.execute(update(results).where(place).values(_NOTHING), places)
@@ -133,20 +133,20 @@ def _empty(connection: Connection, rows: Sequence[RowMapping]) -> None:
 
 
 def url_digest(url: str) -> bytes:
-    """Return what a URL is denied by: the same for all ways of writing it that ask for the same."""
-    from shared.fetching.guard import plain_url  # with its parser, which files do not need
+    """Return the digest of a URL on the deny list: the same for all spellings of the same request."""
+    from shared.fetching.guard import plain_url  # imports the URL parser, which files do not need
 
     return ref_digest(plain_url(url))
 
 
 def deny(connection: Connection, digest: bytes) -> None:
-    """Put a URL or an image on the list, where it stays."""
+    """Add a URL or an image to the list."""
     statement = insert_new(connection, denied, "digest")
     connection.execute(statement, {"digest": digest, "created_at": now()})
 
 
 def hold_denied(connection: Connection) -> None:
-    """Keep whoever forgets an image from ending before this transaction does: they are to find its rows.
+    """Make forgetting wait until this transaction ends, so that it finds the new rows.
 
     SQLite has one writer at a time anyway.
     """
@@ -157,7 +157,7 @@ def hold_denied(connection: Connection) -> None:
 
 
 def seize_denied(connection: Connection) -> None:
-    """Wait for those who hold the list, and keep others from it until this transaction ends."""
+    """Hold an exclusive lock on the list until this transaction ends."""
     if connection.dialect.name == "postgresql":
         from shared.store import postgres
 
@@ -165,7 +165,7 @@ def seize_denied(connection: Connection) -> None:
 
 
 def without_denied(connection: Connection, new: Mapping[Key, Result]) -> dict[Key, Result]:
-    """Return results as they may be stored: of an image that is denied, only that it is."""
+    """Return results as they may be stored: those of denied images without anything about the image."""
     labelled = {key: result for key, result in new.items() if result.state is ItemState.SUCCEEDED}
     found = _denied_keys(connection, labelled) if labelled else set()
     return {
@@ -175,7 +175,7 @@ def without_denied(connection: Connection, new: Mapping[Key, Result]) -> dict[Ke
 
 
 def _denied_keys(connection: Connection, labelled: Mapping[Key, Result]) -> set[Key]:
-    """Return which results are of a URL, or of bytes, that are denied; and hold the list."""
+    """Return which results have a denied URL or denied bytes; hold a shared lock on the list."""
     hold_denied(connection)
     by_url = {key: url_digest(ref) for key, ref in _refs(connection, labelled).items() if host_of(ref)}
     sha256s = {key: result.evidence.sha256 for key, result in labelled.items()}
@@ -199,7 +199,7 @@ def _listed(connection: Connection, digests: Collection[bytes]) -> set[bytes]:
 
 
 def _forgotten(result: Result) -> Result:
-    """Return what may be kept: that there was an item, at which host, when, and how often it was tried."""
+    """Return a result with only its item, host, time and attempts."""
     seen = result.evidence
     kept = Evidence(host=seen.host, fetch_ms=seen.fetch_ms, label_ms=seen.label_ms)
     bare = replace(result, state=ItemState.SKIPPED, code=Code.FORGOTTEN, detail="")

@@ -1,6 +1,6 @@
 """Items: the references of a job in order, their duplicates, and the trials of poison messages.
 
-A reference can occur millions of times in a job: what one transaction does for its duplicates is bounded.
+A reference can occur millions of times in a job, so one transaction handles a limited number of duplicates.
 """
 
 from collections import Counter
@@ -29,11 +29,11 @@ class Items:
         self._database = database
 
     def add(self, new: Sequence[Item], digest: str = "") -> None:
-        """Record the next items of a job, by index; what is there already stays as it is.
+        """Record the next items of a job, by index; existing ones are unchanged.
 
-        ``digest`` stands for all references of the job up to the last of these. An item with the same
-        reference as an earlier one takes its result, now or later. Raises ``UsageError(job_not_ready)``
-        if the job takes no more items.
+        ``digest`` is that of all references of the job up to the last of these. An item with the same
+        reference as an earlier one is a duplicate: it is not published, and gets that item's result. Raises
+        ``UsageError(job_not_ready)`` if the job accepts no more items.
         """
         with self._database.write() as connection:
             before = _extend(connection, new[0].job_id, new[-1].index + 1, digest)
@@ -47,16 +47,16 @@ class Items:
                 copy_to_duplicates(connection, new[0].job_id, items.c.index.in_(originals))
 
     def pending(self, job_id: int, start: int, stop: int) -> list[Item]:
-        """Return the items with indexes from ``start`` to below ``stop`` that are to be labelled still.
+        """Return the items without a result with indexes from ``start`` to below ``stop``.
 
-        Those with the same reference as an earlier item are not: they take its result.
+        Duplicates are left out: they get the result of the first item with their reference.
         """
         span = items.c.index.between(start, stop - 1)
         recorded = select(items.c.job_id, items.c.index, items.c.ref, items.c.custom_id)
         recorded = recorded.where(items.c.job_id == job_id, span, items.c.original.is_(None))
         finished = select(results.c.index)
         finished = finished.where(results.c.job_id == job_id, results.c.index.between(start, stop - 1))
-        # Two walks along an index: for a join, Postgres may compare every item with every result.
+        # Two index scans: in a join, Postgres may compare every item with every result.
         with self._database.read() as connection:
             done = set(connection.execute(finished).scalars())
             rows = connection.execute(recorded.order_by(items.c.index)).mappings()
@@ -64,9 +64,9 @@ class Items:
 
 
 def _extend(connection: Connection, job_id: int, submitted: int, digest: str) -> int | None:
-    """Count new items, first of all: two submissions of one job must take turns.
+    """Count new items, before anything else: this locks the job against a second submission.
 
-    Returns how many there were before, or None if none are missing: of two submissions, one may have recorded
+    Returns how many there were before, or None if none are missing because another submission has recorded
     the whole job.
     """
     known = select(jobs.c.submitted).where(jobs.c.id == job_id)
@@ -80,12 +80,12 @@ def _extend(connection: Connection, job_id: int, submitted: int, digest: str) ->
     if connection.execute(change).rowcount == 1:
         return before
     if before < submitted:
-        raise UsageError(Code.JOB_NOT_READY, f"job {job_id} takes no more images: it was ended meanwhile")
+        raise UsageError(Code.JOB_NOT_READY, f"job {job_id} accepts no more images: it has ended")
     return None
 
 
 def _count_hosts(connection: Connection, job_id: int, refs: Sequence[str]) -> None:
-    """Note how many items of each host there are."""
+    """Count the items of each host."""
     counts = Counter(host for ref in refs if (host := host_of(ref)))
     rows = [{"job_id": job_id, "host": host, "items": count} for host, count in sorted(counts.items())]
     if rows:
@@ -94,7 +94,7 @@ def _count_hosts(connection: Connection, job_id: int, refs: Sequence[str]) -> No
 
 
 def _originals(connection: Connection, new: Sequence[Item]) -> dict[int, int]:
-    """Return, by index, the first item with the same reference, for those that are not the first."""
+    """Return, for each duplicate, the index of the first item with its reference."""
     firsts: dict[str, int] = {}
     for item in new:
         firsts.setdefault(item.ref, item.index)
@@ -103,7 +103,7 @@ def _originals(connection: Connection, new: Sequence[Item]) -> dict[int, int]:
 
 
 def _recorded(connection: Connection, job_id: int, before: int, refs: list[str]) -> dict[str, int]:
-    """Return the index of each of these references among the earlier items, where it is there."""
+    """Return the indexes of those of these references that earlier items have."""
     hashes = [ref_hash(ref) for ref in refs]
     query = select(items.c.ref, items.c.index).where(
         items.c.job_id == job_id,
@@ -117,9 +117,9 @@ def _recorded(connection: Connection, job_id: int, before: int, refs: list[str])
 
 #: Duplicates that get their result in one transaction.
 AT_ONCE = 10_000
-#: Indexes of an original and of one of its duplicates; none has the index 0.
+#: Indexes of an original and of one of its duplicates; no duplicate has index 0.
 _Place = tuple[int, int]
-#: Above all indexes.
+#: Larger than any index.
 _NO_END = 2**63 - 1
 
 
@@ -130,10 +130,10 @@ class Duplicates:
         self._database = database
 
     def backfill(self, job_id: int) -> None:
-        """Give the items that share an earlier one's reference its result, where that was missed.
+        """Give duplicates the result of their original, where that was missed.
 
-        An item recorded in the very moment in which the earlier one's result is stored can miss it; those of
-        which there are very many are left to this.
+        A duplicate recorded at the moment in which its original's result is stored can miss it; so do those
+        beyond the limit of one transaction.
         """
         start: _Place | None = (0, 0)
         while start is not None:
@@ -142,7 +142,7 @@ class Duplicates:
 
 
 def copy_to_duplicates(connection: Connection, job_id: int, which: ColumnElement[bool]) -> None:
-    """Store the results of original items for those items with the same reference that have none."""
+    """Copy the results of originals to their duplicates that have none."""
     hold_denied(connection)
     row: dict[str, Any] = {column.name: column for column in results.c}
     row |= {"index": items.c.index, "reused": literal(True)}
@@ -157,7 +157,7 @@ def copy_to_duplicates(connection: Connection, job_id: int, which: ColumnElement
 
 
 def copy_to_some_duplicates(connection: Connection, job_id: int, originals: Sequence[int]) -> None:
-    """Do so for the duplicates of these items, as far as one transaction can; the rest is to be settled."""
+    """Copy these items' results to duplicates, as many as a transaction may; backfill does the rest."""
     room, chosen = AT_ONCE, []
     for original, count in _counted(connection, job_id, originals):
         if 0 < count <= room:
@@ -168,9 +168,9 @@ def copy_to_some_duplicates(connection: Connection, job_id: int, originals: Sequ
 
 
 def _counted(connection: Connection, job_id: int, originals: Sequence[int]) -> Sequence[Any]:
-    """Return how many duplicates each of these items has, or that there are too many."""
+    """Return the number of duplicates of each of these items, up to one above the limit."""
     same = items.alias()
-    # One item after the other: for many at once, Postgres may look at all duplicates of the job.
+    # Correlated per item: for many items at once, Postgres may scan all duplicates of the job.
     found = select(same.c.index).where(same.c.job_id == job_id, same.c.original == items.c.index)
     some = found.limit(AT_ONCE + 1).correlate(items).subquery()
     count = select(func.count()).select_from(some).scalar_subquery()
@@ -179,7 +179,7 @@ def _counted(connection: Connection, job_id: int, originals: Sequence[int]) -> S
 
 
 def _backfill_some(connection: Connection, job_id: int, start: _Place) -> _Place | None:
-    """Settle some duplicates of one item, or all of several, and return where to go on."""
+    """Backfill some duplicates of one item, or all of several, and return where to continue."""
     original, index = start
     of_one = (items.c.original == original) & (items.c.index >= index)
     stop = _one_too_many(connection, job_id, of_one if index else items.c.original >= original)
@@ -197,7 +197,7 @@ def _backfill_some(connection: Connection, job_id: int, start: _Place) -> _Place
 
 
 def _one_too_many(connection: Connection, job_id: int, those: ColumnElement[bool]) -> _Place | None:
-    """Return the first of these duplicates that a transaction cannot take any more, if there is one."""
+    """Return the first of these duplicates beyond the limit of a transaction, if any."""
     place = (items.c.original, items.c.index)
     query = select(*place).where(items.c.job_id == job_id, items.c.original.is_not(None), those)
     row = connection.execute(query.order_by(*place).offset(AT_ONCE).limit(1)).one_or_none()
@@ -205,18 +205,18 @@ def _one_too_many(connection: Connection, job_id: int, those: ColumnElement[bool
 
 
 def _of_several(start: int, stop: int) -> ColumnElement[bool]:
-    # Of the results, too: Postgres would look at all of the job's.
+    # Repeated for the results: otherwise Postgres would scan all of the job's.
     return items.c.original.between(start, stop - 1) & results.c.index.between(start, stop - 1)
 
 
 class PoisonTrials:
-    """The statements on suspects: how often a worker began with such an item and never came back."""
+    """The statements on trials of redelivered items: how often a worker began one and died."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin_trial(self, message: Message, limit: int) -> bool:
-        """Note that a worker now tries an item alone; tell whether it may: fewer than ``limit`` died so."""
+        """Note that a worker begins an item alone; tell whether it may: fewer than ``limit`` died of it."""
         mine = (suspects.c.job_id == message.job_id) & (suspects.c.index == message.index)
         with self._database.write() as connection:
             values = {"job_id": message.job_id, "index": message.index, "trials": 0}

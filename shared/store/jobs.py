@@ -18,7 +18,7 @@ from shared.store.webhooks import tell_again
 
 #: States in which workers label what they receive.
 RUNNING = (JobState.SUBMITTING, JobState.RUNNING)
-#: States in which a dispatcher has work with a job.
+#: States in which a dispatcher works on a job.
 ACTIVE = (*RUNNING, JobState.CANCELLING, JobState.DELETING)
 
 
@@ -27,8 +27,8 @@ class Job:
     """One submission.
 
     ``submitted`` counts the items recorded so far: all of them when the job is ``recorded``. ``published``
-    is the watermark: every item below it was handed to the broker, or had its result. ``key_id`` is whose
-    it is, ``malformed`` how many lines of its list held no reference, ``rate`` how many items end a second.
+    is the watermark: every item below it was confirmed by the broker or has a result. ``key_id`` is the
+    owner's key, ``malformed`` the number of malformed lines of its list, ``rate`` is in items per second.
     """
 
     id: int
@@ -51,7 +51,7 @@ class Job:
 
     @property
     def is_running(self) -> bool:
-        """Whether workers label what they receive of it."""
+        """Whether workers label its items."""
         return self.state in RUNNING
 
 
@@ -69,7 +69,7 @@ class Jobs:
         max_failure_rate: float | None = None,
         priority: int = 0,
     ) -> Job:
-        """Return the job of this key as it stands, or a new one."""
+        """Return the job of this idempotency key, or a new one."""
         values = {
             "key": key,
             "name": name,
@@ -85,12 +85,12 @@ class Jobs:
             return job_of_key(connection, key)
 
     def get(self, job_id: int) -> Job:
-        """Return a job as it stands, or raise ``UsageError(job_unknown)``."""
+        """Return a job, or raise ``UsageError(job_unknown)``."""
         with self._database.read() as connection:
             return read_job(connection, job_id)
 
     def newest(self, before: int | None, limit: int, key_id: int | None = None) -> list[Job]:
-        """Return the newest jobs first, of those older than the job ``before``; of one key, or of all."""
+        """Return jobs, newest first, that are older than the job ``before``; of one API key, or of all."""
         query = _JOB.where(jobs.c.state != JobState.DELETING)
         query = query if before is None else query.where(jobs.c.id < before)
         query = query if key_id is None else query.where(jobs.c.key_id == key_id)
@@ -99,20 +99,20 @@ class Jobs:
             return [_job(row) for row in rows]
 
     def find(self, key: str) -> Job | None:
-        """Return the job that this key names, if there is one that was not deleted."""
+        """Return the job of this idempotency key, unless it was deleted."""
         query = _JOB.where(jobs.c.key == key, jobs.c.state != JobState.DELETING)
         with self._database.read() as connection:
             row = connection.execute(query).mappings().one_or_none()
             return None if row is None else _job(row)
 
     def active(self) -> list[Job]:
-        """Return the jobs that have something to publish, to count or to cancel, oldest first."""
+        """Return the active jobs, oldest first: those with something to publish, count or cancel."""
         with self._database.read() as connection:
             query = _JOB.where(jobs.c.state.in_(ACTIVE)).order_by(jobs.c.id)
             return [_job(row) for row in connection.execute(query).mappings()]
 
     def lease(self, job_id: int, holder: str, seconds: float) -> bool:
-        """Take a job, or hold it longer, so that nobody else tends it; tell whether it is ours."""
+        """Lease a job, or renew the lease, so that no other dispatcher has it; tell whether it succeeded."""
         with self._database.write() as connection:
             time = clock(connection)
             free = or_(jobs.c.holder.is_(None), jobs.c.holder == holder, jobs.c.held_until < time)
@@ -120,27 +120,27 @@ class Jobs:
             return connection.execute(change).rowcount == 1
 
     def end_leases(self, holder: str) -> None:
-        """Give all jobs back that this holder tends."""
+        """Release all leases of this holder."""
         with self._database.write() as connection:
             change = update(jobs).where(jobs.c.holder == holder)
             connection.execute(change.values(holder=None, held_until=None))
 
     def mark_published(self, job_id: int, holder: str, start: int, stop: int) -> None:
-        """Move the watermark of a job that this holder tends, if it still stands at ``start``."""
+        """Move the watermark of a job that this holder leases, if it is still ``start``."""
         mine = (jobs.c.holder == holder) & (jobs.c.published == start)
         self._change(job_id, mine, published=stop)
 
     def publish_again(self, job_id: int) -> None:
-        """Put the watermark back to the beginning: what has no result is published once more."""
+        """Reset the watermark to 0: items without a result are published again."""
         self._change(job_id, jobs.c.published > 0, published=0)
 
     def mark_recorded(self, job_id: int) -> None:
-        """Say that all items of a job are recorded."""
+        """Mark a job whose items are all recorded."""
         state = case((jobs.c.state == JobState.SUBMITTING, JobState.RUNNING), else_=jobs.c.state)
         self._change(job_id, jobs.c.recorded.is_(False), recorded=True, state=state)
 
     def complete(self, job_id: int) -> bool:
-        """End a job whose items all have their results; tell whether it ended now."""
+        """Complete a job whose items all have results; tell whether this call completed it."""
         ending = jobs.c.state.in_((JobState.RUNNING, JobState.CANCELLING))
         all_done = jobs.c.recorded & (done_of(job_id) >= jobs.c.submitted)
         state = case(
@@ -151,30 +151,30 @@ class Jobs:
         return self._change(job_id, ending & all_done, state=state, finished_at=now())
 
     def pause(self, job_id: int, reason: str) -> bool:
-        """Stop labelling a job until it is resumed; tell whether it ran."""
+        """Pause a job; tell whether it was running."""
         return self._change(job_id, jobs.c.state.in_(RUNNING), state=JobState.PAUSED, reason=reason)
 
     def resume(self, job_id: int, max_failure_rate: float | None) -> bool:
-        """Go on with a paused job, under this failure budget or none; tell whether it was paused."""
+        """Resume a paused job with this failure budget or none; tell whether it was paused."""
         state = case((jobs.c.recorded, JobState.RUNNING), else_=JobState.SUBMITTING)
         change = {"state": state, "reason": "", "max_failure_rate": max_failure_rate, "published": 0}
         return self._change(job_id, jobs.c.state == JobState.PAUSED, **change)
 
     def cancel(self, job_id: int) -> bool:
-        """Stop a job for good; tell whether it was not over. What has no result is cancelled afterwards."""
+        """Cancel a job; tell whether it was not over. Its items without a result are cancelled afterwards."""
         open_ = jobs.c.state.in_((*RUNNING, JobState.PAUSED))
         return self._change(job_id, open_, state=JobState.CANCELLING, recorded=True, reason="")
 
     def fail(self, job_id: int, reason: str) -> bool:
-        """Give a job up whose submission broke, as ``cancel`` does, but so that it ends as failed."""
+        """End a job whose submission failed, as ``cancel`` does, with the state ``failed``."""
         open_ = jobs.c.state.in_((*RUNNING, JobState.PAUSED))
         return self._change(job_id, open_, state=JobState.CANCELLING, recorded=True, reason=reason)
 
     def reopen(self, job_id: int) -> bool:
-        """Run a job again, for what will have no result any more; tell whether it can.
+        """Run a job again for a retry; tell whether its state allows it.
 
-        Until it is recorded once more it cannot be completed: results are taken back meanwhile. When it is
-        over again, its webhook is told again.
+        It cannot be completed until it is marked as recorded again, because results are removed meanwhile.
+        When it is over again, its webhook is sent again.
         """
         whole = jobs.c.recorded & jobs.c.state.in_((JobState.RUNNING, JobState.PAUSED, JobState.COMPLETED))
         interrupted = jobs.c.recorded.is_(False) & (jobs.c.state == JobState.RUNNING)
@@ -187,16 +187,16 @@ class Jobs:
             return reopened
 
     def note_rate(self, job_id: int, rate: float) -> None:
-        """Note how many items of a job end a second, of late."""
+        """Store the recent rate of a job, in items per second."""
         self._change(job_id, jobs.c.state.in_(RUNNING), rate=rate)
 
     def delete(self, job_id: int) -> bool:
-        """Hide a job for good if it is over, and tell whether it was; its rows stay until ``remove``."""
+        """Hide a job if it is over, and tell whether it was; its rows stay until ``remove``."""
         over = jobs.c.state.in_(tuple(state for state in JobState if state.is_over))
         return self._change(job_id, over, state=JobState.DELETING, key=None)
 
     def remove_items(self, job_id: int, start: int, stop: int) -> None:
-        """Take away what is stored of a range of indexes, and the thumbnails that no other item has."""
+        """Remove the items of a range of indexes, their results, and thumbnails that no other result uses."""
         with self._database.write() as connection:
             removal = _removal(results, job_id, start, stop).returning(results.c.sha256)
             digests = {digest for digest in connection.execute(removal).scalars() if digest}
@@ -205,9 +205,9 @@ class Jobs:
             remove_unused_thumbnails(connection, digests)
 
     def remove(self, job_id: int) -> bool:
-        """Take away the rest and the job itself; tell whether it is gone.
+        """Remove the rest and the job itself; tell whether it is gone.
 
-        It stays while results are there: a worker that had an item in hand may have stored one meanwhile.
+        It stays while it has results: a worker may have stored one meanwhile.
         """
         late = select(results.c.index).where(results.c.job_id == job_id).limit(1)
         with self._database.write() as connection:
@@ -219,7 +219,7 @@ class Jobs:
             return True
 
     def release_key(self, job_id: int) -> None:
-        """Say that a job was delivered: the next one with its key is a new one."""
+        """Release the idempotency key of a job: its next use creates a new job."""
         with self._database.write() as connection:
             connection.execute(_set_job(job_id, key=None))
 
@@ -232,12 +232,12 @@ _JOB = select(*(jobs.c[name].label(name) for name in Job.__dataclass_fields__))
 
 
 def job_of_key(connection: Connection, key: str) -> Job:
-    """Return the job that this key names, which there is."""
+    """Return the existing job of this idempotency key."""
     return _job(connection.execute(_JOB.where(jobs.c.key == key)).mappings().one())
 
 
 def read_job(connection: Connection, job_id: int) -> Job:
-    """Return a job as this connection sees it, or raise ``UsageError(job_unknown)``."""
+    """Return a job as seen by this connection, or raise ``UsageError(job_unknown)``."""
     seen = (jobs.c.id == job_id) & (jobs.c.state != JobState.DELETING)
     row = connection.execute(_JOB.where(seen)).mappings().one_or_none()
     if row is None:
@@ -253,7 +253,7 @@ def _job(row: RowMapping) -> Job:
     return Job(**{**row, "state": JobState(row["state"])})
 
 
-#: What else has a row an item, and what has few rows a job.
+#: Other tables with a row per item, and tables with few rows per job.
 _BY_ITEM = (items, suspects, waiting)
 _BY_JOB = (progress, job_hosts, upload_parts, uploads, malformed, webhooks)
 

@@ -1,4 +1,4 @@
-"""Results: one an item, for good, counted as they come."""
+"""Results: one per item, final, and counted when they are stored."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -22,7 +22,7 @@ from shared.store.thumbnails import remove_unused_thumbnails, save_thumbnails
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many items of a job ended in this state with this code."""
+    """The number of a job's items with this state and code."""
 
     state: ItemState
     code: Code | None
@@ -38,7 +38,7 @@ class Outcome:
 
 
 #: Joins results and items.
-#: Made once: that takes longer than asking does, and somebody waits for the answer.
+#: Built once: building it takes longer than running it.
 _LABELLED = select(results).where(
     results.c.sha256.in_(bindparam("digests", expanding=True)),
     results.c.model_id == bindparam("model"),
@@ -49,23 +49,23 @@ _COUNTED = (results.c.job_id, results.c.state, results.c.code)
 
 
 class Results:
-    """The statements on results and on their numbers."""
+    """The statements on results and their counts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def save(self, new: Iterable[Result]) -> None:
-        """Store results and count them, in one transaction; an item that has a result keeps it.
+        """Store results and count them, in one transaction; existing results are kept.
 
-        Other items of the job with the same reference get the same result: some thousands of them at once,
-        the rest by ``settle_duplicates``. What is denied is not labelled.
+        Duplicates in the job get the same result: some thousands of them at once, the rest by
+        ``Duplicates.backfill``. Denied images are stored as forgotten.
         """
         by_key = {(result.job_id, result.index): result for result in new}
         with self._database.write() as connection:
             by_key = without_denied(connection, by_key)
             statement = insert_new(connection, results, "job_id", "index")
             statement = statement.returning(results.c.job_id, results.c.index)
-            # In the order of keys: two workers that hold the same items must not wait for each other.
+            # In key order: two workers with the same items must not deadlock.
             values = [result_values(by_key[key]) for key in sorted(by_key)]
             added = [by_key[row[0], row[1]] for row in connection.execute(statement, values)]
             add_progress(connection, ((result.job_id, result.state, result.code) for result in added))
@@ -76,7 +76,7 @@ class Results:
             save_thumbnails(connection, added)
 
     def tallies(self, job_id: int) -> list[Tally]:
-        """Return how many items ended in which way so far."""
+        """Return the number of items by state and code."""
         total = func.sum(progress.c.count)
         query = select(progress.c.state, progress.c.code, total).where(progress.c.job_id == job_id)
         query = query.group_by(progress.c.state, progress.c.code).having(total > 0)
@@ -85,7 +85,7 @@ class Results:
         return [Tally(ItemState(state), code_from(code), int(count)) for state, code, count in rows]
 
     def compact(self, job_id: int) -> None:
-        """Put the progress of a job together into one row a kind, so that reading it stays cheap."""
+        """Merge the counts of a job into one row per state and code, so that reading them stays cheap."""
         removal = delete(progress).where(progress.c.job_id == job_id).returning(progress)
         with self._database.write() as connection:
             counts: Counter[tuple[int, str, str | None]] = Counter()
@@ -98,7 +98,7 @@ class Results:
         query = (
             select(results, items.c.ref, items.c.custom_id)
             .join(items, SAME_ITEM)
-            # Of the items, too: Postgres would begin with the first one of the job when it merges.
+            # Repeated for the items: in a merge join, Postgres would begin with the job's first item.
             .where(results.c.job_id == job_id, results.c.index > after, items.c.index > after)
             .order_by(results.c.index)
             .limit(limit)
@@ -108,14 +108,14 @@ class Results:
             return [Outcome(item_from(row), result_from(row)) for row in rows]
 
     def labelled(self, model_id: int, digests: Collection[str]) -> dict[str, Result]:
-        """Return, by the SHA-256 of its bytes, an image's result under a model, where there is one."""
+        """Return the results of images under a model, by the SHA-256 of their bytes."""
         values = {"model": model_id, "digests": [bytes.fromhex(digest) for digest in digests]}
         with self._database.read() as connection:
             rows = connection.execute(_LABELLED, values).mappings()
             return {row["sha256"].hex(): result_from(row) for row in rows}
 
     def cancel_pending(self, job_id: int, start: int, stop: int) -> None:
-        """Give those items of a range of indexes that have no result the state ``cancelled``."""
+        """Cancel the items of a range of indexes that have no result."""
         row = {
             **dict.fromkeys((column.name for column in results.c), null()),
             "job_id": items.c.job_id,
@@ -153,10 +153,10 @@ class Results:
             return counts.total()
 
     def skip_placeholders(self, job_id: int, urls: int) -> int:
-        """Skip the images whose bytes so many different URLs of one host lead to; return how many.
+        """Skip placeholders: images whose bytes are behind this many URLs of one host; return how many.
 
-        Such a picture says that the real one is not there. It is known only when many URLs led to it, so
-        this is called when all results of a job are there. Doing it again changes nothing.
+        They can be recognized only after many URLs led to them, so this is called once all results of a job
+        exist. Calling it again changes nothing.
         """
         labelled = (results.c.job_id == job_id) & (results.c.state == ItemState.SUCCEEDED)
         shared = select(results.c.host, results.c.sha256).where(labelled, results.c.host.is_not(None))

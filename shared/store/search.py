@@ -1,7 +1,7 @@
 """Find results: by state, code, class, score and host, in the order of the items; or by their image.
 
-A page costs the same wherever it lies and however few results meet the filter: what is looked through for
-one page has a limit, and a page that reached it is shorter than it could be.
+A page costs the same at any position and for any filter: the number of results scanned for one page is
+limited, and a page that reaches the limit is shorter.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,27 +33,26 @@ from shared.store.statements import SAME_ITEM, is_ref
 #: Job and index of an item.
 Place = tuple[int, int]
 
-#: The next item's index, or nothing: where a search begins.
+#: Where a search begins: the next item's index, or None.
 BEGINNING = -1
 #: The largest index that both databases know.
 _LAST = 2**63 - 1
-#: What is read of a result and its item: what its columns need.
+#: Columns read from a result and its item.
 _READ = tuple(
     results.c[name] if name in results.c else items.c[name]
     for name in dict.fromkeys(name for column in COLUMNS for name in column.needs)
 )
-#: Results that are looked through for one page, unless it holds more itself: one after the other, and those
-#: that an index finds here and there.
+#: Results scanned for one page, unless the page is larger: in sequence, and through an index.
 _IN_TURN, _BY_INDEX = 5_000, 1_000
-#: Classes or codes whose results are merged by their indexes; more than these are met by looking through all.
+#: Most classes or codes whose results are merged from an index; for more, all results are scanned.
 _MERGED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which results are looked for: those that meet all that is given here.
+    """A filter of results: all given conditions must hold.
 
-    ``class_ids`` are those that the best class may be one of; ``min_score`` is the least score of that one.
+    ``class_ids`` are the accepted best classes; ``min_score`` is the least score of the best class.
     """
 
     state: ItemState | None = None
@@ -64,14 +63,14 @@ class Filter:
 
 
 class FoundPage(NamedTuple):
-    """Results that were found, and the index after which to look on; none if nothing follows by now."""
+    """Found results, and the index after which to continue; None at the end."""
 
     rows: Sequence[Found]
     after: int | None
 
 
 class FoundFrame(NamedTuple):
-    """The same of many results: their columns, which ``present`` makes a reader's columns of."""
+    """Many found results as columns; ``present`` turns them into a reader's columns."""
 
     frame: Frame
     after: int | None
@@ -79,7 +78,7 @@ class FoundFrame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """One page to be found: what it has to meet beside what an index finds, and how far to look."""
+    """The search of one page: conditions beyond the index, and how far to scan."""
 
     job_id: int
     after: int
@@ -88,20 +87,20 @@ class _Search:
     read: Callable[[Connection, Select[Any]], Any]
 
     def scanned(self, most: int) -> int:
-        """Return how many results to look through; one more than the limit shows that others follow."""
+        """Return how many results to scan; one more than the limit shows that others follow."""
         return max(most, self.limit + 1) if self.conditions else self.limit + 1
 
 
 class Search:
-    """The statements that look for results."""
+    """The statements that search results."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def page(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundPage:
-        """Return the next results that are wanted, by index: at most ``limit``, and fewer if they are rare.
+        """Return the next matching results, by index: at most ``limit``, and fewer if they are rare.
 
-        Those that come later for items up to ``after`` are not seen any more.
+        Later results of items up to ``after`` are not found any more.
         """
         rows, last = self._find(job_id, wanted, after, limit, _read_rows)
         page = rows[:limit]
@@ -121,7 +120,7 @@ class Search:
         limit: int,
         read: Callable[[Connection, Select[Any]], Any],
     ) -> tuple[Any, int | None]:
-        """Return one result more than the limit if there are more; else, after which index to look on."""
+        """Return one result more than the limit if there are more; else also the index to continue after."""
         with self._database.read() as connection:
             column, values, met = _indexed(connection, job_id, wanted)
             others = (condition for name, condition in _conditions(wanted).items() if name != met)
@@ -131,15 +130,15 @@ class Search:
             return _through_indexes(connection, search, column, values)
 
     def by_url(self, url: str, key_id: int | None, after: Place | None, limit: int) -> Sequence[Found]:
-        """Return what items with this reference came to in all jobs, the newest first, behind ``after``.
+        """Return the results of items with this reference in all jobs, newest first, after ``after``.
 
-        With a key, only in the jobs that belong to it.
+        With a key, only of its jobs.
         """
         places = select(items.c.job_id, items.c.index).join(results, SAME_ITEM)
         return self._seen(places.where(is_ref(url)), key_id, after, limit)
 
     def by_sha256(self, sha256: str, key_id: int | None, after: Place | None, limit: int) -> Sequence[Found]:
-        """Return the same of items that led to these bytes, whose SHA-256 is given in hex."""
+        """Return the results of items with these bytes, by SHA-256 in hex; otherwise as ``by_url``."""
         places = select(results.c.job_id, results.c.index)
         return self._seen(places.where(results.c.sha256 == bytes.fromhex(sha256)), key_id, after, limit)
 
@@ -160,8 +159,10 @@ def _read_rows(connection: Connection, query: Select[Any]) -> Sequence[Found]:
 
 
 def _conditions(wanted: Filter) -> dict[str, ColumnElement[bool]]:
-    """Return what a result has to meet, by the name of what is given."""
-    score = cast(wanted.min_score, REAL)  # as scores are stored: a wider number would leave out its equals
+    """Return the conditions of a filter, by name."""
+    score = cast(
+        wanted.min_score, REAL
+    )  # in the precision of stored scores: a wider number would exclude equal ones
     conditions = {
         "host": results.c.host == wanted.host,
         "class_ids": results.c.top_class.in_(wanted.class_ids or ()),
@@ -175,9 +176,9 @@ def _conditions(wanted: Filter) -> dict[str, ColumnElement[bool]]:
 def _indexed(
     connection: Connection, job_id: int, wanted: Filter
 ) -> tuple[ColumnElement[Any] | None, Sequence[Any], str]:
-    """Return the column by whose index to look, for which values, and what of the filter that meets.
+    """Return the indexed column to search by, the values, and the conditions that this meets.
 
-    A job has more hosts than classes, and more classes than codes: the rarest is looked for first.
+    A job has more hosts than classes, and more classes than codes: the most selective one is used.
     """
     if wanted.host is not None:
         return results.c.host, (wanted.host,), "host"
@@ -193,15 +194,15 @@ def _indexed(
 
 
 def _codes(connection: Connection, job_id: int, state: ItemState) -> Sequence[str]:
-    """Return the codes with which items of a job ended in this state: each has one."""
+    """Return the codes of a job's items in this state; each item has one."""
     query = select(progress.c.code).where(progress.c.job_id == job_id, progress.c.state == state)
     query = query.where(progress.c.code.is_not(None)).group_by(progress.c.code)
     return connection.execute(query.having(func.sum(progress.c.count) > 0)).scalars().all()
 
 
 def _through_all(connection: Connection, search: _Search) -> tuple[Any, int | None]:
-    """Look through the results one after the other."""
-    # Items have indexes without gaps.
+    """Scan the results in sequence."""
+    # The indexes of items have no gaps.
     end = min(search.after + search.scanned(_IN_TURN), _LAST)
     within = (results.c.job_id == search.job_id, results.c.index > search.after)
     query = select(*_READ).select_from(results).join(items, _item_of(results.c.index, search))
@@ -218,7 +219,7 @@ def _through_all(connection: Connection, search: _Search) -> tuple[Any, int | No
 def _through_indexes(
     connection: Connection, search: _Search, column: ColumnElement[Any], values: Sequence[Any]
 ) -> tuple[Any, int | None]:
-    """Look through the results that have one of these values, which an index holds in order."""
+    """Scan the results with one of these values, in the order of an index."""
     most = search.scanned(_BY_INDEX)
     scanned = _scanned(search, column, values, most)
     found = (results.c.job_id == search.job_id) & (results.c.index == scanned.c.index)
@@ -234,7 +235,7 @@ def _through_indexes(
 def _scanned(search: _Search, column: ColumnElement[Any], values: Sequence[Any], most: int) -> Subquery:
     """Return the indexes of the next results that have one of these values.
 
-    Each value gives no more than are wanted in all: neither database merges long lists lazily.
+    Each value contributes at most the limit: neither database merges long lists lazily.
     """
     mine = (results.c.job_id == search.job_id, results.c.index > search.after)
     parts = [
@@ -250,10 +251,10 @@ def _scanned(search: _Search, column: ColumnElement[Any], values: Sequence[Any],
 
 
 def _item_of(index: ColumnElement[int], search: _Search) -> ColumnElement[bool]:
-    """Return what an item has to meet to be the one of a result.
+    """Return the condition that joins an item to its result.
 
-    That it lies behind ``after`` follows from the rest, but Postgres does not see it, and would begin with
-    the first item of the job when it merges.
+    That its index is above ``after`` follows from the rest, but Postgres does not see that, and in a merge
+    join would begin with the job's first item.
     """
     mine = (items.c.job_id == search.job_id) & (items.c.index > search.after)
     return mine & (items.c.index == index)
@@ -266,5 +267,5 @@ def _newest(places: Select[Any], key_id: int | None, after: Place | None, limit:
         page = page.where(jobs.c.key_id == key_id)
     if after is not None:
         page = page.where(tuple_(job_id, index) < tuple_(*after))
-    # The sum keeps Postgres from walking down all places in search of those that fit.
+    # The sum keeps Postgres from scanning the primary key instead.
     return page.order_by((job_id + 0).desc(), index.desc()).limit(limit)

@@ -1,4 +1,4 @@
-"""What several statements share: inserting what is new, and counting it."""
+"""Building blocks of statements: insert new rows, and count them."""
 
 import time
 from collections import Counter
@@ -15,18 +15,18 @@ SAME_ITEM = (results.c.job_id == items.c.job_id) & (results.c.index == items.c.i
 
 
 def _insert(connection: Connection, table: Table) -> Any:
-    """Return an INSERT that can say what happens to rows that are there already."""
-    # The other database's module would bring all its drivers along.
+    """Return an INSERT with support for ON CONFLICT."""
+    # Importing the other database's module would import all its drivers.
     return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert(table)
 
 
 def insert_new(connection: Connection, table: Table, *key: str) -> Any:
-    """Return an INSERT that leaves a row alone that is there already."""
+    """Return an INSERT that leaves existing rows unchanged."""
     return _insert(connection, table).on_conflict_do_nothing(index_elements=key)
 
 
 def upsert(connection: Connection, table: Table, key: str, columns: Sequence[str]) -> Any:
-    """Return an INSERT that gives a row that is there already new values in these columns."""
+    """Return an INSERT that updates these columns of existing rows."""
     statement = _insert(connection, table)
     change = {name: statement.excluded[name] for name in columns}
     return statement.on_conflict_do_update(index_elements=[key], set_=change)
@@ -39,7 +39,7 @@ def upsert_where(
     columns: Sequence[str],
     condition: Callable[[Any], ColumnElement[bool]],
 ) -> Any:
-    """Return an INSERT that gives a row that is there new values, if they meet a condition."""
+    """Return an INSERT that updates existing rows if they meet a condition."""
     statement = _insert(connection, table)
     new = statement.excluded
     change = {name: new[name] for name in columns}
@@ -49,7 +49,7 @@ def upsert_where(
 def insert_or_add(
     connection: Connection, table: Table, key: Sequence[str], column: str, limit: int | None = None
 ) -> Any:
-    """Return an INSERT that adds to a number if the row is there already, and the sum is within the limit."""
+    """Return an INSERT that adds to a number of an existing row, if the sum is within the limit."""
     statement = _insert(connection, table)
     total = table.c[column] + statement.excluded[column]
     within = None if limit is None else total <= limit
@@ -59,10 +59,10 @@ def insert_or_add(
 def insert_many_new(
     connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *key: str
 ) -> None:
-    """Insert rows that have the same columns, leaving alone those that are there already."""
+    """Insert rows with the same columns; leave existing ones unchanged."""
     statement = insert_new(connection, table, *key)
     if connection.dialect.name == "postgresql":
-        # An array a column: a third of the time that a list of parameters a row takes.
+        # One array per column takes a third of the time of one parameter list per row.
         arrays = [func.unnest(bindparam(name, type_=ARRAY(table.c[name].type))) for name in rows[0]]
         values = {name: [row[name] for row in rows] for name in rows[0]}
         connection.execute(statement.from_select(list(values), select(*arrays)), values)
@@ -76,7 +76,7 @@ def add_progress(connection: Connection, outcomes: Iterable[tuple[int, str, str 
 
 
 def add_counts(connection: Connection, counts: Mapping[tuple[int, str, str | None], int]) -> None:
-    """Add to, or take from, the numbers of results by job, state and code."""
+    """Add to (or subtract from) the counts of results by job, state and code."""
     rows = [
         {"job_id": job_id, "state": state, "code": code, "count": count}
         for (job_id, state, code), count in counts.items()
@@ -86,14 +86,14 @@ def add_counts(connection: Connection, counts: Mapping[tuple[int, str, str | Non
 
 
 def insert_counted(connection: Connection, columns: list[str], source: Any) -> None:
-    """Store results that a query gives, for items that have none, and count those that are new."""
+    """Store the results of a query for items without one, and count the new ones."""
     statement = insert_new(connection, results, "job_id", "index").from_select(columns, source)
     rows = connection.execute(statement.returning(results.c.job_id, results.c.state, results.c.code)).all()
     add_progress(connection, (tuple(row) for row in rows))
 
 
 def done_of(job_id: int) -> Any:
-    """Return a subquery that gives how many items of a job have a result."""
+    """Return a subquery for the number of items of a job with a result."""
     total = func.coalesce(func.sum(progress.c.count), 0)
     return select(total).where(progress.c.job_id == job_id).scalar_subquery()
 
@@ -105,12 +105,12 @@ def is_ref(url: str) -> ColumnElement[bool]:
 
 
 def clock(connection: Connection) -> ColumnElement[Any]:
-    """Return the time in seconds since 1970: the server's, where several machines use one database."""
+    """Return an expression for the time in seconds since 1970, by the database server's clock."""
     if connection.dialect.name == "postgresql":
         return func.extract("epoch", func.clock_timestamp())
     return literal(time.time())
 
 
 def time_now(connection: Connection) -> float:
-    """Return what ``clock`` shows."""
+    """Return the time by ``clock``."""
     return float(connection.execute(select(clock(connection))).scalar_one())

@@ -1,4 +1,4 @@
-"""What is known of URLs that were fetched before: how to ask for them again, and what they led to."""
+"""Stored responses: the validators of fetched URLs, and the results of their content."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ _CHANGING = ("final_url", "etag", "last_modified", "sha256")
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """What a reference led to before: its validators, and a result of the same bytes under the same model."""
+    """An earlier response: its validators, and a result of the same bytes under the same model."""
 
     validators: Validators
     result: Result
 
 
 class StoredResponses:
-    """The statements on what is known of references."""
+    """The statements on stored responses."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def find(self, model_id: int, refs: Collection[str]) -> dict[str, StoredResponse]:
-        """Return, by reference, what can be asked for again and is labelled by this model already."""
+        """Return, by reference, the stored responses whose content has labels of this model."""
         digests = {ref_digest(ref): ref for ref in refs}
         same = (
             (results.c.sha256 == validators.c.sha256)
@@ -48,23 +48,23 @@ class StoredResponses:
 
 
 def save_validators(connection: Connection, new: Iterable[Result]) -> None:
-    """Store what the references of these results may be asked for with the next time."""
+    """Store the validators of these results."""
     rows = {
         ref_digest(result.revalidation[0]): result
         for result in new
         if result.revalidation and result.evidence.sha256 and result.state is ItemState.SUCCEEDED
     }
-    # In the order of keys: two workers that store the same references must not wait for each other.
+    # In key order: two workers that store the same references must not deadlock.
     values = [_values(digest, rows[digest]) for digest in sorted(rows)]
     if values:
         connection.execute(upsert(connection, validators, "ref_digest", _CHANGING), values)
 
 
 def remove_validators(connection: Connection, refs: Iterable[str]) -> None:
-    """Ask for these references as if for the first time from now on."""
+    """Remove the validators of these references."""
     digests = {ref_digest(ref) for ref in refs}
     removal = delete(validators).where(validators.c.ref_digest == bindparam("known"))
-    # In the order of keys, as they are stored.
+    # In key order, as when storing.
     connection.execute(removal, [{"known": digest} for digest in sorted(digests)])
 
 
