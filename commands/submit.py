@@ -46,7 +46,7 @@ def _submit(backend: JobBackend, submission: Submission) -> int:
         show(str(job.id))
         say(f"Job {job.id}: recording. If interrupted, resume with --idempotency-key {submission.key}")
         if job.webhook and job.webhook.secret:
-            say(f"The webhook's signing secret is {job.webhook.secret}")
+            say(f"The webhook's signing secret is {job.webhook.secret}", always=True)  # not to be had again
 
     with Counting("recorded") as counting:
         job = backend.submit(submission, begun, counting.update)

@@ -240,6 +240,24 @@ def test_a_job_may_go_first_and_tell_when_it_is_over(
     assert "The webhook's signing secret is whsec_a" in capsys.readouterr().err
 
 
+def test_a_quiet_submission_prints_the_secret_that_is_shown_only_once(
+    api: ScriptedApi, call: Call, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("commands.terminal._verbosity", "quiet")
+    Path("list.txt").write_text("https://h/1\n")
+    webhook = {"url": "https://h.example/x", "state": "pending", "attempts": 0, "last_error": None}
+    api.script = _submitted()
+    begun = job_data(recorded=False, submitted=0, done=0, webhook=webhook | {"secret": "whsec_a"})
+    api.script[0] = ok(begun, 202)
+    call("submit", "list.txt", "--webhook", "https://h.example/x")
+    told = capsys.readouterr()
+    assert told.out == "12\n"
+    assert told.err.splitlines() == [
+        "The webhook's signing secret is whsec_a",
+        "left out: list.txt, line 5: not JSON",
+    ]
+
+
 def test_without_the_api_nobody_calls_a_webhook() -> None:
     options = build_parser().parse_args(["submit", "https://h/1", "--webhook", "https://h.example/x"])
     with pytest.raises(UsageError, match="add --api"):
