@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from shared.broker import Consumer, Delivery
 from shared.hosts import host_of
 from shared.items import Message
-from shared.store.store import Waiting
+from shared.store.store import WaitingItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class FetchTask:
         return cls(delivery, delivery.message.ref)
 
     @classmethod
-    def of_waiting(cls, item: Waiting) -> "FetchTask":
+    def of_waiting(cls, item: WaitingItem) -> "FetchTask":
         """Return the task of an item that waited in the store for its host."""
         return cls(Delivery(item.message, 0, item.redeliveries), item.url, item.hops, item.id)
 
@@ -45,9 +45,9 @@ class FetchTask:
         """What log records of this task say."""
         return {"job": self.message.job_id, "item": self.message.index}
 
-    def as_waiting(self, host: str) -> Waiting:
+    def as_waiting(self, host: str) -> WaitingItem:
         """Return what the store keeps of it while it waits for a host."""
-        return Waiting(self.message, host, self.url, self.hops, self.row)
+        return WaitingItem(self.message, host, self.url, self.hops, self.row)
 
 
 class DeliveryAcks:

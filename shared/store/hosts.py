@@ -179,7 +179,7 @@ def _state(row: RowMapping) -> HostState:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingItem:
     """An item on its way to a host: after ``hops`` redirects it is to ask for ``url``.
 
     ``id`` is its row in the store, once it has one; ``redeliveries`` counts the processes that died while
@@ -213,7 +213,7 @@ class Demand:
 class Taken:
     """Items that were taken, and how their hosts stand, which are held now."""
 
-    items: list[Waiting]
+    items: list[WaitingItem]
     claims: Claims
 
 
@@ -229,7 +229,7 @@ class WaitingItems:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, new: Sequence[Waiting]) -> None:
+    def add(self, new: Sequence[WaitingItem]) -> None:
         """Let items wait; those that have a place already go back to it, changed as they may be."""
         ordered = sorted(new, key=lambda item: (item.message.job_id, item.message.index))
         placed = [_moved(item) for item in ordered if item.id is not None]
@@ -256,7 +256,7 @@ class WaitingItems:
         wanted = _wanted(found, demand)
         if not wanted:
             return None
-        items: list[Waiting] = []
+        items: list[WaitingItem] = []
         with self._database.write() as connection:
             claims = claim(connection, wanted, holder, seconds)
             for host in (name for name in wanted if claims.states[name].holder == holder):
@@ -293,7 +293,7 @@ def _placing(connection: Connection) -> Any:
     )
 
 
-def _take(connection: Connection, host: str, holder: str, limit: int, demand: Demand) -> list[Waiting]:
+def _take(connection: Connection, host: str, holder: str, limit: int, demand: Demand) -> list[WaitingItem]:
     # Nobody else holds the host: whoever else's mark stands there has gone.
     query = select(waiting).where(waiting.c.host == host, waiting.c.id.not_in(sorted(demand.in_hand)))
     if demand.job_id is not None:
@@ -320,7 +320,7 @@ def _unmark(connection: Connection, host: str) -> None:
     connection.execute(update(hosts).where(hosts.c.host == host, is_empty).values(has_waiting=False))
 
 
-def _values(item: Waiting) -> dict[str, Any]:
+def _values(item: WaitingItem) -> dict[str, Any]:
     message = item.message
     return {
         "host": item.host,
@@ -335,12 +335,12 @@ def _values(item: Waiting) -> dict[str, Any]:
     }
 
 
-def _moved(item: Waiting) -> dict[str, Any]:
+def _moved(item: WaitingItem) -> dict[str, Any]:
     values = _values(item)
     return {"row": item.id, **{f"new_{name}": values[name] for name in _MOVING}}
 
 
-def _from_row(row: RowMapping) -> Waiting:
+def _from_row(row: RowMapping) -> WaitingItem:
     message = Message(row["job_id"], row["index"], row["ref"], row["attempt"])
     redeliveries = row["earlier"] + (row["holder"] is not None)
-    return Waiting(message, row["host"], row["url"], row["hops"], row["id"], redeliveries)
+    return WaitingItem(message, row["host"], row["url"], row["hops"], row["id"], redeliveries)

@@ -2,7 +2,7 @@
 
 from shared.store.database import Database
 from shared.store.deny_list import DenyList, Forgotten
-from shared.store.hosts import Claims, Demand, Hosts, ListedHost, Taken, Waiting, WaitingItems
+from shared.store.hosts import Claims, Demand, Hosts, ListedHost, Taken, WaitingItem, WaitingItems
 from shared.store.items import Duplicates, Items, PoisonTrials
 from shared.store.jobs import Job, Jobs
 from shared.store.keys import ApiKey, ApiKeys, Grant
@@ -34,7 +34,7 @@ __all__ = [
     "Taken",
     "Tally",
     "Upload",
-    "Waiting",
+    "WaitingItem",
     "Webhook",
     "WebhookState",
 ]

@@ -9,7 +9,7 @@ import pytest
 from shared.errors import Code
 from shared.hosts import HostState
 from shared.items import Evidence, Item, ItemState, Message, Result, Validators
-from shared.store.store import Demand, Job, Store, Tally, Waiting
+from shared.store.store import Demand, Job, Store, Tally, WaitingItem
 
 _LADDER = 3
 
@@ -19,10 +19,12 @@ def _message(job: Job, index: int, attempt: int = 1) -> Message:
 
 
 def _wait(store: Store, job: Job, host: str, *indexes: int) -> None:
-    store.waiting.add([Waiting(_message(job, index), host, f"http://{host}/{index}") for index in indexes])
+    store.waiting.add(
+        [WaitingItem(_message(job, index), host, f"http://{host}/{index}") for index in indexes]
+    )
 
 
-def _take(store: Store, holder: str, room: int = 100, first: int = 100, **options: Any) -> list[Waiting]:
+def _take(store: Store, holder: str, room: int = 100, first: int = 100, **options: Any) -> list[WaitingItem]:
     taken = store.waiting.take(Demand(room, {}, first, **options), holder, _LADDER, 60)
     return [] if taken is None else taken.items
 
@@ -127,7 +129,7 @@ def test_an_item_that_comes_again_is_not_lost_with_its_old_place(store: Store, j
     """Its message was delivered elsewhere before whoever had put it off could remove its row."""
     _wait(store, job, "a", 1)
     (item,) = _take(store, "me")
-    store.waiting.add([Waiting(_message(job, 1, attempt=2), "a", "http://a/1")])
+    store.waiting.add([WaitingItem(_message(job, 1, attempt=2), "a", "http://a/1")])
     store.waiting.remove([item.id or 0], "me")
     (again,) = _take(store, "me")
     assert again.message.attempt == 2
