@@ -16,8 +16,7 @@ from typing import IO, Protocol
 from results_api.encoders import ROW_GROUP, Csv, Encoder, JsonLines, Parquet
 from results_api.rows import Row
 from shared.errors import Code, RequestError, ResourceError, UsageError
-from shared.store.result_columns import Frame
-from shared.store.result_frames import frame_of, present
+from shared.store.result_frames import Columns, frame_of, present
 from shared.store.search import BEGINNING
 from shared.store.store import Filter, Job, Store
 
@@ -81,19 +80,19 @@ def stream(store: Store, job: Job, wanted: Filter, after: int, encoder: Encoder)
     model = store.models.get(job.model_id)
     yield encoder.begin()
     for page in _ahead(_pages(store, job, wanted, after)):
-        yield encoder.encode(present(page, model)) if len(page) else b""
+        yield encoder.encode(present(page.frame(), model)) if len(page) else b""
     _check_unchanged(store, job)
     yield encoder.end()
 
 
-def _pages(store: Store, job: Job, wanted: Filter, after: int) -> Iterator[Frame]:
+def _pages(store: Store, job: Job, wanted: Filter, after: int) -> Iterator[Columns]:
     place: int | None = after
     while place is not None:
-        frame, place = store.search.frame(job.id, wanted, place, ROW_GROUP)
-        yield frame
+        columns, place = store.search.columns(job.id, wanted, place, ROW_GROUP)
+        yield columns
 
 
-def _ahead(pages: Iterator[Frame]) -> Iterator[Frame]:
+def _ahead(pages: Iterator[Columns]) -> Iterator[Columns]:
     """Yield pages, and read the next one while a page is used: the database and polars work side by side."""
     threads = ThreadPoolExecutor(1, "export")
     try:

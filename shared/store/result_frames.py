@@ -4,7 +4,9 @@ The database makes one JSON array of each column, and polars reads these: no Pyt
 value, and other threads of the process go on meanwhile. See ``docs/decisions/0011-exports.md``.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -33,27 +35,45 @@ if TYPE_CHECKING:
     import polars
 
 
-def read_frame(connection: Connection, query: Select[Any]) -> Frame:
-    """Return the columns of a query, under their names and in its order.
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What a query found, column by column: a JSON array each, which ``frame`` parses."""
 
-    Binary columns become hex, arrays become lists of numbers, times have whole seconds.
-    """
-    import polars as pl
+    types: Mapping[str, TypeEngine[Any]]
+    texts: Mapping[str, str]
+    count: int
 
+    def __len__(self) -> int:
+        return self.count
+
+    def index(self, place: int) -> int:
+        """Return the index of the result at this place."""
+        return int(json.loads(self.texts["index"])[place])
+
+    def head(self, count: int) -> "Columns":
+        """Return the first results."""
+        return replace(self, count=min(self.count, count))
+
+    def frame(self) -> Frame:
+        """Return the columns: binary ones as hex, arrays as lists of numbers, times in whole seconds."""
+        import polars as pl
+
+        text = ",".join(f'"{name}":{array}' for name, array in self.texts.items())
+        written = pl.Struct({name: pl.List(_written_type(stored)) for name, stored in self.types.items()})
+        parsed = pl.Series(["{" + text + "}"]).str.json_decode(written).struct.unnest()
+        frame = pl.DataFrame([parsed[name][0].alias(name) for name in self.types]).head(self.count)
+        return frame.with_columns(_value_of(name, stored) for name, stored in self.types.items())
+
+
+def read_columns(connection: Connection, query: Select[Any]) -> Columns:
+    """Return the columns of a query, under their names and in its order."""
     rows = query.subquery()
-    is_sqlite = connection.dialect.name == "sqlite"
+    array_of = _array_of_sqlite if connection.dialect.name == "sqlite" else _array_of_postgres
     # Neither database merges this with the query, whose limit and order it would lose.
-    arrays = [(_array_of_sqlite if is_sqlite else _array_of_postgres)(column) for column in rows.c]
-    count, *texts = connection.execute(select(func.count(), *arrays).select_from(rows)).one()
-    written = pl.Struct({column.name: pl.List(_written_type(column.type)) for column in rows.c})
-    if not count:
-        texts = ["[]" for _ in texts]
-    names = (column.name for column in rows.c)
-    text = ",".join(f'"{name}":{array}' for name, array in zip(names, texts, strict=True))
-    found = pl.Series(["{" + text + "}"]).str.json_decode(written).struct.unnest()
-    return pl.DataFrame([found[name][0].alias(name) for name in found.columns]).with_columns(
-        _value_of(column.name, column.type) for column in rows.c
-    )
+    arrays = (func.coalesce(array_of(column), "[]").label(column.name) for column in rows.c)
+    found = connection.execute(select(func.count(), *arrays).select_from(rows)).one()
+    types = {column.name: column.type for column in rows.c}
+    return Columns(types, dict(zip(types, found[1:], strict=True)), found[0])
 
 
 def _array_of_sqlite(column: ColumnElement[Any]) -> ColumnElement[str]:

@@ -25,8 +25,8 @@ from sqlalchemy import (
 from shared.errors import Code
 from shared.items import ItemState, JobState
 from shared.store.database import Database
-from shared.store.result_columns import COLUMNS, Found, Frame
-from shared.store.result_frames import read_frame
+from shared.store.result_columns import COLUMNS, Found
+from shared.store.result_frames import Columns, read_columns
 from shared.store.schema import items, jobs, progress, results
 from shared.store.statements import SAME_ITEM, is_ref
 
@@ -69,10 +69,10 @@ class FoundPage(NamedTuple):
     after: int | None
 
 
-class FoundFrame(NamedTuple):
+class FoundColumns(NamedTuple):
     """Many found results as columns; ``present`` turns them into a reader's columns."""
 
-    frame: Frame
+    columns: Columns
     after: int | None
 
 
@@ -106,11 +106,10 @@ class Search:
         page = rows[:limit]
         return FoundPage(page, page[-1]["index"] if len(rows) > limit else last)
 
-    def frame(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundFrame:
+    def columns(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundColumns:
         """Return what ``page`` does, as columns: faster from some hundreds of results on."""
-        rows, last = self._find(job_id, wanted, after, limit, read_frame)
-        page = rows.head(limit)
-        return FoundFrame(page, page["index"][-1] if len(rows) > limit else last)
+        found, last = self._find(job_id, wanted, after, limit, read_columns)
+        return FoundColumns(found.head(limit), found.index(limit - 1) if len(found) > limit else last)
 
     def _find(
         self,

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import event, text
 
 from shared.store.database import Database
-from shared.store.search import FoundFrame, Search
+from shared.store.search import FoundColumns, Search
 from shared.store.store import Filter, Store
 
 PATIENCE = 20.0
@@ -27,8 +27,8 @@ class _ChangingSearch(Search):
         super().__init__(database)
         self._changes = iter([change])
 
-    def frame(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundFrame:
-        page = super().frame(job_id, wanted, after, limit)
+    def columns(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundColumns:
+        page = super().columns(job_id, wanted, after, limit)
         for change in self._changes:
             change()
         return page

@@ -27,7 +27,7 @@ from shared.errors import Code, SmartSightError
 from shared.items import Evidence, Item, ItemState, Result, now
 from shared.store.database import Database
 from shared.store.result_columns import COLUMNS, NAMES
-from shared.store.search import BEGINNING, FoundFrame, Search
+from shared.store.search import BEGINNING, FoundColumns, Search
 from shared.store.store import Filter, Job, RecordedModel, Store
 from tests.contract.api import client_on, services_on
 from tests.contract.races import ChangingStore
@@ -404,9 +404,9 @@ class _CountedSearch(Search):
 
     pages = 0
 
-    def frame(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundFrame:
+    def columns(self, job_id: int, wanted: Filter, after: int, limit: int) -> FoundColumns:
         self.pages += 1
-        return super().frame(job_id, wanted, after, limit)
+        return super().columns(job_id, wanted, after, limit)
 
 
 class _Leaver:

@@ -140,10 +140,10 @@ def test_columns_hold_what_rows_do(
     after: int | None = BEGINNING
     while after is not None:
         rows, goes_on = store.search.page(full.id, wanted, after, limit)
-        frame, after = store.search.frame(full.id, wanted, after, limit)
+        columns, after = store.search.columns(full.id, wanted, after, limit)
         assert after == goes_on
         expected = frame_of([row_of(row, model) for row in rows])
-        assert present(frame, model).to_dicts() == expected.to_dicts()
+        assert present(columns.frame(), model).to_dicts() == expected.to_dicts()
 
 
 def test_what_failed_and_was_taken_back_is_not_found(store: Store, full: Job) -> None:
