@@ -73,7 +73,7 @@ def test_a_broker_that_forgot_everything_is_filled_again(
 def test_a_queue_that_an_operator_removes_is_made_and_filled_again(
     fault: str, fleet: Fleet, pictures: PictureServer, rabbit: RabbitServer
 ) -> None:
-    job = half_done(fleet, pictures, count=300)
+    job = half_done(fleet, pictures, count=150)
     with closing(pika.BlockingConnection(pika.URLParameters(rabbit.url))) as connection:
         getattr(connection.channel(), fault)(fleet.topology.bulk)
     fleet.wait_for(job)
@@ -136,7 +136,7 @@ def test_a_full_queue_holds_up_publishing_and_nothing_is_lost(
     bulk = fleet.topology.bulk
     rabbit.ctl("set_policy", "full", f"^{bulk}$", '{"max-length": 50}', "--apply-to", "queues")
     try:
-        with fleet.start("submit", fleet.write_list(pictures.urls("pictures", 200))) as submitting:
+        with fleet.start("submit", fleet.write_list(pictures.urls("pictures", 120))) as submitting:
             assert submitting.stdout
             job = int(submitting.stdout.readline())
             wait_until(lambda: fleet.ready(bulk) >= 50, 60, "a full queue")

@@ -114,7 +114,7 @@ def test_a_name_that_changes_its_address_gets_nobody_inside(fleet: Fleet, web: W
 def test_a_worker_that_dies_takes_no_host_and_no_image_with_it(fleet: Fleet, web: Web) -> None:
     """Its hosts are held for a while still; then another one finds all that waited there."""
     hosts = [f"good-{number:02}.example.com" for number in range(1, 5)]
-    urls = [url for host in hosts for url in web.urls(host, "ok", 15)]
+    urls = [url for host in hosts for url in web.urls(host, "ok", 10)]
     victim, _ = fleet.start_worker(), fleet.start_worker()
     job = fleet.submit(urls)
     wait_until(lambda: fleet.done(job) >= 10, 60, "the crawl to be under way")
@@ -129,7 +129,7 @@ def test_a_worker_that_dies_takes_no_host_and_no_image_with_it(fleet: Fleet, web
 
 def test_one_large_host_holds_up_no_other(fleet: Fleet, web: Web) -> None:
     """All of the large host's URLs come first; those of others are done long before it is."""
-    large, small = web.urls("good-01.example.com", "ok", 60), web.urls("good-02.example.com", "ok", 3)
+    large, small = web.urls("good-01.example.com", "ok", 30), web.urls("good-02.example.com", "ok", 3)
     job = fleet.submit([*large, *small])
     fleet.start_worker()
     fleet.wait_for(job, patience=90)

@@ -13,7 +13,7 @@ from tests.servers.rabbit import RabbitServer
 from tests.servers.waiting import wait_until
 
 _MINUTES = float(os.environ.get("SMARTSIGHT_TEST_SOAK_MINUTES", "0"))
-_ITEMS = 400
+_ITEMS = 240
 _FAULTS = 6
 
 

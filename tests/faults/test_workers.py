@@ -39,7 +39,7 @@ def inject(tmp_path: Path) -> Inject:
 def test_a_worker_killed_around_a_commit_loses_nothing(
     fault: str, fleet: Fleet, pictures: PictureServer, inject: Inject, tmp_path: Path
 ) -> None:
-    job = fleet.submit(pictures.urls("pictures", 120))
+    job = fleet.submit(pictures.urls("pictures", 60))
     fleet.start_worker(**inject(fault, lives=3))
     fleet.wait_for(job)
     fleet.check_all_succeeded(job)
@@ -50,9 +50,9 @@ def test_a_worker_killed_around_a_commit_loses_nothing(
 
 
 def test_workers_killed_at_any_moment_lose_nothing(fleet: Fleet, pictures: PictureServer) -> None:
-    job = fleet.submit([*pictures.urls("pictures", 150), *pictures.urls("slow", 30)])
+    job = fleet.submit([*pictures.urls("pictures", 80), *pictures.urls("slow", 30)])
     worker = fleet.start_worker(processes=2)
-    for done in (1, 40, 80):
+    for done in (1, 25, 50):
         wait_until(lambda done=done: fleet.done(job) >= done, 60, f"{done} results")
         fleet.kill_child(worker)
     fleet.wait_for(job)
@@ -61,7 +61,7 @@ def test_workers_killed_at_any_moment_lose_nothing(fleet: Fleet, pictures: Pictu
 
 
 def test_a_whole_worker_may_die_and_another_take_its_place(fleet: Fleet, pictures: PictureServer) -> None:
-    job = fleet.submit(pictures.urls("pictures", 100))
+    job = fleet.submit(pictures.urls("pictures", 60))
     worker = fleet.start_worker()
     wait_until(lambda: fleet.done(job) >= 10, 60, "the first results")
     children = children_of(worker.pid)
@@ -75,11 +75,11 @@ def test_a_whole_worker_may_die_and_another_take_its_place(fleet: Fleet, picture
 def test_a_worker_told_to_stop_under_load_finishes_what_it_has_in_hand(
     fleet: Fleet, pictures: PictureServer
 ) -> None:
-    job = fleet.submit([*pictures.urls("pictures", 150), *pictures.urls("slow", 20)])
+    job = fleet.submit([*pictures.urls("pictures", 80), *pictures.urls("slow", 20)])
     first = fleet.start_worker()
-    wait_until(lambda: fleet.done(job) >= 30, 60, "the first results")
+    wait_until(lambda: fleet.done(job) >= 20, 60, "the first results")
     assert stop(first) == 0
-    assert fleet.done(job) < 170
+    assert fleet.done(job) < 100
     fleet.start_worker()
     fleet.wait_for(job)
     fleet.check_all_succeeded(job)
@@ -127,7 +127,7 @@ def test_an_image_that_kills_its_decoder_costs_itself_and_no_worker(
 def test_two_workers_with_a_dispatcher_each_do_nothing_twice(fleet: Fleet, pictures: PictureServer) -> None:
     # Not published again meanwhile, however slow the machine is.
     workers = [fleet.start_worker(SMARTSIGHT_SWEEP_AFTER="600") for _ in range(2)]
-    jobs = [fleet.submit(pictures.urls("pictures", 60, start)) for start in (0, 60)]
+    jobs = [fleet.submit(pictures.urls("pictures", 40, start)) for start in (0, 40)]
     for job in jobs:
         fleet.wait_for(job)
         fleet.check_all_succeeded(job)

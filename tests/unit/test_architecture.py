@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -52,12 +53,15 @@ def _modules() -> Iterator[tuple[str, ast.Module]]:
     yield "smartsight", ast.parse((_ROOT / "smartsight.py").read_text("utf-8"))
 
 
-_TREES = dict(_modules())
+@cache
+def _trees() -> dict[str, ast.Module]:
+    return dict(_modules())
 
 
-def _imports(tree: ast.AST) -> set[str]:
+@cache
+def _imports(name: str) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(_trees()[name]):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -75,20 +79,20 @@ def _is_in(name: str, homes: tuple[str, ...]) -> bool:
 
 
 def test_roles_do_not_import_one_another() -> None:
-    for name, tree in _TREES.items():
-        others = {_package(module) for module in _imports(tree)} & set(_ROLES) - {_package(name)}
+    for name in _trees():
+        others = {_package(module) for module in _imports(name)} & set(_ROLES) - {_package(name)}
         if _package(name) in _ROLES:
             assert not others, f"{name} imports {others}"
         if _package(name) == "shared":
-            reached = others | ({_package(module) for module in _imports(tree)} & {"commands", "smartsight"})
+            reached = others | ({_package(module) for module in _imports(name)} & {"commands", "smartsight"})
             assert not reached, f"{name} imports {reached}"
 
 
 def test_each_technology_has_one_home() -> None:
-    for name, tree in _TREES.items():
+    for name in _trees():
         if "migrations" in name:
             continue
-        for module in _imports(tree):
+        for module in _imports(name):
             homes = _HOMES.get(_package(module))
             assert homes is None or _is_in(name, homes), f"{name} imports {module}"
 
@@ -99,8 +103,8 @@ _ADAPTERS = {"shared.rabbitmq": "shared.broker", "shared.decoding": "shared.imag
 
 def test_what_is_shared_is_used_by_two() -> None:
     """A part of `shared` that one role alone needs belongs to that role."""
-    uses = {name: _reached(name) for name in _TREES if _package(name) != "shared"}
-    parts = {".".join(name.split(".")[:2]) for name in _TREES if name.startswith("shared.")}
+    uses = {name: _reached(name) for name in _trees() if _package(name) != "shared"}
+    parts = {".".join(name.split(".")[:2]) for name in _trees() if name.startswith("shared.")}
     for part in {_ADAPTERS.get(part, part) for part in parts}:
         users = {_package(user) for user, reached in uses.items() if part in reached}
         assert len(users) >= 2, f"{part} is used by {users or 'nobody'} alone"
@@ -111,16 +115,16 @@ def _reached(name: str) -> set[str]:
     reached: set[str] = set()
     waiting = [name]
     while waiting:
-        for module in _imports(_TREES[waiting.pop()]):
+        for module in _imports(waiting.pop()):
             parents = {module.rsplit(".", depth)[0] for depth in range(module.count(".") + 1)}
-            for found in parents & _TREES.keys() - reached:
+            for found in parents & _trees().keys() - reached:
                 reached.add(found)
                 waiting.append(found)
     return reached
 
 
 def test_no_function_or_module_is_too_long() -> None:
-    for name, tree in _TREES.items():
+    for name, tree in _trees().items():
         for function in ast.walk(tree):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 length = (function.end_lineno or 0) - function.lineno + 1
@@ -133,7 +137,7 @@ def test_importing_everything_is_light() -> None:
     """No heavy library is loaded before it is needed."""
     laden = ("producer.parquet_rows", "results_api.service", "shared.rabbitmq", "commands.connections")
     laden += ("commands.serving", "shared.store.migrations", "shared.store.postgres")
-    light = [name for name in _TREES if not name.startswith(laden)]
+    light = [name for name in _trees() if not name.startswith(laden)]
     code = (
         "import importlib, sys\n"
         f"for name in {light!r}: importlib.import_module(name)\n"
@@ -146,7 +150,7 @@ def test_importing_everything_is_light() -> None:
 
 
 def test_no_module_reads_the_environment_when_it_is_imported() -> None:
-    for name, tree in _TREES.items():
+    for name, tree in _trees().items():
         for node in tree.body:
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.If):
                 names = {child.attr for child in ast.walk(node) if isinstance(child, ast.Attribute)}
@@ -155,5 +159,6 @@ def test_no_module_reads_the_environment_when_it_is_imported() -> None:
 
 def test_the_package_names_are_ours_alone() -> None:
     """The folders are top-level packages: a stranger of the same name would hide one of them."""
+    distributions = packages_distributions()
     for package in _PACKAGES:
-        assert set(packages_distributions()[package]) == {"smartsight"}
+        assert set(distributions[package]) == {"smartsight"}
