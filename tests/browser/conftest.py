@@ -1,6 +1,5 @@
 """A real browser, of which the camera alone is not, on the whole service as one command."""
 
-import io
 import os
 import re
 import subprocess
@@ -22,6 +21,7 @@ from tests.servers.waiting import wait_until
 
 _ADDRESS = re.compile("Listening on (http://[0-9.:]+)\n")
 _PATIENCE = 60
+_FRAMES_PER_SECOND = 10
 _SCREENSHOTS = Path(__file__).parent / "screenshots"
 PHONE = {
     "viewport": {"width": 360, "height": 740},
@@ -52,12 +52,14 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="session")
 def camera(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the camera sees: a coffee cup, which the model knows well."""
+    """What the camera sees, a few times a second: a coffee cup, which the model knows well."""
     with Image.open(samples / "coffee.png") as coffee:
-        frame = io.BytesIO()
-        coffee.convert("RGB").resize((640, 480)).save(frame, "JPEG", quality=90)
-    file = tmp_path_factory.mktemp("camera") / "coffee.mjpeg"
-    file.write_bytes(2 * frame.getvalue())
+        luma, *chroma = coffee.convert("RGB").resize((640, 480)).convert("YCbCr").split()
+    planes = [luma.point(lambda value: 16 + value * 219 // 255)]
+    planes += [plane.resize((320, 240)).point(lambda value: 16 + value * 224 // 255) for plane in chroma]
+    frame = b"FRAME\n" + b"".join(plane.tobytes() for plane in planes)
+    file = tmp_path_factory.mktemp("camera") / "coffee.y4m"
+    file.write_bytes(b"YUV4MPEG2 W640 H480 F%d:1 Ip A1:1 C420jpeg\n" % _FRAMES_PER_SECOND + 2 * frame)
     return file
 
 
