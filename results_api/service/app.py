@@ -21,17 +21,15 @@ from results_api.service.middleware import (
     UnhandledErrorMiddleware,
 )
 from results_api.service.openapi import openapi_of
-from results_api.service.pages.files import serve_files
+from results_api.service.pages import docs, key, phone
+from results_api.service.pages import jobs as jobs_pages
+from results_api.service.pages.rendering import serve_files
 from results_api.service.routes import (
     classify,
-    desk,
-    docs,
     hosts,
     images,
     jobs,
-    keys,
     operations,
-    phone,
     reports,
     results,
     thumbnails,
@@ -50,7 +48,7 @@ _CORS_HEADERS = (
 #: All routes; static files come after them.
 _ROUTERS = (
     *(classify, jobs, results, reports, thumbnails, images, hosts, operations),
-    *(docs, keys, phone, desk),
+    *(docs, key, phone, jobs_pages),
 )
 _CORS_EXPOSED = ("ETag", "Location", "Retry-After", "X-Request-ID")
 

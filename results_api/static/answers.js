@@ -1,4 +1,4 @@
-/** What the server says of a failure, in its own sentence; the page's words where it says nothing. */
+/** Return the server's error message, or the page's own where there is none. */
 
 export const texts = JSON.parse(document.getElementById("texts").textContent);
 

@@ -6,7 +6,7 @@ export function obstacle(error) {
   return ["NotFoundError", "OverconstrainedError"].includes(error.name) ? "missing" : "failed";
 }
 
-/** Return "granted", "denied" or "prompt"; some browsers do not tell before they are asked. */
+/** Return "granted", "denied" or "prompt"; some browsers do not tell before the camera is requested. */
 export async function permission() {
   try {
     return (await navigator.permissions.query({ name: "camera" })).state;
@@ -15,10 +15,10 @@ export async function permission() {
   }
 }
 
-/** Shows what the camera behind the device sees. */
+/** Shows the picture of the rear camera. */
 export class Camera {
   #video;
-  #turn = 0; // a start whose turn is over has nothing to say any more
+  #turn = 0; // a start that was superseded has no effect
   #started = null;
 
   constructor(video) {
@@ -26,7 +26,7 @@ export class Camera {
   }
 
   /**
-   * Resolve to whether there is a picture: there is none if it was stopped meanwhile. Reject with what
+   * Resolve to whether the camera runs: it does not if it was stopped meanwhile. Reject with an error that
    * `obstacle` explains.
    */
   start() {
@@ -55,7 +55,7 @@ export class Camera {
     return this.#video.play();
   }
 
-  /** Switch it off, its light too. */
+  /** Stop the camera, and its light. */
   stop() {
     this.#turn += 1;
     this.#started = null;

@@ -1,10 +1,10 @@
 import { fill, words } from "./words.js";
 
-/** How long an answer may take, in milliseconds. */
+/** Request timeout in milliseconds. */
 const PATIENCE = 30_000;
 const MEGABYTE = 1_000_000;
 
-/** Why there is no answer: in words, with what helps ("retry", "key" or null), and seconds to wait first. */
+/** Why a request failed: a message, what helps ("retry", "key" or null), and seconds to wait before. */
 export class Failure extends Error {
   constructor(message, remedy = null, seconds = null) {
     super(message);
@@ -30,7 +30,7 @@ export async function classify(picture, mostBytes) {
 }
 
 function post(picture, signal) {
-  // What it is, the server judges by its content; another type could make something else of it.
+  // The server detects the format; another type could be read as a form.
   const headers = { "Content-Type": "application/octet-stream" };
   return fetch("v1/classify", { method: "POST", body: picture, headers, signal });
 }
@@ -53,7 +53,7 @@ function parsed(text) {
   try {
     return JSON.parse(text);
   } catch {
-    return null; // a proxy on the way answers with a page of its own
+    return null; // a proxy responded with a page of its own
   }
 }
 

@@ -1,6 +1,6 @@
 "use strict";
 
-// No validator: it would send the document to a server outside. No deep links: they are links inside buttons.
+// No validator: it would send the document to another server. No deep links: they are links inside buttons.
 SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",

@@ -3,7 +3,7 @@ const KEY = "smartsight.history";
 /** How many pictures are kept. */
 export const MOST = 30;
 
-/** What was seen on this device, newest first, kept by the browser if it does so at all. */
+/** The pictures classified on this device, newest first, in the browser's storage if it has any. */
 export class History {
   #entries = [];
   isKept = true;
@@ -16,13 +16,13 @@ export class History {
     return this.#entries;
   }
 
-  /** Take over what other tabs made of it. */
+  /** Take over the changes of other tabs. */
   refresh() {
     this.#entries = this.#read() ?? this.#entries;
   }
 
   add(entry) {
-    // What could not be kept is only here.
+    // What could not be stored is in memory only.
     if (this.isKept) this.refresh();
     this.#entries = [entry, ...this.#entries].slice(0, MOST);
     this.#write();
@@ -33,13 +33,13 @@ export class History {
     this.#write();
   }
 
-  /** Return what is kept, or null if that is denied. */
+  /** Return the stored history, or null if storage is denied. */
   #read() {
     try {
       const found = JSON.parse(localStorage.getItem(KEY) ?? "[]");
       return Array.isArray(found) ? found.filter(isEntry).slice(0, MOST) : [];
     } catch (error) {
-      // Storage that is denied says so by an error of its own; what is damaged begins anew.
+      // Denied storage throws an error of its own; damaged data is dropped.
       this.isKept = error instanceof SyntaxError;
       return this.isKept ? [] : null;
     }
@@ -50,7 +50,7 @@ export class History {
       localStorage.setItem(KEY, JSON.stringify(this.#entries));
       this.isKept = true;
     } catch {
-      this.isKept = false; // denied, or full: the page says so
+      this.isKept = false; // denied or full: the page says so
     }
   }
 }

@@ -1,9 +1,9 @@
 /**
- * Tells whether somebody is at a part of the page: presses something in it, or has selected some of it.
- * When that ends, the document gets a "released".
+ * Tells whether the user is interacting with a fragment: pressing something in it, or selecting text.
+ * When that ends, the document gets a "released" event.
  */
 
-/** Milliseconds from the end of a press after which no click comes of it any more. */
+/** Milliseconds after a press within which its click can come. */
 const CLICK = 300;
 
 let pressed = null;
@@ -40,7 +40,7 @@ document.addEventListener("pointerdown", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.key === " ") press(event);
 });
-// Where a menu opens, the end of the press may never be told.
+// Where a menu opens, there may be no event for the end of the press.
 for (const end of ["pointerup", "pointercancel", "contextmenu", "keyup"]) document.addEventListener(end, release);
 document.addEventListener("click", letGo);
 document.addEventListener("selectionchange", tell);

@@ -1,23 +1,23 @@
 /**
- * Keeps parts of a page as the server would show them now.
+ * Keeps fragments of a page up to date.
  *
- * An element with `data-live` is found, by its id, at the URL that this gives. It is looked at anew at the
- * moments that `data-when` names: at the "start", at each "change", and in the "end". As long as there is an
- * element with `data-every`, the page changes: when the stream of events at its `data-events` says so, or
- * else every so many seconds. A stream that says nothing for long may be dead: it is opened again.
+ * An element with `data-live` is loaded from that URL, where it has the same id. `data-when` says when: at
+ * the "start", at each "change", at the "end". The page changes as long as it has an element with
+ * `data-every`: with each event of the stream at its `data-events`, or else every so many seconds. A stream
+ * that is silent for long may be dead: it is opened again.
  *
- * Where somebody is at a part, it stays as it is until they let go of it: no click and no selection is lost.
+ * Fragments that the user is interacting with are not replaced until they let go: no click is lost.
  */
 
 import { tell, texts } from "./answers.js";
 import { isHeld } from "./holding.js";
 
 const parser = new DOMParser();
-/** Milliseconds between two looks. */
+/** Milliseconds between two updates. */
 const PAUSE = 1000;
-/** Milliseconds that an answer may take. */
+/** Request timeout in milliseconds. */
 const PATIENCE = 15_000;
-/** So many times `data-every` may a stream be silent. */
+/** How many times `data-every` a stream may be silent. */
 const SILENCE = 8;
 
 let stream = null;
@@ -25,11 +25,11 @@ let timer = null;
 let silence = null;
 let looked = 0;
 let complaint = null;
-/** Parts that changed while somebody was at them: with the next change they are looked at again. */
+/** Fragments that changed while the user was interacting with them: updated with the next change. */
 const late = new Set();
 let moving = Boolean(mover());
 
-/** The server answered, but not with what was looked for. */
+/** The response has another status than expected. */
 class Refusal extends Error {}
 
 function mover() {
@@ -51,7 +51,7 @@ function replace(element, fresh) {
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
-/** A form in a part may be being filled in: only what `data-part` names is replaced then. */
+/** The user may be filling in a form of a fragment: then only what `data-part` names is replaced. */
 function renew(element, fresh) {
   const part = element.dataset.part;
   if (fresh.dataset.said !== element.dataset.said) {
@@ -70,7 +70,7 @@ async function look(element) {
   const answer = await fetch(element.dataset.live, { signal: AbortSignal.timeout(PATIENCE) });
   const page = parser.parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById(element.id);
-  // A page that fails can have the part, too, with the reason in it.
+  // An error page can have the fragment, too, with the reason in it.
   if (!answer.ok && !fresh) throw new Refusal(texts.failed.replace("{status}", answer.status));
   if (fresh && element.isConnected) renew(element, fresh);
 }
@@ -130,7 +130,7 @@ async function change() {
   catchUp();
 }
 
-/** Waits for what comes next: the stream tells, or time does. */
+/** Waits for the next change: an event, or a timer. */
 function wait(now) {
   if (document.hidden) return;
   const { events, every } = now.dataset;
@@ -140,7 +140,7 @@ function wait(now) {
   if (events) silence = setTimeout(listenAnew, 1000 * every * SILENCE);
 }
 
-/** A connection that died quietly, or something between that holds the events back, tells of no error. */
+/** A dead connection, or a proxy that buffers events, causes no error event. */
 function listenAnew() {
   hush();
   changed();
@@ -151,7 +151,7 @@ function listen(events, every) {
   stream.addEventListener("job", changed);
   stream.addEventListener("over", changed);
   stream.addEventListener("error", () => {
-    // What closed for good was refused; else the browser comes again by itself.
+    // A closed stream was refused; otherwise the browser reconnects by itself.
     if (stream.readyState === EventSource.CLOSED) soon(1000 * every);
   });
 }

@@ -1,11 +1,11 @@
-/** How long until the page is tried again where the device knows of no trouble, in milliseconds. */
+/** Milliseconds until the page is loaded again where the device believes it is online. */
 const PAUSE = 3_000;
 const retry = document.getElementById("retry");
 const wanted = new URL(location.hash.slice(1) || "./", location.href);
 const goBack = () => location.replace(retry.href);
 
-// Whoever made the link: it leads to a page of ours, or nowhere new.
+// Links come from anywhere: only a page of ours is loaded.
 if (wanted.origin === location.origin) retry.href = wanted.href;
 window.addEventListener("online", goBack);
-// The server is away, or the device says too early that it has a connection.
+// The server is down, or the device reports a connection too early.
 if (navigator.onLine) setTimeout(goBack, PAUSE);

@@ -11,8 +11,8 @@ const shutter = at("shutter");
 const camera = new Camera(at("live"));
 const history = new History();
 const mostBytes = Number(sight.dataset.mostBytes);
-let asked = null; // the picture in hand, small, to be asked about again
-let goesLive = false; // whether the camera is to run whenever no picture is looked at
+let asked = null; // the current picture, made small, for a retry
+let goesLive = false; // whether the camera runs while no picture is classified
 
 /** Go to a state: "closed" (no live view), "live", "waiting", "answered" or "failed". */
 function enter(state) {
@@ -31,7 +31,7 @@ const belongs = (part) => part.dataset.in.split(" ").includes(sight.dataset.stat
 const isTaking = () => ["closed", "live"].includes(sight.dataset.state);
 const isWaiting = () => sight.dataset.state === "waiting";
 
-/** Show how else a picture can be had while there is no live view; `reason` says why there is none. */
+/** Offer the other ways to a picture while there is no live view, and say why. */
 function close(reason) {
   goesLive = false;
   enter("closed");
@@ -43,7 +43,7 @@ function close(reason) {
 async function goLive() {
   if (obstacle()) return close(obstacle());
   goesLive = true;
-  if (document.hidden) return; // it begins when the page is shown
+  if (document.hidden) return; // the camera starts when the page is shown
   try {
     if (!(await camera.start())) return;
     if (isTaking() && goesLive) enter("live");
@@ -53,7 +53,7 @@ async function goLive() {
   }
 }
 
-/** Have a picture made by `make` looked at. */
+/** Classify the picture that `make` returns. */
 async function look(make, name = "") {
   if (isWaiting()) return;
   removePicture();
@@ -69,11 +69,11 @@ async function look(make, name = "") {
 }
 
 function unusable(error) {
-  reportError(error); // a defect, or no memory: for whoever looks at the console
+  reportError(error); // a bug, or out of memory: shown in the console
   return new Failure(words.failures.unusable);
 }
 
-/** Show none rather than the one before, until there is another. */
+/** Clear the picture until there is a new one. */
 function removePicture() {
   const picture = at("picture");
   URL.revokeObjectURL(picture.src);
@@ -126,7 +126,7 @@ function listenToButtons() {
     if (!shutter.hidden) shutter.focus();
   });
   shutter.addEventListener("click", () => {
-    // There is nothing to take yet while the camera comes back to a page that was hidden.
+    // The camera is still starting on a page that was hidden.
     if (at("live").videoWidth) look(() => fromVideo(at("live")));
   });
   at("again").addEventListener("click", again);
@@ -156,7 +156,7 @@ function listenToFiles() {
 }
 
 function listenToDevice() {
-  // What the browser cannot read has its name in its place.
+  // A picture that the browser cannot read is replaced by its name.
   at("picture").addEventListener("error", () => {
     at("unread").textContent = at("picture").alt;
   });
@@ -164,7 +164,7 @@ function listenToDevice() {
     if (document.hidden) camera.stop();
     else if (goesLive && isTaking()) goLive();
   });
-  // Another tab has seen something, or cleared it all.
+  // Another tab has added to the history, or cleared it.
   window.addEventListener("storage", () => {
     history.refresh();
     showPast();
@@ -182,6 +182,6 @@ async function begin() {
   else if (known === "denied") close("denied");
 }
 
-// Afterwards, so that nothing of it is waited for by whoever wants to take a picture.
+// Last, so that taking a picture does not wait for it.
 window.addEventListener("load", () => navigator.serviceWorker?.register("service-worker.js"));
 begin();

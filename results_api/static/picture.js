@@ -1,15 +1,15 @@
 /*
- * Short side of what is sent, in pixels. The model looks at the centre, 224 to 260 pixels a side, which is
- * 0.875 of the short side of a picture of 256 (or 0.89 of one of 292): more than that is thrown away by the
- * server. Half as much again leaves its scaling something to work with.
+ * Short side of uploaded pictures, in pixels. The model looks at the centre, 224 to 260 pixels a side, which is
+ * 0.875 of the short side of a picture of 256 (or 0.89 of one of 292): more than that is discarded by the
+ * server. Half as much again leaves pixels for its scaling.
  */
 const SIDE = 448;
 const QUALITY = 0.85;
 const THUMBNAIL = 96;
-/** Of a panorama the middle is enough: nothing else is looked at. */
+/** The middle of a panorama is enough: the model sees nothing else. */
 const WIDEST = 2;
 
-/** Return what the video shows on the page, where it fills its parent, as a small JPEG. */
+/** Return the visible part of the video as a small JPEG. */
 export function fromVideo(video) {
   if (!video.videoWidth) throw new Error("the video shows nothing yet");
   const shape = video.parentElement.clientWidth / video.parentElement.clientHeight;
@@ -44,7 +44,7 @@ async function decoded(file) {
   try {
     return await createImageBitmap(file, { imageOrientation: "from-image" });
   } catch {
-    // Some browsers read more kinds of picture, or turn them, in this way alone.
+    // Some browsers read more formats, or turn pictures upright, only this way.
     return decodedByElement(file);
   }
 }
@@ -73,7 +73,7 @@ function middle(width, height, narrowest, widest) {
   return { ...box, left: (width - box.width) / 2, top: (height - box.height) / 2 };
 }
 
-/** Halve a picture until it is small: scaled at once, it would be made of a few of its pixels. */
+/** Halve a picture until it is small: scaled in one step, it would use only a few of its pixels. */
 function shrunken(image, box, side) {
   let [source, from] = [image, box];
   do {
@@ -89,7 +89,7 @@ function drawn(source, from, scale) {
   canvas.width = Math.max(1, Math.round(from.width * scale));
   canvas.height = Math.max(1, Math.round(from.height * scale));
   const context = canvas.getContext("2d");
-  // As the server does it: what is transparent lies on white.
+  // As on the server: transparent pixels become white.
   context.fillStyle = "#ffffff";
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(source, from.left, from.top, from.width, from.height, 0, 0, canvas.width, canvas.height);

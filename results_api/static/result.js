@@ -1,18 +1,18 @@
 import { MOST } from "./history.js";
 import { fill, share, when, words } from "./words.js";
 
-/** Below this the best class is as good as a guess. */
+/** Below this score the page says that it is not sure. */
 const UNSURE = 0.3;
 
 const at = (id) => document.getElementById(id);
 
-/** A class has names for the same thing, as "pizza, pizza pie" does. */
+/** Classes have synonyms, such as "pizza, pizza pie". */
 function namesOf(name) {
   const [first, ...others] = name.split(", ");
   return { first, others: others.join(", ") };
 }
 
-/** Show the classes of a picture, best first, and have the best one read out. */
+/** Show the classes of a picture, best first, and have screen readers announce the best. */
 export function showAnswer([best, ...others]) {
   const names = namesOf(best.name);
   const unsure = best.score < UNSURE;
@@ -33,7 +33,7 @@ function bar({ name, score }) {
   return row;
 }
 
-/** Show why there is no answer, and what helps; it is read out as it appears. */
+/** Show an error, and what helps; screen readers announce it. */
 export function showFailure(failure) {
   at("reason").textContent = failure.message;
   at("wait").hidden = !failure.seconds;
@@ -42,7 +42,7 @@ export function showFailure(failure) {
   at("give-key").hidden = failure.remedy !== "key";
 }
 
-/** Show what was seen before. */
+/** Show the history. */
 export function showHistory(history) {
   const { entries, isKept } = history;
   at("history").hidden = !entries.length;

@@ -1,16 +1,16 @@
-// The server makes this strict, and writes two constants before it: VERSION of all that is kept, and
+// The server adds "use strict" and two constants before this: VERSION of the cached files, and
 // FILES by their URLs.
 
-/** How long the phone page or a file of it is waited for before the kept one is used, in milliseconds. */
+/** Milliseconds to wait for the page or a file of it before the cached one is used. */
 const PATIENCE = 4_000;
-/** How many pages are remembered at once: each only matters until it has loaded. */
+/** How many clients are remembered: each matters until its page has loaded. */
 const MOST_AT_ONCE = 20;
 const PAGES = ["./", "offline"];
 const scope = self.registration.scope;
-// Several services may lie below paths of one origin: each sees to its own caches.
+// Several services may share an origin, below different paths: each has caches of its own.
 const OURS = `smartsight ${scope} `;
 const NAME = OURS + VERSION;
-/** The newest clients whose page is the kept one, so that they get the files of the same version. */
+/** Clients whose page came from the cache, so that they get files of the same version. */
 const onKept = new Set();
 
 self.addEventListener("install", (event) => event.waitUntil(keep()));
@@ -23,7 +23,7 @@ self.addEventListener("fetch", (event) => {
   else if (FILES.includes(path)) event.respondWith(file(event, url));
 });
 
-/** Keep all of one version: a newer page comes with a newer worker, and goes with none of these files. */
+/** Cache all files of one version: a newer page comes with a newer worker. */
 async function keep() {
   const cache = await caches.open(NAME);
   await cache.addAll([...PAGES, ...FILES]);
@@ -37,7 +37,7 @@ async function tidy() {
   await self.clients.claim();
 }
 
-/** Return which kept page a URL names, whatever its query; undefined if none. */
+/** Return the cached page of a URL, whatever its query; undefined if there is none. */
 const pageOf = (url) => PAGES.find((name) => new URL(name, scope).href === url.origin + url.pathname);
 
 async function page(event, kept) {
@@ -63,7 +63,7 @@ const impatience = () =>
 
 const found = async (name) => (await caches.open(NAME)).match(new URL(name, scope));
 
-/** What has its digest in its URL is never old; anything else may belong to a newer page. */
+/** Files with a digest in their URL never change; others may belong to a newer page. */
 async function file(event, url) {
   const kept = await found(url.href);
   if (!kept) return fetch(event.request);

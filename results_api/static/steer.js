@@ -1,4 +1,4 @@
-/** Does with a job what its owner presses a button for; asks first where nothing brings it back. */
+/** Runs the actions of a job's buttons; those that cannot be undone are confirmed first. */
 
 import { sentenceIn, tell, texts } from "./answers.js";
 

@@ -1,4 +1,4 @@
-/** Hands in a job: what was pasted goes as a list, like a file that was chosen or dropped. */
+/** Submits a job: pasted URLs are sent as a list, like a file that was chosen or dropped. */
 
 import { sentenceIn, tell, texts } from "./answers.js";
 
@@ -11,7 +11,7 @@ const sent = document.getElementById("sent");
 const button = form.querySelector("button.primary");
 const label = button.textContent;
 
-/** Names what is handed in: sent once more after a failure, it finds the same job. */
+/** The idempotency key: a retry after an error finds the same job. */
 let key = null;
 
 function newKey() {
@@ -55,7 +55,7 @@ function answered(request) {
   location.assign(form.dataset.page + JSON.parse(request.responseText).data.id);
 }
 
-/** fetch() does not tell how much of a body was sent. */
+/** fetch() does not report upload progress. */
 function send(data) {
   const request = new XMLHttpRequest();
   request.upload.addEventListener("progress", (event) => {
@@ -81,7 +81,7 @@ form.addEventListener("submit", (event) => {
   send(parts(chosen));
 });
 
-/** A file that is chosen goes before what is pasted. */
+/** A chosen file takes precedence over pasted URLs. */
 function showChoice() {
   const chosen = file.files.length > 0;
   urls.disabled = chosen;
@@ -89,7 +89,7 @@ function showChoice() {
 }
 
 form.addEventListener("input", () => (key = null));
-// A browser shows nothing of what is wrong in details that are closed, and sends nothing.
+// Browsers show no validation error inside closed details, and do not submit.
 form.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
 file.addEventListener("change", () => {
   key = null;
@@ -100,7 +100,7 @@ noFile.addEventListener("click", () => {
   file.dispatchEvent(new Event("change"));
   file.focus();
 });
-// Back from the job's page, the browser shows this page as it was left.
+// Back from the job's page, the browser restores this page as it was.
 addEventListener("pageshow", () => {
   busy(false);
   showChoice();

@@ -1,7 +1,7 @@
-/** All words of the page, in its language. */
+/** All texts of the page, in its language. */
 export const words = JSON.parse(document.getElementById("texts").textContent);
 
-/** Return a sentence with values in the places of their names in braces. */
+/** Return a text with values in place of their names in braces. */
 export const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
 const language = document.documentElement.lang;

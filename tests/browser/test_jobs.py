@@ -1,4 +1,4 @@
-"""The desk: jobs are handed in, watched, looked through and steered in a real browser."""
+"""The pages of jobs in a real browser: submit, watch, look through, steer."""
 
 import os
 import re
@@ -60,14 +60,14 @@ def quiet(desk: Page) -> Iterator[Page]:
 def _paste(page: Page, urls: list[str], name: str = "") -> None:
     """Hand in a job, and be led to its page."""
     page.goto("/jobs")
-    page.get_by_label("URLs of pictures").fill("\n".join(urls))
+    page.get_by_label("Image URLs").fill("\n".join(urls))
     page.get_by_label("Name").fill(name)
     page.get_by_role("button", name="Submit").click()
     page.wait_for_url(re.compile(r"/jobs/\d+$"))
 
 
 def _wait_for(page: Page, state: str) -> None:
-    expect(page.locator("#standing .state")).to_have_text(state, timeout=_PATIENCE)
+    expect(page.locator("#status .state")).to_have_text(state, timeout=_PATIENCE)
 
 
 def _finish(page: Page, service: Service, failures: int = 3, name: str = "") -> None:
@@ -112,15 +112,15 @@ def test_a_list_is_chosen_as_a_file(quiet: Page, service: Service) -> None:
     quiet.goto("/jobs")
     content = f"image,key\n{rows}".encode()
     list_ = FilePayload(name="list.csv", mimeType="text/csv", buffer=content)
-    quiet.get_by_label("Or a list as a file").set_input_files([list_])
+    quiet.get_by_label("Or upload a list").set_input_files([list_])
     quiet.get_by_role("button", name="Submit").click()
     quiet.wait_for_url(re.compile(r"/jobs/\d+$"))
-    expect(quiet.locator("#standing .state")).to_contain_text(Code.COLUMN_UNKNOWN.sentence)
+    expect(quiet.locator("#status .state")).to_contain_text(Code.COLUMN_UNKNOWN.sentence)
     quiet.go_back()
-    quiet.get_by_label("Or a list as a file").set_input_files([list_])
+    quiet.get_by_label("Or upload a list").set_input_files([list_])
     quiet.get_by_text("More", exact=True).click()
-    quiet.get_by_label("Column of the URLs").fill("image")
-    quiet.get_by_label("Column of your own ids").fill("key")
+    quiet.get_by_label("URL column").fill("image")
+    quiet.get_by_label("Column with your own ids").fill("key")
     quiet.get_by_role("button", name="Submit").click()
     quiet.wait_for_url(re.compile(r"/jobs/\d+$"))
     _wait_for(quiet, "Completed")
@@ -138,7 +138,7 @@ _DROP = """content => {
 def test_a_list_is_dropped(quiet: Page, service: Service) -> None:
     quiet.goto("/jobs")
     quiet.evaluate(_DROP, "\n".join(service.pictures.urls("pictures", 3)))
-    expect(quiet.get_by_label("URLs of pictures")).to_be_disabled()
+    expect(quiet.get_by_label("Image URLs")).to_be_disabled()
     quiet.get_by_role("button", name="Submit").click()
     quiet.wait_for_url(re.compile(r"/jobs/\d+$"))
     _wait_for(quiet, "Completed")
@@ -164,13 +164,13 @@ def test_a_file_is_taken_back(quiet: Page, service: Service, check_accessible: C
     url = service.pictures.url("pictures", 1)
     quiet.goto("/jobs")
     expect(quiet.get_by_role("button", name="Remove the file")).to_be_hidden()
-    quiet.get_by_label("URLs of pictures").fill(url)
+    quiet.get_by_label("Image URLs").fill(url)
     quiet.evaluate(_DROP, "chosen by mistake")
     check_accessible(quiet)
     quiet.get_by_role("button", name="Remove the file").click()
     expect(quiet.get_by_role("button", name="Remove the file")).to_be_hidden()
-    expect(quiet.get_by_label("Or a list as a file")).to_be_focused()
-    expect(quiet.get_by_label("URLs of pictures")).to_be_enabled()
+    expect(quiet.get_by_label("Or upload a list")).to_be_focused()
+    expect(quiet.get_by_label("Image URLs")).to_be_enabled()
     quiet.get_by_role("button", name="Submit").click()
     quiet.wait_for_url(re.compile(r"/jobs/\d+$"))
     expect(quiet.locator(".ref")).to_have_text(url, timeout=_PATIENCE)
@@ -179,12 +179,12 @@ def test_a_file_is_taken_back(quiet: Page, service: Service, check_accessible: C
 def test_what_is_wrong_in_closed_details_is_shown(quiet: Page) -> None:
     quiet.goto("/jobs")
     quiet.get_by_text("More", exact=True).click()
-    quiet.get_by_label("Pause when more fail than").fill("150")
+    quiet.get_by_label("Pause when more than").fill("150")
     quiet.get_by_text("More", exact=True).click()
-    expect(quiet.get_by_label("Pause when more fail than")).to_be_hidden()
-    quiet.get_by_label("URLs of pictures").fill("https://example.com/a.jpg")
+    expect(quiet.get_by_label("Pause when more than")).to_be_hidden()
+    quiet.get_by_label("Image URLs").fill("https://example.com/a.jpg")
     quiet.get_by_role("button", name="Submit").click()
-    expect(quiet.get_by_label("Pause when more fail than")).to_be_focused()
+    expect(quiet.get_by_label("Pause when more than")).to_be_focused()
 
 
 def test_back_at_the_form_a_file_that_is_still_chosen_goes_before_the_urls(
@@ -193,22 +193,22 @@ def test_back_at_the_form_a_file_that_is_still_chosen_goes_before_the_urls(
     list_ = tmp_path / "list.txt"
     list_.write_text("nonsense")
     quiet.goto("/jobs")
-    quiet.get_by_label("Or a list as a file").set_input_files(list_)
+    quiet.get_by_label("Or upload a list").set_input_files(list_)
     quiet.get_by_role("button", name="Submit").click()
     quiet.wait_for_url(re.compile(r"/jobs/\d+$"))
     quiet.go_back()
     chosen = quiet.evaluate("document.getElementById('file').files.length") > 0
-    expect(quiet.get_by_label("URLs of pictures")).to_be_enabled(enabled=not chosen)
+    expect(quiet.get_by_label("Image URLs")).to_be_enabled(enabled=not chosen)
     expect(quiet.get_by_role("button", name="Remove the file")).to_be_visible(visible=chosen)
 
 
 def test_a_job_that_paused_goes_on_when_it_is_told_to(quiet: Page, service: Service) -> None:
     quiet.goto("/jobs")
-    quiet.get_by_label("URLs of pictures").fill("\n".join(service.pictures.urls("missing", 150)))
+    quiet.get_by_label("Image URLs").fill("\n".join(service.pictures.urls("missing", 150)))
     quiet.get_by_text("More", exact=True).click()
-    quiet.get_by_label("Pause when more fail than").fill("10")
+    quiet.get_by_label("Pause when more than").fill("10")
     quiet.get_by_role("button", name="Submit").click()
-    expect(quiet.locator("#standing .state")).to_contain_text("Paused", timeout=_PATIENCE)
+    expect(quiet.locator("#status .state")).to_contain_text("Paused", timeout=_PATIENCE)
     quiet.get_by_role("button", name="Resume").click()
     _wait_for(quiet, "Completed")
     expect(quiet.locator(".counts .failed")).to_contain_text("150 failed")
@@ -217,8 +217,8 @@ def test_a_job_that_paused_goes_on_when_it_is_told_to(quiet: Page, service: Serv
 def test_nothing_is_not_handed_in(quiet: Page) -> None:
     quiet.goto("/jobs")
     quiet.get_by_role("button", name="Submit").click()
-    expect(quiet.get_by_role("alert")).to_have_text("Paste URLs, or choose a list.")
-    expect(quiet.get_by_label("URLs of pictures")).to_be_focused()
+    expect(quiet.get_by_role("alert")).to_have_text("Paste URLs or choose a list.")
+    expect(quiet.get_by_label("Image URLs")).to_be_focused()
 
 
 def _hasten(route: Route) -> None:
@@ -238,20 +238,20 @@ def test_a_page_outlives_a_silent_stream_and_an_answer_that_never_comes(
             _hasten(route)
 
     quiet.route(re.compile(r"/jobs/\d+$"), _hasten)
-    quiet.route("**/standing", answer_but_the_first)
+    quiet.route("**/status", answer_but_the_first)
     quiet.route("**/events", lambda route: None)
     _paste(quiet, service.pictures.urls("slow", 30))
-    expect(quiet.locator("#said")).to_have_text("The server does not answer now.", timeout=_PATIENCE)
+    expect(quiet.locator("#said")).to_have_text("The server is not responding.", timeout=_PATIENCE)
     _wait_for(quiet, "Completed")
     expect(quiet.locator("#said")).to_have_text("The job is now: Completed")
     quiet.unroute_all(behavior="ignoreErrors")
 
 
 def test_a_refused_look_is_told_as_what_it_is(desk: Page, service: Service) -> None:
-    desk.route("**/standing", lambda route: route.fulfill(status=429))
+    desk.route("**/status", lambda route: route.fulfill(status=429))
     _paste(desk, service.pictures.urls("slow", 30))
-    expect(desk.locator("#said")).to_have_text("The server answered with 429.")
-    desk.unroute("**/standing")
+    expect(desk.locator("#said")).to_have_text("The server responded with status 429.")
+    desk.unroute("**/status")
     _wait_for(desk, "Completed")
     expect(desk.locator("#said")).to_have_text("The job is now: Completed")
 
@@ -275,7 +275,7 @@ def _press(page: Page, place: Locator) -> None:
 def _wait_for_changes(page: Page) -> None:
     """Wait until the page has looked at its job, and has shown what changed: then it looks once more."""
     for _ in range(3):
-        page.wait_for_event("response", lambda response: response.url.endswith("/standing"))
+        page.wait_for_event("response", lambda response: response.url.endswith("/status"))
 
 
 def test_a_press_that_a_change_comes_into_is_a_click(quiet: Page, service: Service) -> None:
@@ -290,7 +290,7 @@ def test_a_press_that_a_change_comes_into_is_a_click(quiet: Page, service: Servi
 
 def test_the_last_change_is_shown_after_a_press(quiet: Page, service: Service) -> None:
     _paste(quiet, service.pictures.urls("slow", 30))
-    _press(quiet, quiet.locator("#standing .state"))
+    _press(quiet, quiet.locator("#status .state"))
     expect(quiet.locator("#said")).to_have_text("The job is now: Completed", timeout=_PATIENCE)
     quiet.mouse.up()
     _wait_for(quiet, "Completed")
@@ -298,7 +298,7 @@ def test_the_last_change_is_shown_after_a_press(quiet: Page, service: Service) -
 
 def test_a_selection_survives_changes(quiet: Page, service: Service) -> None:
     _paste(quiet, service.pictures.urls("slow", 30))
-    quiet.evaluate("getSelection().selectAllChildren(document.querySelector('#standing .counts'))")
+    quiet.evaluate("getSelection().selectAllChildren(document.querySelector('#status .counts'))")
     selected = quiet.evaluate("getSelection().toString()")
     expect(quiet.locator("#said")).to_have_text("The job is now: Completed", timeout=_PATIENCE)
     assert quiet.evaluate("getSelection().toString()") == selected != ""
@@ -306,7 +306,7 @@ def test_a_selection_survives_changes(quiet: Page, service: Service) -> None:
     _wait_for(quiet, "Completed")
 
 
-@pytest.mark.parametrize("place", ["#malformed summary", "#standing .wide", ".tile a >> nth=0"])
+@pytest.mark.parametrize("place", ["#malformed summary", "#status .wide", ".tile a >> nth=0"])
 def test_the_focus_survives_changes(quiet: Page, service: Service, place: str) -> None:
     pictures = service.pictures
     _paste(quiet, [*pictures.urls("missing", 2), "no URL", *pictures.urls("slow", 45)])
@@ -328,7 +328,7 @@ def test_results_are_filtered_and_exported(quiet: Page, service: Service) -> Non
     quiet.get_by_role("link", name="Show all").click()
     expect(quiet.locator(".tile")).to_have_count(11)
     name = quiet.locator(".tile b").first.inner_text().partition(",")[0]
-    quiet.get_by_label("Best class").fill(name)
+    quiet.get_by_label("Top class").fill(name)
     quiet.get_by_role("button", name="Filter").click()
     quiet.wait_for_url("**/jobs/*?class=*")
     assert 0 in _indexes(quiet)
@@ -351,7 +351,7 @@ def test_a_job_is_cancelled_and_deleted_once_that_is_confirmed(quiet: Page, serv
     _paste(quiet, service.pictures.urls("slow", 300), "To be cancelled")
     _wait_for(quiet, "Running")
     quiet.get_by_role("button", name="Cancel job").click()
-    quiet.get_by_role("button", name="Keep it").click()
+    quiet.get_by_role("button", name="Keep the job").click()
     expect(quiet.get_by_role("dialog")).to_be_hidden()
     _wait_for(quiet, "Running")
     quiet.get_by_role("button", name="Cancel job").click()
@@ -433,7 +433,7 @@ def test_where_keys_are_wanted_one_is_asked_for_once(
         page = context.new_page()
         page.goto("/jobs")
         page.get_by_label("Your key").fill(made.stdout.strip())
-        page.get_by_role("button", name="Keep it").click()
+        page.get_by_role("button", name="Save on this device").click()
         page.wait_for_url("**/jobs")
         _paste(page, service.pictures.urls("pictures", 3))
         _wait_for(page, "Completed")

@@ -124,7 +124,7 @@ def test_it_waits_in_sight(phone: Page) -> None:
     shutter = phone.locator("#shutter")
     expect(shutter).to_be_disabled()
     expect(shutter).to_have_attribute("aria-busy", "true")
-    expect(phone.get_by_role("status")).to_have_text("Looking at it")
+    expect(phone.get_by_role("status")).to_have_text("Classifying")
     expect(phone.get_by_role("img", name="Your picture")).to_be_visible()
     held[0].continue_()
     expect(phone.locator("#best")).to_have_text("espresso")
@@ -271,7 +271,7 @@ def test_the_picture_before_is_not_shown_for_another(phone: Page, coffee: bytes)
     phone.locator("#again").tap()
     phone.evaluate(_UNDECODED)
     _choose(phone, coffee)
-    expect(phone.get_by_role("status")).to_have_text("Looking at it")
+    expect(phone.get_by_role("status")).to_have_text("Classifying")
     expect(phone.locator("#picture")).not_to_have_attribute("src", re.compile("."))
     phone.evaluate(_UNENCODED)
     phone.evaluate("decode()")
@@ -293,7 +293,7 @@ def test_without_a_connection_it_says_so_and_keeps_the_picture(
     expect(phone.locator("#shutter")).to_be_visible()
     phone.context.set_offline(True)
     phone.locator("#shutter").tap()
-    expect(phone.get_by_role("alert")).to_contain_text("There is no connection")
+    expect(phone.get_by_role("alert")).to_contain_text("No connection")
     expect(phone.get_by_role("button", name="Try again")).to_be_focused()
     screenshot(phone, "phone-error")
     check_accessible(phone)
@@ -313,7 +313,7 @@ def test_once_visited_the_page_opens_without_a_connection(phone: Page, said: lis
     _listen(phone, said)
     phone.reload()
     phone.locator("#shutter").tap()
-    expect(phone.get_by_role("alert")).to_contain_text("There is no connection")
+    expect(phone.get_by_role("alert")).to_contain_text("No connection")
     assert not [line for line in said if "ERR_INTERNET_DISCONNECTED" not in line]
 
 
@@ -436,7 +436,7 @@ def test_an_answer_of_somebody_else_makes_no_sense(status: int, body: object, ph
     _fulfil(phone, status, body)
     phone.goto("/")
     phone.locator("#shutter").tap()
-    expect(phone.get_by_role("alert")).to_have_text("The server's answer makes no sense to this page.")
+    expect(phone.get_by_role("alert")).to_have_text("The server sent an unexpected response.")
 
 
 def test_what_strangers_wrote_is_never_markup(phone: Page, coffee: bytes, said: list[str]) -> None:
@@ -461,8 +461,8 @@ def test_a_low_score_is_told_in_words(phone: Page) -> None:
     _fulfil(phone, 200, _classes(0.29, 0.1))
     phone.goto("/")
     phone.locator("#shutter").tap()
-    expect(phone.locator("#lead")).to_have_text("Not sure. Perhaps it is")
-    expect(phone.get_by_role("status")).to_have_text("Not sure. Perhaps espresso, 29%")
+    expect(phone.locator("#lead")).to_have_text("Not sure. It might be")
+    expect(phone.get_by_role("status")).to_have_text("Not sure. It might be espresso, 29%")
     assert phone.locator(".bar-line").evaluate("bar => bar.style.getPropertyValue('--score')") == "0.1"
 
 
@@ -472,7 +472,7 @@ def test_what_was_seen_is_kept_on_the_device_until_it_is_cleared(phone: Page) ->
         phone.locator("#shutter").tap()
         phone.locator("#again").tap()
     phone.reload()
-    entries = phone.get_by_role("region", name="Before").get_by_role("listitem")
+    entries = phone.get_by_role("region", name="History").get_by_role("listitem")
     expect(entries).to_have_count(2)
     expect(entries.first).to_contain_text("espresso")
     assert len(entries.first.locator("img").get_attribute("src") or "") < 10_000
@@ -566,7 +566,7 @@ def test_on_a_desk_a_picture_is_dropped_or_pasted(
     event: str, field: str, desk: Page, coffee: bytes, screenshot: Screenshot
 ) -> None:
     desk.goto("/")
-    expect(desk.get_by_text("Or drop a picture here")).to_be_visible()
+    expect(desk.get_by_text("Or drop or paste a picture here")).to_be_visible()
     screenshot(desk, "desk-phone-start")
     desk.evaluate(_GIVE, [base64.b64encode(coffee).decode(), event, field, "coffee.png"])
     expect(desk.locator("#best")).to_have_text("espresso")

@@ -115,7 +115,7 @@ def test_no_page_of_others_gives_or_takes_a_key(keeper: TestClient, key: str) ->
 
 def test_the_page_tells_what_the_kept_key_is_good_for_and_forgets_it(keeper: TestClient, key: str) -> None:
     page = keeper.get("/key").text
-    assert re.findall("<li>(.*)</li>", page) == ["classifying pictures", "looking at jobs and results"]
+    assert re.findall("<li>(.*)</li>", page) == ["classifying pictures", "reading jobs and results"]
     assert key not in page
     assert keeper.post("/key/forget", headers=_HERE).status_code == 200
     assert keeper.get("/v1/jobs").status_code == 401
@@ -124,4 +124,4 @@ def test_the_page_tells_what_the_kept_key_is_good_for_and_forgets_it(keeper: Tes
 
 def test_where_nobody_is_asked_the_page_says_so(store: Store) -> None:
     with client_on(services_on(store)) as api:
-        assert "asks nobody for a key" in api.get("/key").text
+        assert "requires no API key" in api.get("/key").text

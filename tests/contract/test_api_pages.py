@@ -1,4 +1,4 @@
-"""The desk's pages: what they show, to whom, and that nothing of a stranger's becomes markup."""
+"""The pages of jobs: what they show, to whom, and that nothing of a stranger's becomes markup."""
 
 import re
 from base64 import b64encode
@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from results_api.access import KeysRequired
 from results_api.api_keys import digest_of, ending_of, make_key
 from results_api.cursors import encode_cursor
-from results_api.service.pages import desk
-from results_api.service.pages.desk import REPORT_POLICY
+from results_api.service.pages import jobs
+from results_api.service.pages.jobs import REPORT_POLICY
 from results_api.service.pages.rendering import POLICY
 from shared.errors import Code
 from shared.items import Evidence, Item, ItemState, Result, now
@@ -25,7 +25,7 @@ _HOSTILE = "\"><script>alert(1)</script>'\u2028 & \x1b[31m"
 _HARMLESS = "&lt;script&gt;alert(1)&lt;/script&gt;"
 _CONTENT = b"what the model saw"
 _SHA256 = "ca" * 32
-_PAGES = ("", "?state=failed", "/standing", "/classes", "/report")
+_PAGES = ("", "?state=failed", "/status", "/classes", "/report")
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_two_classes_of_one_name_are_told_apart(api: TestClient, store: Store) -
 
 
 def test_parts_are_those_of_the_page_and_lead_where_it_leads(api: TestClient, full: Job) -> None:
-    page, part = _shown(api, full), api.get(f"/jobs/{full.id}/standing").text
+    page, part = _shown(api, full), api.get(f"/jobs/{full.id}/status").text
     assert part.strip() in page
 
 
@@ -242,7 +242,7 @@ def test_no_picture_comes_from_a_strangers_host(api: TestClient, full: Job) -> N
         assert place.startswith(("data:image/jpeg;base64,", "../static/"))
 
 
-@pytest.mark.parametrize("path", ["", "/standing", "/classes"])
+@pytest.mark.parametrize("path", ["", "/status", "/classes"])
 def test_pages_have_the_strict_policy_and_are_not_stored(api: TestClient, full: Job, path: str) -> None:
     headers = api.get(f"/jobs/{full.id}{path}").headers
     assert (headers["Content-Security-Policy"], headers["Cache-Control"]) == (POLICY, "no-store")
@@ -256,7 +256,7 @@ def test_a_large_job_says_that_its_report_takes_a_while(
 ) -> None:
     notice = "The report looks at every result"
     assert notice not in _text(api.get(f"/jobs/{full.id}").text)
-    monkeypatch.setattr(desk, "_MANY", 5)
+    monkeypatch.setattr(jobs, "_MANY", 5)
     assert notice in _text(api.get(f"/jobs/{full.id}").text)
 
 
@@ -303,10 +303,10 @@ def test_jobs_are_listed_newest_first_over_pages(api: TestClient, store: Store, 
 
 def test_without_jobs_the_page_says_so(api: TestClient) -> None:
     page = api.get("/jobs")
-    assert "There is no job yet." in page.text
+    assert "There are no jobs yet." in page.text
     assert 'id="submit"' in page.text
     assert api.get("/jobs?cursor=nonsense").status_code == 400
-    assert "There is no older job." in api.get(f"/jobs?cursor={encode_cursor(1)}").text
+    assert "There are no older jobs." in api.get(f"/jobs?cursor={encode_cursor(1)}").text
 
 
 def _buttons(page: str) -> set[str]:

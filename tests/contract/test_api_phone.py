@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from results_api.access import KeysRequired
-from results_api.service.pages.files import STATIC
 from results_api.service.pages.phone import MODULES
+from results_api.service.pages.rendering import STATIC
 from results_api.service.services import Services
 from shared.store.store import Store
 from tests.contract.api import Surroundings, client_on, services_on

@@ -6,10 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
 
-from results_api.service.pages.files import STATIC, asset
-from results_api.service.pages.rendering import POLICY, render, texts
+from results_api.service.dependencies import ServicesDep
+from results_api.service.pages.rendering import POLICY, STATIC, asset, render, texts
+
+routes = APIRouter(include_in_schema=False)
 
 _FOLDER = Path(__file__).parent
 #: Modules that the page's script imports, by bare names: an import map would have to be inline.
@@ -27,19 +30,42 @@ _VERSIONED = (
 )
 _ICONS = (("icon", "any"), ("icon-maskable", "maskable"))
 _SIDES = (192, 512)
+_DAY = "public, max-age=86400"
 #: Colours of an app's window and start screen.
 _ACCENT, _GROUND = "#0b6e6e", "#f7f8f9"
 
 
-def phone_page(request: Request, most_bytes: int) -> Response:
-    """Return the page with the camera; files that it cannot shrink may have at most this many bytes."""
+@routes.get("/")
+async def phone(request: Request, services: ServicesDep) -> Response:
+    """Show the page with the camera; files that it cannot shrink are limited to the upload size."""
     modules = [f"static/{name}" for name in MODULES]
+    most_bytes = services.settings.upload_bytes
     return render(request, "phone.html.jinja", most_bytes=most_bytes, modules=modules)
 
 
-def offline_page(request: Request) -> Response:
-    """Return the page shown when there is no connection."""
+@routes.get("/offline")
+async def offline(request: Request) -> Response:
+    """Show that there is no connection."""
     return render(request, "offline.html.jinja")
+
+
+@routes.get("/manifest.webmanifest")
+async def app_manifest() -> Response:
+    """Send the web app manifest."""
+    headers = {"Cache-Control": "no-cache"}
+    return JSONResponse(manifest(), headers=headers, media_type="application/manifest+json")
+
+
+@routes.get("/service-worker.js")
+async def service_worker_script(services: ServicesDep) -> Response:
+    """Send the service worker: at the root, as its scope is all pages."""
+    return service_worker(services.settings.upload_bytes)
+
+
+@routes.get("/favicon.ico")
+async def favicon() -> Response:
+    """Send the icon that browsers request by themselves."""
+    return FileResponse(STATIC / "icons" / "favicon.ico", headers={"Cache-Control": _DAY})
 
 
 def manifest() -> dict[str, Any]:

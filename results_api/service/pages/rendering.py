@@ -1,20 +1,36 @@
-"""Render templates with everything escaped, and send pages with their Content-Security-Policy."""
+"""Render templates with everything escaped; serve static files; show errors as pages."""
 
+import hashlib
 import json
+import os
+from collections.abc import Callable, Coroutine
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastapi import Request
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
+from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import QueryParams
+from starlette.types import Scope
 
 from results_api.report import words
-from results_api.service.pages.files import asset
-from shared.errors import printable
+from results_api.service.error_responses import public_error, status_of
+from shared.errors import Code, SmartSightError, printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+#: Styles, scripts, icons and logos.
+STATIC = Path(__file__).parents[2] / "static"
+#: The package with Swagger UI's files, so that browsers load nothing from other servers.
+SWAGGER = ("fastapi_offline", "static")
+
+_FOR_EVER = "public, max-age=31536000, immutable"
+#: Revalidated each time, at the cost of a 304: modules are imported by names without a digest.
+_ASK_AGAIN = "no-cache"
 _FOLDER = Path(__file__).parent
 #: Texts in English; another language is another file.
 _TEXTS = _FOLDER / "texts" / "en.json"
@@ -31,6 +47,8 @@ _HEADERS = {
     # Like "no-referrer" for other sites; but "no-referrer" would give our own forms the origin "null".
     "Referrer-Policy": "same-origin",
 }
+#: Errors that a key, or another key, may mend.
+_KEY_REQUIRED = (Code.KEY_MISSING, Code.KEY_INVALID, Code.SCOPE_MISSING)
 
 
 @cache
@@ -40,24 +58,24 @@ def texts() -> dict[str, Any]:
     return loaded
 
 
-def render(request: Request, template: str, status: int = 200, **words: object) -> HTMLResponse:
+def render(request: Request, template: str, status: int = 200, **values: object) -> HTMLResponse:
     """Return a page as a response.
 
     All its links are relative: a proxy may serve us below any path.
     """
-    return _answer(request, template, status, 0, words)
+    return _html_response(request, template, status, 0, values)
 
 
-def render_part(request: Request, template: str, **words: object) -> HTMLResponse:
+def render_part(request: Request, template: str, **values: object) -> HTMLResponse:
     """Return a fragment of the page one level above the request's path, for a script to insert."""
-    return _answer(request, template, 200, 1, words)
+    return _html_response(request, template, 200, 1, values)
 
 
-def _answer(
-    request: Request, template: str, status: int, above: int, words: dict[str, object]
+def _html_response(
+    request: Request, template: str, status: int, above: int, values: dict[str, object]
 ) -> HTMLResponse:
     root = "../" * (request.scope["path"].count("/") - 1 - above)
-    body = _environment().get_template(template).render(root=root, **words)
+    body = _environment().get_template(template).render(root=root, **values)
     return HTMLResponse(body, status, _HEADERS)
 
 
@@ -87,3 +105,59 @@ def _environment() -> "Environment":
 def _moment(time: str) -> str:
     """Return a time of the API for people: to the minute."""
     return f"{time[:10]} {time[11:16]} UTC"
+
+
+@cache
+def asset(name: str) -> str:
+    """Return the URL path of a file; it contains a digest of the content."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()
+    return f"static/{name}?v={digest[:12]}"
+
+
+class _Files(StaticFiles):
+    """Static files; browsers may cache those requested with a version."""
+
+    def file_response(
+        self, full_path: "str | os.PathLike[str]", stat_result: os.stat_result, scope: Scope, *rest: Any
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, *rest)
+        versioned = "v" in QueryParams(scope.get("query_string", b""))
+        response.headers["Cache-Control"] = _FOR_EVER if versioned else _ASK_AGAIN
+        return response
+
+
+def serve_files(app: FastAPI) -> None:
+    """Serve the pages' files in an app."""
+    app.mount("/static", _Files(directory=STATIC))
+    app.mount("/docs/swagger", _Files(packages=[SWAGGER]))
+
+
+class PageRoute(APIRoute):
+    """Shows errors as a page; where a key is required, with the form for it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler of the page."""
+        show = super().get_route_handler()
+
+        async def show_page_or_error(request: Request) -> Response:
+            try:
+                return await show(request)
+            except (SmartSightError, RequestValidationError) as error:
+                return error_page(request, public_error(request, error))
+
+        return show_page_or_error
+
+
+def error_page(request: Request, error: SmartSightError) -> Response:
+    """Return the page of an error."""
+    if error.code in _KEY_REQUIRED:
+        return key_required_page(request, error, request.url.path)
+    status = status_of(error.code)
+    return render(request, "failure.html.jinja", status, code=error.code, message=str(error))
+
+
+def key_required_page(request: Request, error: SmartSightError, next: str) -> Response:
+    """Return the page that asks for a key, or for another one, and leads on to the page ``next``."""
+    failure = None if error.code is Code.KEY_MISSING else str(error)
+    words = {"requires_key": True, "caller": None, "failure": failure, "next": next}
+    return render(request, "key.html.jinja", status_of(error.code), **words)
