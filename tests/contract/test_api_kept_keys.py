@@ -119,7 +119,7 @@ def test_the_page_tells_what_the_kept_key_is_good_for_and_forgets_it(keeper: Tes
     assert key not in page
     assert keeper.post("/key/forget", headers=_HERE).status_code == 200
     assert keeper.get("/v1/jobs").status_code == 401
-    assert "Whoever runs it makes one" in keeper.get("/key").text
+    assert "Ask its operator for one" in keeper.get("/key").text
 
 
 def test_where_nobody_is_asked_the_page_says_so(store: Store) -> None:

@@ -185,7 +185,7 @@ def test_a_page_without_results_may_have_a_next_one_and_says_so(
     store.results.save([_labelled(job, count - 1, score=0.99)])
     page = _shown(api, job, "?min_score=0.9")
     assert (_indexes(page), 'id="next"' in page) == ([], True)
-    assert "The next page looks through more" in page
+    assert "The next page searches more" in page
 
 
 def test_classes_are_counted_apart_and_lead_to_their_results(
@@ -254,7 +254,7 @@ def test_pages_have_the_strict_policy_and_are_not_stored(api: TestClient, full: 
 def test_a_large_job_says_that_its_report_takes_a_while(
     api: TestClient, full: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    notice = "The report looks at every result"
+    notice = "The report reads every result"
     assert notice not in _text(api.get(f"/jobs/{full.id}").text)
     monkeypatch.setattr(jobs, "_MANY", 5)
     assert notice in _text(api.get(f"/jobs/{full.id}").text)
@@ -283,7 +283,7 @@ def test_lines_without_a_url_are_told_by_number(api: TestClient, store: Store) -
     job = api.post("/v1/jobs", json={"urls": ["a/path.jpg", "http://a.example/1.jpg", ""]}).json()["data"]
     record_lists(store)
     page = _text(api.get(f"/jobs/{job['id']}").text)
-    assert "Lines of the list without a URL: 2" in page
+    assert "Lines without a URL: 2" in page
     assert "Line 1:" in page
     assert "Line 3:" in page
 
