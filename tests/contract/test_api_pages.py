@@ -13,8 +13,7 @@ from results_api.access import KeysRequired
 from results_api.api_keys import digest_of, ending_of, make_key
 from results_api.cursors import encode_cursor
 from results_api.service.pages import jobs
-from results_api.service.pages.jobs import REPORT_POLICY
-from results_api.service.pages.rendering import POLICY
+from results_api.service.pages.rendering import POLICY, REPORT_POLICY
 from shared.errors import Code
 from shared.items import Evidence, Item, ItemState, Result, now
 from shared.store.store import Grant, Job, RecordedModel, Store

@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse
 
 from results_api.access import own_job
 from results_api.api_keys import Caller, Scope
@@ -22,7 +21,7 @@ from results_api.report.page import render as render_report
 from results_api.report.report import make_report
 from results_api.service.dependencies import JobId, RequireRead, ServicesDep
 from results_api.service.error_responses import status_of
-from results_api.service.pages.rendering import PageRoute, render, render_part
+from results_api.service.pages.rendering import PageRoute, render, render_part, report_response
 from results_api.service.request_bodies import validation_errors
 from results_api.service.results_filter import ResultsFilter
 from results_api.service.services import Services
@@ -46,11 +45,6 @@ _SCORES = ("0.25", "0.5", "0.75", "0.9", "0.95", "0.99")
 _SOON, _LATER = 2, 15
 #: From so many results on, the page says that a report takes long.
 _MANY = 100_000
-#: The report has its own styles, no script, and nothing from other servers.
-REPORT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 #: References that become links: never a script, nor a file of the reader's machine.
 _WEB_URL = re.compile(r"https?://[^\s]+", re.IGNORECASE)
 
@@ -120,9 +114,7 @@ def _classes(request: Request, services: Services, caller: Caller, job_id: int) 
 async def report(job_id: JobId, services: ServicesDep, caller: RequireRead) -> Response:
     """Show the report of a job, as `smartsight report` writes it."""
     async with services.summaries:
-        page = await run_in_threadpool(_report, services, caller, job_id)
-    headers = {"Content-Security-Policy": REPORT_POLICY, "Cache-Control": "no-store"}
-    return HTMLResponse(page, headers=headers)
+        return report_response(await run_in_threadpool(_report, services, caller, job_id))
 
 
 def _report(services: Services, caller: Caller, job_id: int) -> str:

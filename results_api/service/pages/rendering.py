@@ -40,6 +40,11 @@ POLICY = (
     "connect-src 'self'; manifest-src 'self'; worker-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+#: The report has its own styles, no script, and nothing from other servers.
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _HEADERS = {
     "Content-Security-Policy": POLICY,
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
@@ -69,6 +74,12 @@ def render(request: Request, template: str, status: int = 200, **values: object)
 def render_part(request: Request, template: str, **values: object) -> HTMLResponse:
     """Return a fragment of the page one level above the request's path, for a script to insert."""
     return _html_response(request, template, 200, 1, values)
+
+
+def report_response(page: str) -> HTMLResponse:
+    """Return the page of a report, which is made elsewhere, with its policy."""
+    headers = {"Content-Security-Policy": REPORT_POLICY, "Cache-Control": "no-store"}
+    return HTMLResponse(page, headers=headers)
 
 
 def _html_response(

@@ -13,7 +13,7 @@ from results_api.report.page import render
 from results_api.report.report import Report, make_report
 from results_api.service.dependencies import JobId, RequireRead, ServicesDep
 from results_api.service.error_responses import error_responses
-from results_api.service.pages.desk import report_page
+from results_api.service.pages.rendering import report_response
 from results_api.service.responses import SuccessResponse, json_response, preferred_media_type, success_body
 from results_api.service.routes.results_examples import SUMMARY
 from results_api.service.services import Services
@@ -70,5 +70,5 @@ def _report(services: Services, caller: Caller, job_id: int, media_type: str) ->
     summary = services.store.summaries.get(job.id, services.settings.host_delay, _ROWS)
     report = make_report(summary, services.store.models.get(job.model_id))
     if media_type == _MEDIA_TYPES["html"]:
-        return report_page(render(report))
+        return report_response(render(report))
     return json_response(success_body(orjson.Fragment(report.as_json())))
