@@ -39,8 +39,9 @@ def openapi_of(app: FastAPI) -> Json:
             del operation["responses"]["422"]  # FastAPI's own body, which no response has
         for status, response in error_responses(*codes).items():
             _add(operation["responses"], str(status), response)
-        for response in operation["responses"].values():
+        for status, response in operation["responses"].items():
             _exemplify(response, schemas)
+            response.setdefault("headers", {}).update(_headers_of(status))
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     return document
@@ -81,6 +82,20 @@ def _add(responses: Json, status: str, response: Json) -> None:
     examples = response["content"]["application/json"]["examples"] | media.get("examples", {})
     media["examples"] = {name: examples[name] for name in sorted(examples)}
     responses[status]["description"] = ", ".join(f"`{name}`" for name in media["examples"])
+
+
+def _headers_of(status: str) -> Json:
+    """Return the headers that every response with this status has."""
+    headers = {"X-Request-ID": _header("Names the request; it is in our logs, too.", "string")}
+    if status == "401":
+        headers["WWW-Authenticate"] = _header("`Bearer`", "string")
+    if status in ("429", "503"):
+        headers["Retry-After"] = _header("Seconds to wait before the next request.", "integer")
+    return headers
+
+
+def _header(description: str, type_: str) -> Json:
+    return {"description": description, "required": True, "schema": {"type": type_}}
 
 
 def _exemplify(response: Json, schemas: Mapping[str, Json]) -> None:

@@ -192,7 +192,7 @@ def test_classes_are_counted_apart_and_lead_to_their_results(
 ) -> None:
     assert "2 of" not in _text(_shown(api, full))
     part = api.get(f"/jobs/{full.id}/classes").text
-    assert "cat 2 crane 1 3 labelled images of 2 classes." in _text(part)
+    assert "cat 2 crane 1 3 labelled images in 2 classes." in _text(part)
     (link, _) = re.findall(r'href="\.\./jobs/\d+(\?[^"#]*)#results"', part)
     assert _indexes(_shown(api, full, unescape(link))) == [0, 1]
 

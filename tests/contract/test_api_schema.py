@@ -10,7 +10,12 @@ import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from results_api.access import KeysRequired
 from results_api.service.app import make_app, openapi_json
@@ -20,6 +25,15 @@ from tests.contract.api import Surroundings, client_on, record_lists, services_o
 
 _OPERATIONS = [
     (method, path) for path, methods in json.loads(openapi_json())["paths"].items() for method in methods
+]
+
+
+_CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
 ]
 
 
@@ -56,6 +70,6 @@ def test_every_operation_answers_as_the_document_says(schema: Any, method: str, 
     )
     @given(case=schema[path][method.upper()].as_strategy())
     def check(case: schemathesis.Case) -> None:
-        case.call_and_validate(checks=[not_a_server_error, status_code_conformance])
+        case.call_and_validate(checks=_CHECKS)
 
     check()

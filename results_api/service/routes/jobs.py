@@ -80,7 +80,19 @@ _SUBMIT_ERRORS = error_responses(
     *(Code.MODEL_UNKNOWN, Code.WEBHOOK_INVALID, Code.NOTHING_TO_LABEL, Code.COLUMN_UNKNOWN),
     *(Code.SOURCE_UNREADABLE, Code.QUOTA_EXCEEDED, Code.AT_CAPACITY, Code.DISK_FULL),
 )
-_NOT_MODIFIED: _ErrorResponses = {304: {"description": "Nothing has changed since `If-None-Match`."}}
+_ETAG: dict[str, Any] = {"ETag": {"required": True, "schema": {"type": "string"}}}
+_CONDITIONAL: _ErrorResponses = {
+    200: {"headers": _ETAG},
+    304: {"description": "Nothing has changed since `If-None-Match`.", "headers": _ETAG},
+}
+_ACCEPTED: _ErrorResponses = {
+    202: {
+        "headers": {
+            "Location": {"required": True, "schema": {"type": "string"}},
+            "Retry-After": {"required": True, "schema": {"type": "integer"}},
+        }
+    }
+}
 _EVENTS: _ErrorResponses = {
     200: {
         "description": "An event `job` with every change, and `over` at the end.",
@@ -126,7 +138,7 @@ _LIST_BODY: dict[str, Any] = {
     "",
     status_code=202,
     response_model=JobAcceptedResponse,
-    responses=_DRY_RUN | _SUBMIT_ERRORS,
+    responses=_ACCEPTED | _DRY_RUN | _SUBMIT_ERRORS,
     openapi_extra=_LIST_BODY,
 )
 async def submit(
@@ -210,7 +222,7 @@ async def list_jobs(
 @routes.get(
     "/{job_id}",
     response_model=JobResponse,
-    responses=error_responses(Code.JOB_UNKNOWN, Code.REQUEST_INVALID) | _NOT_MODIFIED,
+    responses=error_responses(Code.JOB_UNKNOWN, Code.REQUEST_INVALID) | _CONDITIONAL,
 )
 async def show_job(
     job_id: JobId, services: ServicesDep, caller: RequireRead, if_none_match: IfNoneMatch = None
