@@ -2,11 +2,10 @@
 
 import asyncio
 import re
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachetools import LRUCache
+from cachetools import TTLCache
 from yarl import URL
 
 from shared.batch_loader import BatchLoader
@@ -74,7 +73,7 @@ class RobotsCache:
         self._web = web
         self._store = store
         self._store_retry = store_retry
-        self._rules: LRUCache[str, tuple[Rules, float]] = LRUCache(_MAX_LENGTH, getsizeof=_size)
+        self._rules: TTLCache[str, Rules] = TTLCache(_MAX_LENGTH, _TTL, getsizeof=_size)
 
     async def rules(self, url: str, slot: HostSlot) -> "Rules":
         """Return the rules for a URL; asking the host for them is a request like any other.
@@ -86,8 +85,8 @@ class RobotsCache:
         match = _ORIGIN.match(url)
         beginning = match[0] if match else url
         known = self._rules.get(beginning)
-        if known and time.monotonic() - known[1] < _TTL:
-            return known[0]
+        if known:
+            return known
         origin = str(URL(url).origin())
         text = await self._store_retry.call(self._store.hosts.robots, origin, _STORE_TTL)
         if text is None:
@@ -98,10 +97,10 @@ class RobotsCache:
     async def _remember(self, beginning: str, text: str) -> "Rules":
         from shared.fetching.robots import parse_rules  # loads the parser: only where there is a web
 
-        robot, now = self._web.robot, time.monotonic()
+        robot = self._web.robot
         quick = len(text) <= _PARSED_INLINE
         rules = parse_rules(text, robot) if quick else await asyncio.to_thread(parse_rules, text, robot)
-        self._rules[beginning] = rules, now
+        self._rules[beginning] = rules
         return rules
 
     async def _fetch(self, origin: str, slot: HostSlot) -> str:
@@ -172,9 +171,9 @@ def _check_redeliveries(task: FetchTask) -> None:
         raise ItemError(Code.WORKER_CRASHED, detail)
 
 
-def _size(entry: "tuple[Rules, float]") -> int:
+def _size(rules: "Rules") -> int:
     """Return what an entry takes of the cache, in characters; short ones count as if they were longer."""
-    return max(len(entry[0].text), _MAX_LENGTH // _MAX_RULES)
+    return max(len(rules.text), _MAX_LENGTH // _MAX_RULES)
 
 
 def _unavailable(error: ItemError) -> ItemError:

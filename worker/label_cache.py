@@ -1,9 +1,10 @@
 """Labels that are known already: of the same bytes, or of a URL whose host says that nothing has changed."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+
+from cachetools import FIFOCache
 
 from shared.batch_loader import BatchLoader
 from shared.classifier.classifier import Classification
@@ -56,7 +57,7 @@ class LabelCache:
         self._store = store
         self._by_content = BatchLoader(store_retry, self._load_by_content)
         self._by_url = BatchLoader(store_retry, self._load_by_url)
-        self._recent: OrderedDict[Key, asyncio.Future[Labels | None]] = OrderedDict()
+        self._recent: FIFOCache[Key, asyncio.Future[Labels | None]] = FIFOCache(_MAX_RECENT)
 
     async def by_url(self, model_id: int, url: str) -> StoredResponse | None:
         """Return what a URL led to before, if a conditional request can be made for it."""
@@ -75,7 +76,7 @@ class LabelCache:
             if known:
                 return known, True
         future: asyncio.Future[Labels | None] = asyncio.get_running_loop().create_future()
-        self._remember(key, future)
+        self._recent[key] = future
         labels: Labels | None = None
         try:
             known = await self._by_content.find(key)
@@ -87,11 +88,6 @@ class LabelCache:
             future.set_result(labels)
             if labels is None and self._recent.get(key) is future:
                 del self._recent[key]
-
-    def _remember(self, key: Key, future: "asyncio.Future[Labels | None]") -> None:
-        self._recent[key] = future
-        if len(self._recent) > _MAX_RECENT:
-            self._recent.popitem(last=False)
 
     def _load_by_content(self, keys: Collection[Key]) -> dict[Key, Labels]:
         return {

@@ -209,7 +209,6 @@ class JobRead(BaseModel):
     submitted: int
     recorded: bool = Field(description="Whether its whole list is recorded.")
     published: int = Field(description="Images handed to the broker so far.")
-    published: int | None = Field(description="Images handed to the queue; null if that is unknown.")
     done: int
     counts: dict[str, int]
     codes: list[CodeCountRead]
