@@ -37,7 +37,7 @@ class Dispatcher:
             except BrokerClosedError:
                 break
             except ResourceError as error:
-                _log.warning("nothing is published for now: %s", error)
+                _log.warning("store unavailable", extra={"reason": str(error)})
                 stop.wait(_STORE_AWAY)
             else:
                 stop.wait(0 if published else _IDLE)

@@ -93,7 +93,7 @@ class JobMaintenance:
             try:
                 self.maintain(self._store.jobs.active())
             except ResourceError as error:
-                _log.warning("no job is looked after for now: %s", error)
+                _log.warning("store unavailable", extra={"reason": str(error)})
 
     def maintain(self, jobs: Sequence[Job]) -> None:
         """Do what these jobs need; drop what is remembered about others."""
@@ -115,7 +115,7 @@ class JobMaintenance:
         self._note_rate(job, done)
         if reason := over_budget(job, tallies):
             self._store.jobs.pause(job.id, reason)
-            _log.warning("job %s pauses: %s", job.id, reason)
+            _log.warning("job paused", extra={"job": job.id, "reason": reason})
         elif job.recorded and done >= job.submitted:
             self._store.results.skip_placeholders(job.id, self._placeholder_urls)
             self._store.jobs.complete(job.id)
@@ -139,7 +139,9 @@ class JobMaintenance:
             # Measured from here: with very many duplicates, backfilling itself takes a while.
             watch.backfill_after = 2 * (time.monotonic() - watch.since)
         if still >= self._sweep_after and self._is_forgotten(still):
-            _log.warning("job %s: no progress for %.0f s, publishing the rest again", job.id, still)
+            _log.warning(
+                "job published again", extra={"job": job.id, "seconds_without_progress": round(still)}
+            )
             self._store.jobs.publish_again(job.id)
             watch.since = time.monotonic()
 

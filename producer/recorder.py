@@ -94,7 +94,7 @@ class Recorder:
             try:
                 self.record_waiting(stop)
             except ResourceError as error:  # the store is unavailable
-                _log.warning("no list is recorded for now: %s", error)
+                _log.warning("store unavailable", extra={"reason": str(error)})
             self._awake.wait(_INTERVAL)
 
     def record_waiting(self, stop: threading.Event) -> None:
@@ -134,12 +134,12 @@ class Recorder:
                 raise
             self._store.jobs.fail(upload.job_id, str(error))
         except OSError as error:  # the disk is full: this list waits, the others need not
-            _log.warning("the list of job %s is not recorded for now: %s", upload.job_id, error)
+            _log.warning("list not recorded", extra={"job": upload.job_id, "reason": str(error)})
             if self._count_try(upload.job_id) < _TRIES:
                 return
             self._store.jobs.fail(upload.job_id, str(ResourceError(Code.DISK_FULL, error.strerror or "")))
         except Exception:
-            _log.exception("the list of job %s cannot be recorded", upload.job_id)
+            _log.exception("unexpected failure", extra={"job": upload.job_id})
             self._store.jobs.fail(upload.job_id, str(ResourceError(Code.INTERNAL_ERROR)))
         self._store.uploads.end(upload.job_id, noted.first, urls.malformed)
 

@@ -249,14 +249,14 @@ class Guard(UrlGate):
         if self.is_own_endpoint(host, port):
             self._opened.update((address, port) for address in addresses)
         elif not all(self.allows(address, port) for address in addresses):
-            _log.warning("%s leads inside: %s", host, ", ".join(addresses))
+            _log.warning("name not allowed", extra={"host": host, "addresses": ", ".join(addresses)})
             raise NotAllowedError(f"{host} leads inside")
 
     def open_socket(self, target: tuple[Any, ...]) -> socket.socket:
         """Return a socket for one address of ``getaddrinfo``, or raise ``NotAllowedError``."""
         family, kind, protocol, _name, (address, port, *_) = target
         if (address, port) not in self._opened and not self.allows(address, port):
-            _log.warning("no connection to %s, port %s", address, port)
+            _log.warning("connection not allowed", extra={"address": address, "port": port})
             raise NotAllowedError(f"{address} is inside")
         return socket.socket(family, kind, protocol)
 

@@ -152,7 +152,7 @@ class ConnectionThread:
             if self._closing.is_set():
                 break
             if was_open or not told:
-                _log.warning("%s is away: %s; trying again", self._name, self._reason)
+                _log.warning("broker unavailable", extra={"broker": self._name, "reason": self._reason})
             pause = _FIRST_PAUSE if was_open else min(2 * pause, _LAST_PAUSE)
             told = True
             self._closing.wait(random.uniform(0, pause))
@@ -167,7 +167,7 @@ class ConnectionThread:
         except FAILURES as error:
             self._reason = self._reason or reason_of(error)
         except Exception as error:  # a bug must not end the thread that everything depends on
-            _log.exception("unexpected failure on the connection to %s", self._name)
+            _log.exception("unexpected failure", extra={"broker": self._name})
             self._reason = type(error).__name__
         finally:
             was_open = self._channel is not None
@@ -200,7 +200,7 @@ class ConnectionThread:
         channel.add_on_close_callback(lambda _, error: self.drop(reason_of(error)))
         channel.add_on_cancel_callback(lambda _: self.drop("the queue is gone"))
         self._channel = channel
-        _log.info("connected to %s", self._name)
+        _log.info("broker connected", extra={"broker": self._name})
         self._opened(channel)
         self._ready.set()
 

@@ -140,7 +140,7 @@ class RabbitConsumer:
         try:
             message = decode(body)
         except UnreadableMessageError as error:
-            _log.error("a message in %s cannot be read, and is set aside: %s", self._queue, error)
+            _log.error("message quarantined", extra={"queue": self._queue, "reason": str(error)})
             channel.basic_reject(method.delivery_tag, requeue=False)
             return
         # Classic queues have no delivery count, only a redelivered flag.

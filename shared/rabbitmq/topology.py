@@ -87,6 +87,6 @@ def _declare(connection: Any, name: str, arguments: dict[str, Any]) -> None:
         if error.reply_code != _PRECONDITION_FAILED:
             raise
         # It was declared differently, perhaps on purpose; it is usable nevertheless.
-        _log.warning("queue %s differs from our declaration: %s", name, error.reply_text)
+        _log.warning("queue declared differently", extra={"queue": name, "reason": error.reply_text})
         with connection.channel() as channel:
             channel.queue_declare(name, passive=True)

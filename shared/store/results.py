@@ -163,9 +163,9 @@ class Results:
         shared = shared.group_by(results.c.host, results.c.sha256).having(func.count() >= urls)
         with self._database.read() as connection:
             found = connection.execute(shared).all()
-        return sum(self._set_aside(job_id, labelled, host, sha256, urls) for host, sha256 in found)
+        return sum(self._skip_placeholder(job_id, labelled, host, sha256, urls) for host, sha256 in found)
 
-    def _set_aside(
+    def _skip_placeholder(
         self, job_id: int, labelled: ColumnElement[bool], host: str, sha256: bytes, urls: int
     ) -> int:
         same = labelled & (results.c.host == host) & (results.c.sha256 == sha256)

@@ -74,7 +74,7 @@ jobs = Table(
     Column("rate", REAL),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("finished_at", DateTime(timezone=True)),
-    #: Which dispatcher tends the job, and until when, in seconds since 1970 by the database's clock.
+    #: Which dispatcher publishes the job, and until when, in seconds since 1970 by the database's clock.
     Column("holder", Text),
     Column("held_until", Double),
     Index("jobs_by_state", "state"),

@@ -63,7 +63,7 @@ class Cause:
 class HostLoad:
     """What is left to do at a host; times in seconds.
 
-    ``seconds`` is how long that takes at least: what is left of its being set aside, and ``delay`` a request.
+    ``seconds`` is how long that takes at least: the rest of its backoff, and ``delay`` a request.
     """
 
     host: str

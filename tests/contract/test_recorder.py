@@ -142,7 +142,7 @@ def test_a_list_that_nobody_reckoned_with_fails_its_job_and_no_other(
     assert store.jobs.get(bad.id).reason == Code.INTERNAL_ERROR.sentence
     assert (store.jobs.get(good.id).recorded, store.jobs.get(good.id).submitted) == (True, 9)
     assert store.uploads.waiting() == []
-    assert f"job {bad.id}" in caplog.text
+    assert [vars(record)["job"] for record in caplog.records] == [bad.id]
     assert "what is this" in caplog.text
 
 

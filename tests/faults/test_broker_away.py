@@ -99,7 +99,7 @@ def test_a_worker_that_is_cut_off_from_its_broker_takes_up_its_work_again(
         broker_proxy.delay(0.5)
     else:
         getattr(broker_proxy, fault)()
-        away = "is away"
+        away = "broker unavailable"
         wait_until(lambda: away in fleet.words(), 30, "the worker to notice")
         broker_proxy.pass_on()
     fleet.wait_for(job)

@@ -107,7 +107,7 @@ def test_a_fleet_finishes_the_jobs_that_the_previous_release_began(taken_over: F
     # What had its result was not fetched again, and the queues are the ones that this release declares.
     first, second = (web.observed(host).requests for host in GOOD[:2])
     assert (first["/ok/0"], second["/ok/1"]) == (0, 0)
-    assert "differs from what this program would declare" not in fleet.words()
+    assert "queue declared differently" not in fleet.words()
 
 
 def _results(fleet: Fleet, job: int) -> dict[int, dict[str, Any]]:
