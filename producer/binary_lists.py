@@ -14,9 +14,9 @@ from typing import IO, Any
 
 from producer.references import Entry, ListColumns, MalformedEntry, checked
 from producer.text_lists import column_place
+from shared.confined_process import PYTHON, cause_of_death, start_confined
 from shared.errors import Code, UsageError, printable
 from shared.image_signatures import format_from_signature
-from shared.sandbox import PYTHON, cause_of_death, start_sandboxed
 from shared.warc import (
     DamagedError,
     OneStreamError,
@@ -94,7 +94,7 @@ def read_parquet(
     """
     names = [columns.ref] + ([columns.custom_id] if columns.custom_id else [])
     command = (*PYTHON, "-m", "producer.parquet_rows", str(_MEMORY), json.dumps(names))
-    with start_sandboxed(command, file) as process:
+    with start_confined(command, file) as process:
         try:
             answers = _answers(process)
             there = next(answers)

@@ -15,7 +15,7 @@ import pyarrow
 from pyarrow import compute
 from pyarrow.parquet import ParquetFile
 
-from shared.sandbox import enter_sandbox
+from shared.confined_process import confine
 
 #: Bytes read at a time; without it, a whole column chunk would be.
 _PIECE = 1 << 20
@@ -31,7 +31,7 @@ _PATIENCE = 60
 
 def run() -> None:
     """Unpack; the arguments are the memory limit in bytes, and the names of columns as JSON."""
-    enter_sandbox(int(sys.argv[1]))
+    confine(int(sys.argv[1]))
     try:
         for answer in _read(sys.stdin.buffer, json.loads(sys.argv[2])):
             _say(answer)

@@ -15,9 +15,9 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from shared.confined_process import confine, limit
 from shared.errors import Code, ItemError
 from shared.images import Decode, Limits, Picture, decode
-from shared.sandbox import enter_sandbox, limit
 
 #: Sent by the process when it is ready for requests.
 READY = b"r"
@@ -104,7 +104,7 @@ def run(decode: Decode = decode) -> None:
 
 def _limit_ourselves(memory: int) -> None:
     """Drop all rights that decoding does not need. The parent limits the time of each image."""
-    enter_sandbox(memory)
+    confine(memory)
     limit(resource.RLIMIT_NOFILE, _MAX_FILES)
     limit(resource.RLIMIT_NPROC, 0)
 

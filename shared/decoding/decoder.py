@@ -6,11 +6,11 @@ from contextlib import suppress
 
 import numpy as np
 
+from shared.confined_process import PYTHON, cause_of_death
 from shared.decoding.child import ANSWER_SIZE, DecodeRequest, pack_request, unpack_error, unpack_head
 from shared.decoding.process import ChildProcess, StalledError
 from shared.errors import Code, ItemError, SmartSightError, printable
 from shared.images import Limits, Picture, Pixels
-from shared.sandbox import PYTHON, cause_of_death
 
 _COMMAND = (*PYTHON, "-m", "shared.decoding.child")
 #: Limit of decoding one image, in CPU seconds: workers run at low priority, and waiting for a core is not the

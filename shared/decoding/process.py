@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from shared.confined_process import cause_of_death, start_confined
 from shared.decoding.child import READY
 from shared.errors import Code, ItemError, ResourceError
-from shared.sandbox import cause_of_death, start_sandboxed
 
 #: Limit of the process's start, in seconds: machines can be very busy.
 _START_PATIENCE = 60.0
@@ -153,7 +153,7 @@ def _cpu_time(pid: int) -> float:
 
 def _start(command: Sequence[str]) -> "subprocess.Popen[bytes]":
     try:
-        return start_sandboxed(command, subprocess.PIPE)
+        return start_confined(command, subprocess.PIPE)
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno in _SHORTAGES:

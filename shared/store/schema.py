@@ -135,7 +135,7 @@ _index_where("results_by_code", results.c.code, results.c.job_id, results.c.code
 _index_where("results_by_class", results.c.top_class, results.c.job_id, results.c.top_class, results.c.index)
 _index_where("results_by_host", results.c.host, results.c.job_id, results.c.host, results.c.index)
 
-#: How many results of a kind were added; folded now and then into one row a kind.
+#: How many results of a kind were added; compacted now and then into one row a kind.
 progress = Table(
     "progress",
     metadata,

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from shared.confined_process import PYTHON
 from shared.decoding.child import ANSWER_SIZE, DecodeRequest, pack_request, unpack_error, unpack_head
 from shared.decoding.decoder import DecoderProcess, Decoders, memory_for
 from shared.decoding.process import ChildProcess
 from shared.errors import Code, ItemError, ResourceError
 from shared.images import Decode, Limits, decode
-from shared.sandbox import PYTHON
 from tests.servers.processes import cpu_seconds, is_alive
 from tests.servers.waiting import wait_until
 

@@ -64,8 +64,8 @@ def _poison() -> None:
 
 def _decoder_poison() -> None:
     """Let a poisoned picture kill the process that decodes."""
+    from shared.confined_process import PYTHON
     from shared.decoding.decoder import DecoderProcess
-    from shared.sandbox import PYTHON
 
     original = DecoderProcess.__init__
 

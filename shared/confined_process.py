@@ -1,4 +1,4 @@
-"""Sandboxed child processes for untrusted input: limited memory, no writing, killed with their parent."""
+"""Confined child processes for untrusted input: limited memory, no writing, killed with their parent."""
 
 import fcntl
 import os
@@ -18,8 +18,8 @@ _STDERR = 2
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def start_sandboxed(command: Sequence[str], stdin: int | IO[bytes]) -> "subprocess.Popen[bytes]":
-    """Start a process that will call ``enter_sandbox``; raise ``OSError`` if that fails."""
+def start_confined(command: Sequence[str], stdin: int | IO[bytes]) -> "subprocess.Popen[bytes]":
+    """Start a process that will call ``confine``; raise ``OSError`` if that fails."""
     return subprocess.Popen(
         command,
         stdin=stdin,
@@ -47,7 +47,7 @@ def cause_of_death(status: int | None) -> str:
     return signal.Signals(-status).name if status < 0 else f"exit status {status}"
 
 
-def enter_sandbox(memory: int) -> None:
+def confine(memory: int) -> None:
     """Drop all rights that the child does not need; ``memory`` is its limit in bytes.
 
     CPU time has no limit here, because it would cover the process's whole life.
