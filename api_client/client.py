@@ -21,7 +21,7 @@ from api_client.responses import (
     raise_for_status,
     read_body,
 )
-from api_client.submissions import Image, JobOptions, encode_submission
+from api_client.submissions import Image, SubmitOptions, encode_submission
 from shared.errors import Code, ItemError, RequestError, ResourceError
 from shared.estimate import Estimate
 from shared.hosts import Host
@@ -117,7 +117,7 @@ class Client:
         return parse(lambda data: list(map(Prediction.from_json, data)), self._send(request).data)
 
     def submit(
-        self, images: Iterable[Image] | Path, *, idempotency_key: str = "", **options: Unpack[JobOptions]
+        self, images: Iterable[Image] | Path, *, idempotency_key: str = "", **options: Unpack[SubmitOptions]
     ) -> JobStatus:
         """Submit a job of URLs, or of the list file at a path, which is streamed.
 
@@ -130,7 +130,7 @@ class Client:
         return _job_in(self._send(request))
 
     def estimate(
-        self, images: Iterable[Image] | Path, *, sample: int = 200, **options: Unpack[JobOptions]
+        self, images: Iterable[Image] | Path, *, sample: int = 200, **options: Unpack[SubmitOptions]
     ) -> Estimate:
         """Return what to expect of such a job, judged by a sample of so many images; no job is made."""
         submission = encode_submission(images, options)

@@ -25,7 +25,7 @@ _PARQUET = "application/vnd.apache.parquet"
 Image = str | tuple[str, str]
 
 
-class JobOptions(TypedDict, total=False):
+class SubmitOptions(TypedDict, total=False):
     """Options of a submission.
 
     ``column`` and ``id_column`` name columns of a list file; ``webhook_secret`` goes with URLs only.
@@ -50,7 +50,7 @@ class EncodedSubmission:
     body: Body
 
 
-def encode_submission(images: Iterable[Image] | Path, options: JobOptions) -> EncodedSubmission:
+def encode_submission(images: Iterable[Image] | Path, options: SubmitOptions) -> EncodedSubmission:
     """Encode URLs, or the list file at a path.
 
     A file is opened when it is sent, which may raise ``UsageError(source_not_found)`` or
@@ -63,7 +63,7 @@ def encode_submission(images: Iterable[Image] | Path, options: JobOptions) -> En
     return _of_urls(images, options)
 
 
-def _of_urls(images: Iterable[Image], options: JobOptions) -> EncodedSubmission:
+def _of_urls(images: Iterable[Image], options: SubmitOptions) -> EncodedSubmission:
     urls = [image if isinstance(image, str) else {"url": image[0], "id": image[1]} for image in images]
     body: dict[str, Any] = {name: value for name, value in options.items() if "webhook" not in name}
     if "webhook_url" in options:
@@ -74,7 +74,7 @@ def _of_urls(images: Iterable[Image], options: JobOptions) -> EncodedSubmission:
     return EncodedSubmission({}, {"Content-Type": "application/json"}, lambda: nullcontext(content))
 
 
-def _of_file(path: Path, options: JobOptions) -> EncodedSubmission:
+def _of_file(path: Path, options: SubmitOptions) -> EncodedSubmission:
     if "webhook_secret" in options:
         raise UsageError(Code.WEBHOOK_INVALID, "a secret of your own goes with URLs, not with a list file")
     headers = _type_of(path)

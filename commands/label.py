@@ -92,15 +92,15 @@ def _correct(job_run: LabelRun, output: str | None) -> None:
 
 
 def _job_key(found: Survey, model: Model, top: int) -> str:
-    """Name what is asked for: the same command on the same references goes on with the same job."""
-    asked = (found.digest, _working_folder(), model.name, model.version, top)
-    return hashlib.sha256(repr(asked).encode()).hexdigest()
+    """Return the job's key: the same command on the same references resumes the same job."""
+    parts = (found.digest, _working_folder(), model.name, model.version, top)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _working_folder() -> str:
     try:
         return str(Path.cwd())
-    except OSError:  # it was removed; whatever is asked for by its full path is still there
+    except OSError:  # it was removed; files named by their full path are still there
         return ""
 
 

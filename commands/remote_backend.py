@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from api_client import Client
 from api_client.client import ResultFilters
-from api_client.submissions import JobOptions
+from api_client.submissions import SubmitOptions
 from commands.backend import Submission
 from commands.sources import open_sources, reporting, what_was_looked_for
 from producer.references import ListColumns, MalformedEntry, Reference, UrlEntries
@@ -181,7 +181,7 @@ def _write_list(file: IO[str], submission: Submission) -> int:
     return filtered.malformed
 
 
-def _options(submission: Submission, list_file: _ListFile) -> JobOptions:
+def _options(submission: Submission, list_file: _ListFile) -> SubmitOptions:
     """Return the options that are given."""
     options: dict[str, Any] = {
         "column": list_file.column,
@@ -192,7 +192,7 @@ def _options(submission: Submission, list_file: _ListFile) -> JobOptions:
         "priority": None if submission.priority == "normal" else submission.priority,
         "webhook_url": submission.webhook,
     }
-    given: JobOptions = {}
+    given: SubmitOptions = {}
     for name, value in options.items():
         if value not in (None, ""):
             given[name] = value  # type: ignore[literal-required]

@@ -31,15 +31,15 @@ class _Threads:
 
 
 class JobStatuses:
-    """Reads the status of jobs, as the store has it when it is asked or later."""
+    """Reads the status of jobs; a status is never older than the call."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._asked = BatchLoader(_Threads(), self._look_up)
+        self._loader = BatchLoader(_Threads(), self._look_up)
 
     async def of(self, caller: Caller, job_id: int) -> JobStatus:
         """Return the status of a job that this caller may see; raise ``UsageError(job_unknown)``."""
-        found = await self._asked.find(job_id)
+        found = await self._loader.find(job_id)
         if found is None or not may_see(caller, found[0]):
             raise unknown_job(job_id)
         return found[1]

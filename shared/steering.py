@@ -3,42 +3,42 @@
 from collections.abc import Collection
 
 from shared.errors import Code, UsageError
-from shared.hosts import Host, describe_host
+from shared.hosts import Host, HostState, describe_host
 from shared.items import JobState
 from shared.settings import Settings
 from shared.store.store import Job, ListedHost, Store
 
-#: Items cancelled, taken back or removed in one transaction.
+#: Items cancelled, retried or deleted in one transaction.
 _AT_ONCE = 10_000
 
 
 def cancel(store: Store, job: Job) -> None:
-    """Stop a job for good; ``cancel_rest`` ends what has no result.
+    """Begin to cancel a job; ``cancel_rest`` cancels its items.
 
-    Raises ``UsageError(job_not_ready)``, as all of these do, if the job is in no state for it.
+    Raises ``UsageError(job_not_ready)``, as all functions here do, if the job's state does not allow it.
     """
     if not store.jobs.cancel(job.id) and store.jobs.get(job.id).state is not JobState.CANCELLING:
         raise _refused(job, "there is nothing to cancel")
 
 
 def cancel_rest(store: Store, job: Job) -> None:
-    """Give every item of a job that has no result the state ``cancelled``, and end the job."""
+    """Cancel every item of a job that has no result, and end the job."""
     for start in range(0, job.submitted, _AT_ONCE):
         store.results.cancel_pending(job.id, start, start + _AT_ONCE)
     store.jobs.complete(job.id)
 
 
 def resume(store: Store, job: Job, max_failure_rate: float | None) -> None:
-    """Go on with a paused job, under a new failure budget or none."""
+    """Resume a paused job, with a new limit to its failures or none."""
     if not store.jobs.resume(job.id, max_failure_rate):
-        raise _refused(job, "only a paused one can be resumed")
+        raise _refused(job, "only a paused job can be resumed")
 
 
 def retry(store: Store, job: Job, codes: Collection[Code]) -> int:
-    """Take back the failures with these codes, or with those whose cause may have passed; return how many."""
+    """Retry the failures with these codes, or all with a transient code; return how many they are."""
     wanted = codes or [code for code in Code if code.transient]
     if not store.jobs.reopen(job.id):
-        raise _refused(job, "only what is recorded as a whole, and not cancelled, can be tried again")
+        raise _refused(job, "only a job that is recorded and not cancelled can be retried")
     starts = range(0, job.submitted, _AT_ONCE)
     count = sum(store.results.forget_failed(job.id, wanted, start, start + _AT_ONCE) for start in starts)
     store.jobs.publish_again(job.id)
@@ -49,13 +49,13 @@ def retry(store: Store, job: Job, codes: Collection[Code]) -> int:
 
 
 def delete(store: Store, job: Job) -> None:
-    """Hide a job that is over, for good; ``remove_rest`` takes its rows away."""
+    """Begin to delete a job that is over: nobody sees it any more; ``remove_rest`` deletes its rows."""
     if not store.jobs.delete(job.id):
         raise _refused(job, "cancel it first")
 
 
 def remove_rest(store: Store, job: Job) -> None:
-    """Take away all that is stored of a deleted job."""
+    """Delete the rows of a deleted job."""
     for start in range(0, job.submitted, _AT_ONCE):
         store.jobs.remove_items(job.id, start, start + _AT_ONCE)
     store.jobs.remove(job.id)
@@ -70,8 +70,7 @@ def list_hosts(store: Store, settings: Settings, after: str, limit: int) -> list
 def set_blocked(store: Store, settings: Settings, host: str, blocked: bool) -> Host:
     """Stop all requests to a host; or allow them again, and forget its failures; return it as it is then."""
     store.hosts.set_blocked(host, blocked)
-    listed = store.hosts.find(host)
-    assert listed is not None, "hosts are never removed"
+    listed = store.hosts.find(host) or ListedHost(HostState(host, blocked=blocked), 0)
     return _described(listed, store.hosts.now(), settings)
 
 

@@ -3,10 +3,11 @@
 import csv
 import json
 import logging
+import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,83 +15,60 @@ from typing import Any
 import pytest
 from pyarrow.parquet import read_table
 
-from commands.arguments import build_parser
-from commands.terminal import say
 from results_api.report.report import make_report
 from shared.classifier.model import Model
-from shared.errors import Code, SmartSightError, UsageError
+from shared.errors import Code
 from shared.hosts import HostState
 from shared.items import Evidence, Item, ItemState, Result
-from shared.settings import Settings
 from shared.store.store import Job, RecordedModel, Store
-from smartsight import load_handler
 from tests.contract.api import record_lists, served, services_on
 from tests.contract.colours import MODEL
+from tests.servers.commands import Finished, run_command
 
 _HOST = "a.example"
-
-
-@dataclass
-class Finished:
-    """What a command left."""
-
-    status: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Finished]
 
 
 class Backend:
     """Runs commands on one back end."""
 
-    def __init__(self, settings: Settings, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, environment: dict[str, str], option: str = "") -> None:
         self.option = option
-        self._settings = settings
-        self._capsys = capsys
+        self._environment = {**os.environ, **environment}
 
     def __call__(self, *arguments: str) -> Finished:
-        """Run a command as the entry point does, and return its exit status and output."""
-        options = build_parser().parse_args([*arguments, *self.option.split()])
-        self._capsys.readouterr()
-        logger = logging.getLogger("smartsight")
-        level = logger.level
-        try:
-            status = load_handler(options)(options, self._settings)
-        except SmartSightError as error:
-            say(f"smartsight: {error.code}: {error}")
-            status = 2 if isinstance(error, UsageError) else 1
-        finally:
-            logger.setLevel(level)  # `label` and dry runs are quiet
-        return Finished(status, *self._capsys.readouterr())
+        """Run a command with the option that names the back end."""
+        return run_command([*arguments, *self.option.split()], self._environment)
+
+
+@pytest.fixture
+def settings(url: str, lite0: Model, cache_dir: Path) -> dict[str, str]:
+    """The settings of a machine that has the database and a model."""
+    return {
+        "SMARTSIGHT_DATABASE_URL": url,
+        "SMARTSIGHT_CACHE_DIR": str(cache_dir),
+        "SMARTSIGHT_DATA_DIR": "data",
+        "SMARTSIGHT_HOST_DELAY": "0.5",
+    }
 
 
 @pytest.fixture(params=["here", "api"])
-def run(
-    request: pytest.FixtureRequest,
-    url: str,
-    store: Store,
-    lite0: Model,
-    cache_dir: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Backend]:
-    here = Settings(database_url=url, cache_dir=cache_dir, data_dir=Path("data"), host_delay=0.5)
+def run(request: pytest.FixtureRequest, settings: dict[str, str], store: Store) -> Iterator[Backend]:
     if request.param == "here":
-        yield Backend(here, "", capsys)
+        yield Backend(settings)
         return
     with ExitStack() as stack:
+        # The service is in the process of the commands, and would log requests among their notes.
+        log = logging.getLogger("smartsight.access")
+        stack.callback(log.setLevel, log.level)
+        log.setLevel(logging.WARNING)
         stop = threading.Event()
         thread = threading.Thread(target=_record, args=(store, stop))
         stack.callback(thread.join)
         stack.callback(stop.set)
         thread.start()
         api_url = stack.enter_context(served(services_on(store, host_delay=0.5)))
-        elsewhere = replace(here, database_url="sqlite:////no/database.db", api_url=api_url)
-        yield Backend(elsewhere, " --api", capsys)
+        elsewhere = {"SMARTSIGHT_DATABASE_URL": "sqlite:////no/database.db", "SMARTSIGHT_API_URL": api_url}
+        yield Backend(settings | elsewhere, " --api")
 
 
 def _record(store: Store, stop: threading.Event) -> None:
@@ -314,7 +292,7 @@ def test_failures_are_retried(run: Backend, job: Job, store: Store) -> None:
 
 def test_a_paused_job_is_resumed(run: Backend, open_job: Job, store: Store) -> None:
     refused = run("resume", str(open_job.id))
-    assert (refused.status, "only a paused one can be resumed" in refused.err) == (2, True)
+    assert (refused.status, "only a paused job can be resumed" in refused.err) == (2, True)
     assert store.jobs.pause(open_job.id, "too much fails")
     assert f"`smartsight resume 1{run.option}` resumes it" in run("jobs", "1").out
     assert run("resume", str(open_job.id), "--max-failure-rate", "0.9").err == "Job 1 resumed.\n"
@@ -398,9 +376,7 @@ def test_a_host_that_is_none_is_wrong_usage(run: Backend, words: str) -> None:
     assert (finished.status, "host_invalid" in finished.err) == (2, True)
 
 
-def test_a_label_command_names_its_job(
-    url: str, store: Store, samples: Path, cache_dir: Path, capsys: pytest.CaptureFixture[str], lite0: Model
-) -> None:
-    here = Backend(Settings(database_url=url, cache_dir=cache_dir, data_dir=Path("data")), "", capsys)
-    assert here("label", str(samples / "coffee.png"), "--name", "mine").status == 0
+def test_a_label_command_names_its_job(settings: dict[str, str], store: Store, samples: Path) -> None:
+    labelled = Backend(settings)("label", str(samples / "coffee.png"), "--name", "mine")
+    assert labelled.status == 0
     assert store.jobs.get(1).name == "mine"

@@ -127,11 +127,11 @@ def test_a_job_over_its_budget_pauses_is_resumed_and_its_failures_are_tried_agai
     fleet.wait_for(job)
     fleet.check_invariants(job)
     _, words = fleet.run("retry", str(job))
-    assert "3 images are tried again" in words
+    assert "3 images will be retried" in words
     fleet.wait_for(job)
     fleet.check_invariants(job)
     _, words = fleet.run("retry", str(job), "--code", "http_404")
-    assert "60 images are tried again" in words
+    assert "60 images will be retried" in words
     fleet.wait_for(job)
     fleet.check_invariants(job)
     assert pictures.asked["/missing/0"] == 2
