@@ -95,7 +95,7 @@ class WorkerThread:
 
 
 def run(options: Namespace, settings: Settings) -> int:
-    """Work until interrupted, and return 0 then; with ``--check`` return 0 if a worker here is well."""
+    """Work until interrupted, and return 0 then; with ``--check`` return 0 if a local worker is healthy."""
     if options.check:
         return _check(options.check, settings)
     log_as_json()
@@ -120,7 +120,7 @@ def run(options: Namespace, settings: Settings) -> int:
 
 
 def work_alone(options: Namespace, settings: Settings, stop: threading.Event) -> None:
-    """Do all of a worker's work in this process, standing back for whatever else wants a core."""
+    """Do all of a worker's work in this process, at low priority."""
     stand_back(settings.nice)
     with open_decoders(settings, options.processes or cores()) as decoders:
         _run_alone(options, settings, stop, decoders)

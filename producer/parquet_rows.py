@@ -26,7 +26,7 @@ _MANY = 4096
 #: Bytes of a text that are passed on: enough for a reference that is one character too long.
 _ENOUGH = 1 << 15
 #: CPU seconds that a batch may take; the signal of this timer ends the process.
-_PATIENCE = 60
+_CPU_LIMIT = 60
 
 
 def run() -> None:
@@ -48,11 +48,11 @@ def _say(answer: Any) -> None:
 
 def _read(file: IO[bytes], names: list[str]) -> Iterator[Any]:
     """Yield the names of all columns, then the size and texts of a few rows at a time."""
-    signal.setitimer(signal.ITIMER_PROF, _PATIENCE)
+    signal.setitimer(signal.ITIMER_PROF, _CPU_LIMIT)
     table = ParquetFile(file, buffer_size=_PIECE, pre_buffer=False)
     yield table.schema_arrow.names
     for batch in table.iter_batches(_batch(table, names), columns=names, use_threads=False):
-        signal.setitimer(signal.ITIMER_PROF, _PATIENCE)
+        signal.setitimer(signal.ITIMER_PROF, _CPU_LIMIT)
         for start in range(0, len(batch), _STEP):
             columns = [_decoded(batch.column(name).slice(start, _STEP)) for name in names]
             size = sum(column.nbytes for column in columns)

@@ -63,7 +63,7 @@ def of_code(summary: Summary, ending: Ending) -> str:
     kind = (ending.state, ending.code)
     first = next((cause for cause in summary.causes if (cause.state, cause.code) == kind), None)
     if first and 2 * first.count >= ending.count:
-        return of_host(summary, first)[:-1] + _elsewhere(ending, first)
+        return of_host(summary, first)[:-1] + _at_other_hosts(ending, first)
     assert ending.code is not None
     most = f", most at {printable(first.host)} ({number(first.count)})" if first and first.host else ""
     where = f" at {number(ending.hosts)} hosts{most}" if ending.hosts else ""
@@ -75,7 +75,7 @@ def _ended(summary: Summary, what: Ending | Cause) -> str:
     return f"{number(what.count)} of {number(summary.job.submitted)} {verb}"
 
 
-def _elsewhere(ending: Ending, first: Cause) -> str:
+def _at_other_hosts(ending: Ending, first: Cause) -> str:
     others = ending.hosts - (first.host is not None)
     if ending.count == first.count:
         return "."

@@ -15,7 +15,7 @@ from shared.images import Limits, Picture, Pixels
 _COMMAND = (*PYTHON, "-m", "shared.decoding.child")
 #: Limit of decoding one image, in CPU seconds: workers run at low priority, and waiting for a core is not the
 #: image's fault.
-_PATIENCE = 10.0
+_CPU_LIMIT = 10.0
 #: The same in wall seconds: a worker (nice 10) beside one busy process has a tenth of a core, which is enough
 #: for that CPU time.
 _LONGEST = 120.0
@@ -42,13 +42,13 @@ class DecoderProcess:
         self,
         memory: int,
         command: Sequence[str] = _COMMAND,
-        patience: float = _PATIENCE,
+        cpu_limit: float = _CPU_LIMIT,
         longest: float = _LONGEST,
         lifetime: int = _LIFETIME,
     ) -> None:
         self._memory = memory
         self._command = command
-        self._patience = patience
+        self._cpu_limit = cpu_limit
         self._longest = longest
         self._lifetime = lifetime
         self._decoded = 0
@@ -94,7 +94,7 @@ class DecoderProcess:
             raise self._post_mortem(child) from None
         except TimeoutError:
             self.close()
-            raise ItemError(Code.DECODER_TIMEOUT, f"{self._patience:g} s of CPU time") from None
+            raise ItemError(Code.DECODER_TIMEOUT, f"{self._cpu_limit:g} s of CPU time") from None
         except StalledError:
             self.close()
             raise ItemError(Code.DECODER_STALLED, f"nothing after {self._longest:g} s") from None
@@ -115,7 +115,7 @@ class DecoderProcess:
             self._child = None
 
     def _ask(self, child: ChildProcess, request: DecodeRequest) -> Picture | ItemError:
-        child.allow(self._longest, self._patience)
+        child.allow(self._longest, self._cpu_limit)
         child.send(pack_request(request))
         head = unpack_head(child.receive(ANSWER_SIZE))
         text = child.receive(head.text).decode()

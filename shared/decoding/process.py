@@ -16,7 +16,7 @@ from shared.decoding.child import READY
 from shared.errors import Code, ItemError, ResourceError
 
 #: Limit of the process's start, in seconds: machines can be very busy.
-_START_PATIENCE = 60.0
+_START_TIMEOUT = 60.0
 #: How long a process that closed its pipes may take to end by itself, in seconds.
 _LAST_BREATH = 1.0
 #: Size of a pipe in bytes: most images are sent, and all answers received, without waiting in between.
@@ -69,7 +69,7 @@ class ChildProcess:
         """Wait until the process is ready; raise as the constructor does if it fails."""
         if self._is_ready:
             return
-        self.allow(_START_PATIENCE)
+        self.allow(_START_TIMEOUT)
         try:
             if self.receive(len(READY)) != READY:
                 raise EOFError

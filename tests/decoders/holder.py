@@ -7,7 +7,7 @@ import time
 from shared.decoding.decoder import DecoderProcess
 from shared.images import Limits
 
-decoder = DecoderProcess(1 << 30, command=sys.argv[2:], patience=3600)
+decoder = DecoderProcess(1 << 30, command=sys.argv[2:], cpu_limit=3600)
 decoder_thread = threading.Thread(target=decoder.decode, args=(sys.argv[1].encode(), 8, 1.0, Limits()))
 decoder_thread.start()
 while decoder.pid is None:

@@ -156,7 +156,7 @@ def test_a_process_that_dies_costs_one_image(
 
 
 def test_an_image_that_takes_too_much_processor_time_is_given_up_for_good(image: bytes) -> None:
-    with closing(DecoderProcess(_MEMORY, _FAULTY, patience=0.5)) as decoder:
+    with closing(DecoderProcess(_MEMORY, _FAULTY, cpu_limit=0.5)) as decoder:
         pid = _pid_that_decodes(decoder, image)
         error = _error(decoder, b"spin")
         assert (error.code, error.detail) == (Code.DECODER_TIMEOUT, "0.5 s of CPU time")
@@ -167,7 +167,7 @@ def test_an_image_that_takes_too_much_processor_time_is_given_up_for_good(image:
 
 def test_time_without_a_core_is_not_held_against_an_image(image: bytes) -> None:
     """Nor is the processor time of what came before it: to start took more than is allowed here."""
-    with closing(DecoderProcess(_MEMORY, _FAULTY, patience=0.05)) as decoder:
+    with closing(DecoderProcess(_MEMORY, _FAULTY, cpu_limit=0.05)) as decoder:
         pid = _pid_that_decodes(decoder, image)
         assert cpu_seconds([pid]) > 0.05
         assert _error(decoder, b"rest").code is Code.NOT_AN_IMAGE
@@ -292,7 +292,7 @@ def test_threads_do_not_wait_for_one_another(image: bytes, samples: Path) -> Non
     made: list[DecoderProcess] = []
 
     def make() -> DecoderProcess:
-        made.append(DecoderProcess(_MEMORY, _FAULTY, patience=_PATIENCE))
+        made.append(DecoderProcess(_MEMORY, _FAULTY, cpu_limit=_PATIENCE))
         return made[-1]
 
     with closing(Decoders(make)) as decoders, ThreadPoolExecutor(2) as threads:
@@ -329,7 +329,7 @@ def test_they_can_be_started_before_the_first_image(image: bytes) -> None:
 
 
 def test_one_that_is_busy_when_all_are_closed_ends_with_its_image(image: bytes) -> None:
-    started, made = threading.Event(), DecoderProcess(_MEMORY, _FAULTY, patience=0.5)
+    started, made = threading.Event(), DecoderProcess(_MEMORY, _FAULTY, cpu_limit=0.5)
 
     def make() -> DecoderProcess:
         started.set()
