@@ -23,7 +23,7 @@ _ENOUGH = 50
 #: Seconds without progress after which duplicates are backfilled; at least doubled each time.
 _BACKFILL_AFTER = 1.0
 #: If the broker still holds messages, they get this many times longer before they are published again.
-_PATIENCE_WITH_BROKER = 4
+_BROKER_FACTOR = 4
 
 
 #: Time over which the rate is measured, in seconds.
@@ -147,7 +147,7 @@ class JobMaintenance:
 
     def _is_forgotten(self, still: float) -> bool:
         """Tell whether the broker has nothing left to deliver, or has held it for too long."""
-        return self._publisher.depth() == 0 or still >= _PATIENCE_WITH_BROKER * self._sweep_after
+        return self._publisher.depth() == 0 or still >= _BROKER_FACTOR * self._sweep_after
 
 
 def over_budget(job: Job, tallies: Sequence[Tally]) -> str:

@@ -1,7 +1,7 @@
 import { fill, words } from "./words.js";
 
 /** Request timeout in milliseconds. */
-const PATIENCE = 30_000;
+const TIMEOUT = 30_000;
 const MEGABYTE = 1_000_000;
 
 /** Why a request failed: a message, what helps ("retry", "key" or null), and seconds to wait before. */
@@ -19,7 +19,7 @@ export async function classify(picture, mostBytes) {
     throw new Failure(fill(words.failures.too_large, { megabytes: Math.floor(mostBytes / MEGABYTE) }));
   }
   const given = new AbortController();
-  const timer = setTimeout(() => given.abort(), PATIENCE);
+  const timer = setTimeout(() => given.abort(), TIMEOUT);
   try {
     return await answerOf(await post(picture, given.signal));
   } catch (error) {

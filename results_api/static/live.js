@@ -16,7 +16,7 @@ const parser = new DOMParser();
 /** Milliseconds between two updates. */
 const PAUSE = 1000;
 /** Request timeout in milliseconds. */
-const PATIENCE = 15_000;
+const TIMEOUT = 15_000;
 /** How many times `data-every` a stream may be silent. */
 const SILENCE = 8;
 
@@ -67,7 +67,7 @@ function renew(element, fresh) {
 }
 
 async function look(element) {
-  const answer = await fetch(element.dataset.live, { signal: AbortSignal.timeout(PATIENCE) });
+  const answer = await fetch(element.dataset.live, { signal: AbortSignal.timeout(TIMEOUT) });
   const page = parser.parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById(element.id);
   // An error page can have the fragment, too, with the reason in it.

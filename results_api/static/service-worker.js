@@ -2,7 +2,7 @@
 // FILES by their URLs.
 
 /** Milliseconds to wait for the page or a file of it before the cached one is used. */
-const PATIENCE = 4_000;
+const TIMEOUT = 4_000;
 /** How many clients are remembered: each matters until its page has loaded. */
 const MOST_AT_ONCE = 20;
 const PAGES = ["./", "offline"];
@@ -56,10 +56,10 @@ function remember(client) {
   if (onKept.size > MOST_AT_ONCE) onKept.delete(onKept.values().next().value);
 }
 
-const inTime = (asked) => Promise.race([asked, impatience()]);
+const inTime = (asked) => Promise.race([asked, timeout()]);
 
-const impatience = () =>
-  new Promise((_, reject) => setTimeout(() => reject(new Error("no answer in time")), PATIENCE));
+const timeout = () =>
+  new Promise((_, reject) => setTimeout(() => reject(new Error("no answer in time")), TIMEOUT));
 
 const found = async (name) => (await caches.open(NAME)).match(new URL(name, scope));
 

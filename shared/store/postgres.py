@@ -14,9 +14,9 @@ from shared.errors import Code, UsageError
 #: Unless the URL says otherwise (https://www.postgresql.org/docs/current/libpq-connect.html).
 _DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
 #: Time limit for the answer to one statement, in seconds.
-_ANSWER_PATIENCE = 30.0
+_ANSWER_TIMEOUT = 30.0
 #: The same for a statement that reads all results of a job or changes all rows of a table.
-_LONG_PATIENCE = 3600.0
+_LONG_TIMEOUT = 3600.0
 _READING_MEMORY = "64MB"
 #: Time limit for a lock on the deny list, in seconds; it is held for moments only.
 _LOCK_TIMEOUT = 20.0
@@ -78,11 +78,11 @@ def unhurried(connection: Connection) -> Iterator[None]:
     """Lift the time limit of each statement."""
     driver = connection.connection.driver_connection
     assert isinstance(driver, _Connection)
-    driver.patience = _LONG_PATIENCE
+    driver.answer_timeout = _LONG_TIMEOUT
     try:
         yield
     finally:
-        del driver.patience  # back to the class's default
+        del driver.answer_timeout  # back to the class's default
 
 
 def _connect(_dialect: object, _record: object, arguments: Any, parameters: Any) -> "_Connection":
@@ -93,11 +93,11 @@ class _Connection(psycopg.Connection[Any]):
     """Gives up a server that does not answer: a hanging server keeps its connections open."""
 
     #: Time limit for the answer to one statement, in seconds.
-    patience = _ANSWER_PATIENCE
+    answer_timeout = _ANSWER_TIMEOUT
 
     def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
         """Wait for an answer, as psycopg does, but only for the time limit."""
-        options.setdefault("timeout", self.patience)
+        options.setdefault("timeout", self.answer_timeout)
         try:
             return super().wait(gen, *arguments, **options)
         except psycopg.OperationalError as error:
