@@ -21,7 +21,7 @@ _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class JobOptions:
+class SubmissionOptions:
     """What a submission says of a job beside its list; ``webhook`` is a URL and a secret."""
 
     name: str | None = None
@@ -39,7 +39,7 @@ class JobList:
 
     name: str
     file: IO[bytes]
-    options: JobOptions
+    options: SubmissionOptions
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from results_api.service.responses import PageResponse, SuccessResponse
-from results_api.submissions import JobOptions
+from results_api.submissions import SubmissionOptions
 
 #: Example of a job's status.
 JOB: dict[str, Any] = {
@@ -115,9 +115,9 @@ class JobCreate(BaseModel):
     priority: Priority = "normal"
     webhook: WebhookCreate | None = None
 
-    def options(self) -> JobOptions:
+    def options(self) -> SubmissionOptions:
         """Return the options without the webhook, which is checked first."""
-        return JobOptions(
+        return SubmissionOptions(
             name=self.name,
             model=self.model,
             id_column="id",
@@ -143,9 +143,9 @@ class JobCreateParams(BaseModel):
     dry_run: bool = Field(False, description="Store nothing; label a sample, and estimate the whole.")
     sample: int = Field(200, ge=1, le=1000, description="Images of a dry run.")
 
-    def options(self) -> JobOptions:
+    def options(self) -> SubmissionOptions:
         """Return the options without the webhook, which is checked first."""
-        return JobOptions(
+        return SubmissionOptions(
             name=self.name,
             model=self.model,
             column=self.column,

@@ -82,7 +82,7 @@ class AccessLogMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sent, began = _Sent(), time.perf_counter()
+        sent, began = _ResponseStats(), time.perf_counter()
 
         async def send_and_count(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -103,14 +103,14 @@ class AccessLogMiddleware:
 
 
 @dataclass
-class _Sent:
+class _ResponseStats:
     """What was sent of a response."""
 
     status: int = _CLIENT_DISCONNECTED
     size: int = 0
 
 
-def _log_access(scope: Scope, sent: _Sent, seconds: float) -> None:
+def _log_access(scope: Scope, sent: _ResponseStats, seconds: float) -> None:
     level = logging.DEBUG if scope["path"] in OPERATIONS else logging.INFO
     if not _access_log.isEnabledFor(level):
         return
@@ -219,7 +219,7 @@ class DrainingMiddleware:
             await self._run(scope, receive, send)
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        outgoing = _Outgoing(send)
+        outgoing = _TrackedSend(send)
         limit = asyncio.timeout(None)
         try:
             async with limit:
@@ -234,7 +234,7 @@ class DrainingMiddleware:
             self._draining.remove(limit)
 
 
-class _Outgoing:
+class _TrackedSend:
     """Sends messages on, and remembers whether the response has started."""
 
     def __init__(self, send: Send) -> None:
@@ -266,7 +266,7 @@ class UnhandledErrorMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        outgoing = _Outgoing(send)
+        outgoing = _TrackedSend(send)
         try:
             await self._app(scope, receive, outgoing)
         except ClientDisconnect:
