@@ -46,7 +46,7 @@ def estimate(items: int, rate: float, busiest: tuple[HostLoad, ...]) -> TimeLeft
 
 
 def _others(items: int, rate: float, others: tuple[HostLoad, ...]) -> float | None:
-    """Return what all but the first host takes; nothing if nobody can say."""
+    """Return the seconds that all hosts but the first take, or None if unknown."""
     slowest = others[0].seconds if others else 0.0
     if items <= 0:
         return slowest

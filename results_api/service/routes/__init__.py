@@ -1,1 +1,1 @@
-"""What can be asked, a module a resource."""
+"""The routes of the API, one module per resource."""
