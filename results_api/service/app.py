@@ -32,7 +32,6 @@ from results_api.service.routes import (
     operations,
     reports,
     results,
-    thumbnails,
 )
 from results_api.service.services import Services
 from shared.settings import Settings
@@ -47,7 +46,7 @@ _CORS_HEADERS = (
 )
 #: All routes; static files come after them.
 _ROUTERS = (
-    *(classify, jobs, results, reports, thumbnails, images, hosts, operations),
+    *(classify, jobs, results, reports, images, hosts, operations),
     *(docs, key, phone, jobs_pages),
 )
 _CORS_EXPOSED = ("ETag", "Location", "Retry-After", "X-Request-ID")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, create_model
 
+from results_api.service.responses import PageMeta, PageResponse
 from shared.store.result_columns import COLUMNS, ResultColumn
 
 
@@ -32,3 +33,27 @@ else:
 
 #: What such a result looks like.
 ITEM_RESULT: dict[str, Any] = {column.name: column.example for column in COLUMNS}
+
+
+class ResultRow(ItemResult):
+    """A result of a job."""
+
+    cursor: str = Field(description="Continues after this row.")
+
+
+class ResultsMeta(PageMeta):
+    """What stands beside a page of results."""
+
+    complete: bool = Field(description="Whether the job is over; if not, more results are to come.")
+
+
+class ResultsPage(PageResponse[ResultRow]):
+    """A page of results."""
+
+    meta: ResultsMeta
+
+
+PAGE: dict[str, Any] = {
+    "meta": {"type": "success", "code": 200, "next_cursor": "MA", "complete": True},
+    "data": [{**ITEM_RESULT, "cursor": "MA"}],
+}

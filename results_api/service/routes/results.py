@@ -1,34 +1,30 @@
-"""What a job came to: result by result, and summed up."""
+"""The results of a job: pages, streams, thumbnails."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from results_api.access import own_job
-from results_api.api_keys import Caller
 from results_api.cursors import encode_cursor
 from results_api.encoders import Csv, JsonLines, Parquet
 from results_api.exports import stream
-from results_api.report.report import Report, make_report
 from results_api.rows import row_of
-from results_api.service.dependencies import JobId, RequireRead, ServicesDep
+from results_api.service.dependencies import IfNoneMatch, ItemIndex, JobId, RequireRead, ServicesDep
 from results_api.service.error_responses import error_responses
 from results_api.service.responses import (
     MEDIA_TYPES,
     Format,
-    SuccessResponse,
     accepted_format,
+    entity_tag,
     json_response,
+    matches,
     page_body,
-    success_body,
 )
+from results_api.service.result_models import PAGE, ResultsPage
 from results_api.service.results_filter import ResultsFilter
-from results_api.service.routes.results_examples import PAGE, SUMMARY, ResultsPage
-from results_api.service.services import Services
-from shared.errors import Code
+from shared.errors import Code, RequestError
 from shared.store.store import FoundPage, Job, RecordedModel
 
 routes = APIRouter(tags=["results"])
@@ -72,17 +68,16 @@ def results(
     services: ServicesDep,
     caller: RequireRead,
 ) -> Response:
-    """Return the results that a job has so far, in the order of its items.
+    """Return the results of a job so far, in the order of its items.
 
-    JSON is a page of at most `limit` rows. What is looked through for one page has an end: where few results
-    meet the filter, a page may hold fewer, or none, and still have a `next_cursor`. It is null when nothing
-    follows by now. Unless `complete`, more results are to come, also for items before this page.
+    JSON is a page of at most `limit` rows. The rows searched for one page are limited: where few results
+    match the filter, a page may have fewer rows, or none, and still a `next_cursor`. It is null on the last
+    page. Unless `complete`, more results will come, also for items before this page.
 
-    NDJSON, CSV and Parquet are all rows in one stream; the header SmartSight-Complete tells whether the job
-    is over. A row's `cursor` goes on behind that row, so that a stream that broke need not be read again; of
-    Parquet, what came before a break cannot be read. A stream breaks off, without the end that HTTP wants, if
-    its job is deleted meanwhile, or was over and is tried again. Texts are given as strangers wrote them, in
-    CSV, too: tell a spreadsheet that they are texts.
+    NDJSON, CSV and Parquet are all rows in one stream; the header `SmartSight-Complete` says whether the job
+    is over. Continue an interrupted stream with the `cursor` of its last row; an interrupted Parquet file
+    cannot be read. The stream is cut off if the job is deleted meanwhile, or was over and is retried. Texts
+    are not altered for spreadsheets, in CSV either: import their columns as text.
     """
     job = own_job(services.store, caller, job_id)
     format = query.format or accepted_format(",".join(request.headers.getlist("accept")))
@@ -116,36 +111,39 @@ def _headers(job: Job, format: Format) -> dict[str, str]:
     }
 
 
-class SummaryQuery(BaseModel):
-    """How much of a job is told."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    top: int = Field(20, ge=1, le=100, description="Classes and causes that are listed, the commonest first.")
+_JPEG = "image/jpeg"
+#: A thumbnail changes only if its image is forgotten or retried.
+_CACHED = "private, max-age=86400"
+_THUMBNAIL: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A small JPEG.",
+        "content": {_JPEG: {"schema": {"type": "string", "format": "binary"}}},
+    },
+    304: {"description": "It has not changed since `If-None-Match`."},
+}
 
 
 @routes.get(
-    "/v1/jobs/{job_id}/summary",
-    response_model=SuccessResponse[Report],
-    responses={200: {"content": {"application/json": {"example": SUMMARY}}}, **error_responses(*_READING)},
+    "/v1/jobs/{job_id}/results/{index}/thumbnail",
+    response_class=Response,
+    responses=_THUMBNAIL | error_responses(Code.JOB_UNKNOWN, Code.THUMBNAIL_MISSING),
 )
-async def summary(
+def thumbnail(
     job_id: JobId,
-    query: Annotated[SummaryQuery, Query()],
-    request: Request,
+    index: ItemIndex,
     services: ServicesDep,
     caller: RequireRead,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Return what a job came to so far: how many images ended how, by class, by code and by host, and why.
+    """Return the part of an image that the model saw, its central square, as a small JPEG.
 
-    Every result is counted for it, which takes seconds for a million: for how far a job is, ask for the job.
-    Lists of hosts have ten rows at most.
+    Images without labels have none, nor do those labelled while thumbnails were turned off.
     """
-    async with services.summaries:
-        return await run_in_threadpool(_summed_up, services, caller, job_id, query.top)
-
-
-def _summed_up(services: Services, caller: Caller, job_id: int, top: int) -> Response:
     job = own_job(services.store, caller, job_id)
-    found = services.store.summaries.get(job.id, services.settings.host_delay, top)
-    return json_response(success_body(make_report(found, services.store.models.get(job.model_id))))
+    content = services.store.thumbnails.get(job.id, index)
+    if content is None:
+        raise RequestError(Code.THUMBNAIL_MISSING)
+    headers = {"ETag": entity_tag(content), "Cache-Control": _CACHED}
+    if matches(headers["ETag"], if_none_match):
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type=_JPEG)
