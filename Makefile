@@ -57,11 +57,8 @@ format: $(VENV)/.development ## format the code and apply safe lint fixes
 
 docs: $(VENV)/.development ## generate the pages that come from the code
 	$(BIN)/python -c 'from shared.errors import as_markdown; print(as_markdown(), end="")' > docs/errors.md
-<<<<<<< HEAD
 	$(BIN)/python -c 'from shared.settings import as_markdown; print(as_markdown(), end="")' > docs/settings.md
-=======
 	$(BIN)/python -c 'from shared.store.result_columns import as_markdown; print(as_markdown(), end="")' > docs/result-columns.md
->>>>>>> 2d6c551 (Make one table of result columns, one encoder a format, one way to read many results)
 	$(BIN)/python -c 'from results_api.service.app import openapi_json; print(openapi_json(), end="")' > docs/openapi.json
 
 icons: $(VENV)/.development ## draw the icons from results_api/static/art, with Chromium
