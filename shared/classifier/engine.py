@@ -1,6 +1,8 @@
 """Engines run networks: one Protocol, two implementations, and the choice between them."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -60,3 +62,21 @@ def gpu_is_visible() -> bool:
 def _only_litert(model: Model) -> bool:
     networks = [file for file in model.description.checksums if file.startswith("network.")]
     return networks == [LITERT_NETWORK]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence standard error while a network is loaded.
+
+    LiteRT reports its delegate there and has no switch; TensorFlow reports missing graphics cards before it
+    reads its own switch.
+    """
+    saved = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.classifier.engine import Floats, Outputs
+from shared.classifier.engine import Floats, Outputs, quiet
 from shared.classifier.model import Preprocessing
-from shared.classifier.quiet import quiet
 from shared.errors import Code, ResourceError
 from shared.images import Pixels
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.classifier.engine import Floats, Outputs
+from shared.classifier.engine import Floats, Outputs, quiet
 from shared.classifier.model import KERAS_NETWORK, SAVED_MODEL_NETWORK, Model
-from shared.classifier.quiet import quiet
 from shared.errors import Code, ResourceError
 from shared.images import Pixels
 

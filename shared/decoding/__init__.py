@@ -1,1 +1,1 @@
-"""Image decoding in sandboxed child processes with limits on memory and time."""
+"""Image decoding in confined child processes with limits on memory and time."""
