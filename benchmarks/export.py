@@ -1,6 +1,6 @@
 """What reading a million results over HTTP takes: whole, in every form, and a first page by every filter.
 
-Pages of the API hold 100 results as JSON; those for people 48, with all that stands around them.
+Pages of the API have 100 results as JSON; HTML pages have 48, with everything else on the page.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ _PATHS = (
     "/jobs",
     "/jobs/{}",
     "/jobs/{}?state=failed",
-    "/jobs/{}/standing",
+    "/jobs/{}/status",
     "/jobs/{}/classes",
 )
 

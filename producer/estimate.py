@@ -13,19 +13,19 @@ from shared.estimate import Estimate
 from shared.hosts import host_of
 from shared.items import ItemState, Result
 
-#: References kept of a list, each as likely as any other.
+#: Size of the uniform sample of references.
 _KEPT = 20_000
-#: Smallest digests kept, to estimate how many different references there are.
+#: Smallest digests kept, to estimate the number of different references.
 _SKETCH = 4096
 _DIGEST_BYTES = 8
 _DIGESTS = 1 << 8 * _DIGEST_BYTES
-#: How many of one host are in a sample at most, unless there are few hosts.
+#: Most references of one host in a sample, unless there are few hosts.
 _OF_ONE_HOST = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ListProfile:
-    """A list at a glance: its length, about how many references are different, and some of them."""
+    """A profile of a list: its length, the estimated number of different references, and a sample of them."""
 
     total: int
     distinct: int
@@ -33,7 +33,7 @@ class ListProfile:
 
     @property
     def shares(self) -> dict[str, float]:
-        """Part of the different references that each host has, as far as what was kept tells."""
+        """The estimated share of each host in the different references."""
         different = dict.fromkeys(self.kept)
         counts = Counter(host for ref in different if (host := host_of(ref)))
         return {host: count / len(different) for host, count in counts.items()}
@@ -41,7 +41,7 @@ class ListProfile:
 
 @dataclass(frozen=True, slots=True)
 class SampledReference:
-    """A reference of a sample, and how many references of the list it stands for, in relation to others."""
+    """A reference of a sample, with its relative weight."""
 
     ref: str
     host: str
@@ -49,7 +49,7 @@ class SampledReference:
 
 
 def profile_list(refs: Iterable[str], chance: random.Random) -> ListProfile:
-    """Read a list to its end, in memory that does not grow with it.
+    """Read a list to its end, in constant memory.
 
     What is kept is a uniform sample (Vitter, "Random sampling with a reservoir", 1985, algorithm R). The
     number of different references is estimated from the smallest digests (Bar-Yossef et al., "Counting
@@ -74,7 +74,7 @@ def _digest(ref: str) -> int:
 
 
 def _note(smallest: list[int], known: set[int], digest: int) -> None:
-    """Keep a digest among the smallest; the heap holds them negated, so that its first is the largest."""
+    """Keep a digest if it is among the smallest; the heap has them negated, so its first is the largest."""
     if digest in known or (len(smallest) == _SKETCH and digest >= -smallest[0]):
         return
     known.add(digest)
@@ -91,9 +91,9 @@ def _distinct(smallest: list[int]) -> int:
 
 
 def sample(listed: ListProfile, size: int, chance: random.Random) -> list[SampledReference]:
-    """Return different references of a list, spread over its hosts: no host has more than its part.
+    """Return different references of a list, spread over its hosts: no host has more than its share.
 
-    What is left out because its host has enough is counted, and adds to the weight of what is not.
+    References left out because their host has enough add to the weight of the others.
     """
     times = Counter(listed.kept)
     refs = list(times)
@@ -115,7 +115,7 @@ def sample(listed: ListProfile, size: int, chance: random.Random) -> list[Sample
 
 #: Quantile of the normal distribution for an interval that holds 95 % of the time.
 _Z = 1.96
-#: Answers that say that a host does not want this.
+#: Codes that mean that a host forbids fetching.
 _FORBIDDING = (Code.ROBOTS_DISALLOWED, Code.OPTED_OUT, Code.HTTP_401, Code.HTTP_403)
 
 
@@ -161,7 +161,7 @@ def estimate(
 
 
 def _causes(weights: Sequence[float], results: Sequence[Result]) -> list[tuple[Code, float]]:
-    """Return the part of the whole that each cause costs, the largest first."""
+    """Return the share of each cause of failure, the largest first."""
     parts: dict[Code, float] = {}
     for weight, result in zip(weights, results, strict=True):
         if result.code is not None:

@@ -1,6 +1,6 @@
 """The tables. Insert-only where it is hot: ``items`` at submit, ``results`` and ``progress`` while running.
 
-The hot tables have no foreign keys: each row would cost a look at, and in Postgres a lock on, its job.
+The hot tables have no foreign keys: each row would cost a look-up of its job, and in Postgres a lock on it.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ from shared.store.result_columns import COLUMNS
 
 metadata = MetaData()
 
-# SQLite counts up only columns of type INTEGER, which is 64 bits wide there anyway.
+# SQLite auto-increments only columns of type INTEGER, which has 64 bits there.
 Id = BigInteger().with_variant(Integer, "sqlite")
 
 models = Table(
@@ -47,7 +47,7 @@ jobs = Table(
     "jobs",
     metadata,
     Column("id", Id, primary_key=True),
-    #: Names what was asked for; the same key finds the same job until it was delivered.
+    #: Idempotency key; it finds the same job until it is released.
     Column("key", Text, unique=True),
     Column("name", Text),
     Column("state", Text, nullable=False),
@@ -57,20 +57,20 @@ jobs = Table(
     Column("sealed", Boolean, key="recorded", nullable=False, server_default=false()),
     Column("model_id", ForeignKey("models.id"), nullable=False),
     Column("submitted", BigInteger, nullable=False),
-    #: Digest of the references recorded so far, to know them again.
+    #: Digest of the references recorded so far.
     Column("digest", Text, key="references_digest", nullable=False, server_default=""),
-    #: The watermark: every item below this index was confirmed by the broker, or had its result.
+    #: The watermark: every item below this index was confirmed by the broker or has a result.
     Column("published", BigInteger, nullable=False, server_default="0"),
     Column("max_failure_rate", REAL),
-    #: Which key it belongs to; none where keys were not asked for.
+    #: The API key that it belongs to; NULL if none was required.
     Column("key_id", Integer),
-    #: What the request for it said, to tell another one with the same key.
+    #: Digest of the request, to detect a different one with the same key.
     Column("asked", Text, key="request_digest", nullable=False, server_default=""),
     #: Jobs with a higher one are published first.
     Column("priority", SmallInteger, nullable=False, server_default="0"),
-    #: Lines of its list that hold no reference.
+    #: Malformed lines of its list.
     Column("malformed", BigInteger, nullable=False, server_default="0"),
-    #: Items that ended a second, of late.
+    #: Recent rate, in items per second.
     Column("rate", REAL),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("finished_at", DateTime(timezone=True)),
@@ -90,11 +90,11 @@ items = Table(
     Column("custom_id", Text),
     #: 64 bits of the reference's digest, to find earlier items with the same one.
     Column("ref_hash", BigInteger, nullable=False, server_default="0"),
-    #: Index of the first item with the same reference, whose result this one takes.
+    #: Index of the first item with the same reference, whose result this one gets.
     Column("original", BigInteger),
     sqlite_with_rowid=False,
 )
-#: The digest first: what is known of a URL is asked across jobs, too.
+#: The digest comes first, to find a URL across jobs.
 Index("items_by_ref", items.c.ref_hash, items.c.job_id)
 _IS_DUPLICATE = items.c.original.is_not(None)
 Index(
@@ -111,7 +111,7 @@ results = Table(
     metadata,
     Column("job_id", Id, primary_key=True, autoincrement=False),
     *(column.stored for column in COLUMNS if column.stored is not None),
-    # What readers of results never see as it is stored.
+    # Columns that readers never see as stored.
     Column("detail", Text, nullable=False),
     Column("model_id", Integer, nullable=False),
     Column("class_ids", JSON().with_variant(ARRAY(SmallInteger), "postgresql"), nullable=False),
@@ -124,13 +124,13 @@ results = Table(
 
 
 def _index_where(name: str, column: Column[Any], *others: Column[Any]) -> None:
-    """Make an index of those results that have something in this column."""
+    """Return an index of the results in which this column is not NULL."""
     present = column.is_not(None)
     Index(name, *others, postgresql_where=present, sqlite_where=present)
 
 
 _index_where("results_by_content", results.c.sha256, results.c.sha256, results.c.model_id, results.c.reused)
-# What results are looked through by, each in the order of the items.
+# Columns that results are searched by, each in the order of the items.
 _index_where("results_by_code", results.c.code, results.c.job_id, results.c.code, results.c.index)
 _index_where("results_by_class", results.c.top_class, results.c.job_id, results.c.top_class, results.c.index)
 _index_where("results_by_host", results.c.host, results.c.job_id, results.c.host, results.c.index)
@@ -147,7 +147,7 @@ progress = Table(
     Index("progress_by_job", "job_id"),
 )
 
-#: Items whose worker may have died of them: how often each was tried alone since.
+#: Possible poison messages: how often each was tried alone.
 suspects = Table(
     "suspects",
     metadata,
@@ -157,5 +157,5 @@ suspects = Table(
     sqlite_with_rowid=False,
 )
 
-#: Alembic's own: which migration the tables stand at.
+#: Alembic's table: the current migration.
 alembic_version = Table("alembic_version", metadata, Column("version_num", String(32), primary_key=True))

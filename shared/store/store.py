@@ -1,4 +1,4 @@
-"""What is known of jobs, items and results: all statements on one database."""
+"""The store: all statements on one database."""
 
 from shared.store.database import Database
 from shared.store.deny_list import DenyList, Forgotten
@@ -41,10 +41,10 @@ __all__ = [
 
 
 class Store:
-    """One attribute a group of tables, with the statements on it; safe to use from several threads."""
+    """One attribute per group of tables, with its statements; thread-safe."""
 
     def __init__(self, database: Database) -> None:
-        #: Where it is, without a password.
+        #: Its URL without the password.
         self.name = database.name
         self.models = Models(database)
         self.jobs = Jobs(database)
