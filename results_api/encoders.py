@@ -52,7 +52,7 @@ class JsonLines:
 class Csv:
     """Comma-separated values (RFC 4180). Predictions are JSON; null is nothing, an empty text is ``""``.
 
-    Texts are as they are: what a spreadsheet makes of them is not for us to guess.
+    Texts are unchanged: formulas are not defused for spreadsheets.
     """
 
     def __init__(self, cursor: bool = False) -> None:

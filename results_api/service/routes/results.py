@@ -40,7 +40,7 @@ class ResultsQuery(ResultsFilter):
     """Which results, and in which form. A parameter of another name is refused."""
 
     limit: int = Field(100, ge=1, le=1000, description="The most rows of a JSON page; streams have no end.")
-    format: Format | None = Field(None, description="The form of the answer; it beats the Accept header.")
+    format: Format | None = Field(None, description="Format of the response; overrides the Accept header.")
 
 
 _STREAMS: dict[str, Any] = {
