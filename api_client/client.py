@@ -176,18 +176,18 @@ class Client:
 
     def cancel(self, job_id: int) -> JobStatus:
         """Stop a job for good; its results are kept."""
-        return self._steer(job_id, "cancel", {})
+        return self._change(job_id, "cancel", {})
 
     def resume(self, job_id: int, max_failure_rate: float | None = None) -> JobStatus:
         """Resume a paused job, with a new limit to its failures or none."""
-        return self._steer(job_id, "resume", {"max_failure_rate": max_failure_rate})
+        return self._change(job_id, "resume", {"max_failure_rate": max_failure_rate})
 
     def retry(self, job_id: int, codes: Sequence[str] = ()) -> JobStatus:
         """Try failures again: those with these codes, or all with a transient code.
 
         ``retried`` of the returned job says how many they are.
         """
-        return self._steer(job_id, "retry", {"codes": [str(code) for code in codes]} if codes else {})
+        return self._change(job_id, "retry", {"codes": [str(code) for code in codes]} if codes else {})
 
     def delete(self, job_id: int) -> None:
         """Delete a job that is over, with its list and its results."""
@@ -293,7 +293,7 @@ class Client:
             yield from parse(lambda page: list(map(read, page.data)), page)
             cursor = page.meta.get("next_cursor")
 
-    def _steer(self, job_id: int, action: str, values: Mapping[str, Any]) -> JobStatus:
+    def _change(self, job_id: int, action: str, values: Mapping[str, Any]) -> JobStatus:
         body = json.dumps({name: value for name, value in values.items() if value is not None}).encode()
         return _job_in(self._post(_path(job_id, action), body))
 

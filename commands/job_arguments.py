@@ -18,7 +18,7 @@ _STATES = ("succeeded", "failed", "skipped", "cancelled")
 
 
 def add_job_commands(commands: Any) -> None:
-    """Add the commands that submit jobs, show them and steer them, and those on hosts."""
+    """Add the commands that submit jobs, show them and control them, and those on hosts."""
     _add_submit(commands.add_parser("submit", help="record a job and publish it to the workers"))
     _add_jobs(commands.add_parser("jobs", help="list the jobs, or describe one"))
     _add_job_command(commands, "watch", "show the progress of a job until it is over")

@@ -1,4 +1,4 @@
-"""`smartsight jobs`, `watch`, `cancel`, `retry`, `resume` and `delete`: show jobs and steer them."""
+"""`smartsight jobs`, `watch`, `cancel`, `retry`, `resume` and `delete`: show jobs and control them."""
 
 import json
 import time

@@ -19,7 +19,7 @@ from results_api.classes import class_ids_of
 from results_api.exports import write_results
 from results_api.job_statuses import read_status
 from results_api.rows import all_rows
-from shared import steering
+from shared import actions
 from shared.broker import BrokerClosedError, Publisher
 from shared.errors import Code, RequestError, ResourceError, UsageError
 from shared.estimate import Estimate
@@ -118,33 +118,33 @@ class StoreBackend:
 
     def cancel(self, job_id: int) -> JobStatus:
         """Cancel the job and every image without a result."""
-        steering.cancel(self._store, self._store.jobs.get(job_id))
-        steering.cancel_rest(self._store, self._store.jobs.get(job_id))
+        actions.cancel(self._store, self._store.jobs.get(job_id))
+        actions.cancel_rest(self._store, self._store.jobs.get(job_id))
         return self.job(job_id)
 
     def retry(self, job_id: int, codes: Sequence[Code]) -> JobStatus:
         """Remove the failures, so that the images are published again."""
-        count = steering.retry(self._store, self._store.jobs.get(job_id), codes)
+        count = actions.retry(self._store, self._store.jobs.get(job_id), codes)
         return replace(self.job(job_id), retried=count)
 
     def resume(self, job_id: int, max_failure_rate: float | None) -> JobStatus:
         """Resume the job."""
-        steering.resume(self._store, self._store.jobs.get(job_id), max_failure_rate)
+        actions.resume(self._store, self._store.jobs.get(job_id), max_failure_rate)
         return self.job(job_id)
 
     def delete(self, job_id: int) -> None:
         """Delete the job and all its rows."""
         job = self._store.jobs.get(job_id)
-        steering.delete(self._store, job)
-        steering.remove_rest(self._store, job)
+        actions.delete(self._store, job)
+        actions.remove_rest(self._store, job)
 
     def hosts(self, after: str, limit: int) -> list[Host]:
         """Return hosts as the fleet treats them now."""
-        return steering.list_hosts(self._store, self._settings, after, limit)
+        return actions.list_hosts(self._store, self._settings, after, limit)
 
     def set_blocked(self, host: str, blocked: bool) -> None:
         """Block or release the host for the whole fleet."""
-        steering.set_blocked(self._store, self._settings, host, blocked)
+        actions.set_blocked(self._store, self._settings, host, blocked)
 
     def _wanted(self, job: Job, filters: "ResultFilters") -> Filter:
         """Return the filters as the store has them; raise ``UsageError(class_unknown)``."""

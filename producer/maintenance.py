@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from shared.actions import cancel_rest, remove_rest
 from shared.broker import Publisher
 from shared.errors import ResourceError
 from shared.items import ItemState, JobState
-from shared.steering import cancel_rest, remove_rest
 from shared.store.store import Job, Store, Tally
 
 _log = logging.getLogger("smartsight.dispatcher")

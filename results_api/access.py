@@ -147,7 +147,7 @@ def own_job(store: Store, caller: Caller, job_id: int) -> Job:
 
 
 def may_see(caller: Caller, job: Job) -> bool:
-    """Tell whether a caller may read and steer a job: it was submitted with the same key."""
+    """Tell whether a caller may read and control a job: it was submitted with the same key."""
     return caller.sees_all or (job.key_id is not None and job.key_id == caller.key_id)
 
 

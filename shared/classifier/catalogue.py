@@ -76,7 +76,7 @@ class Catalogue:
     def _build(self, name: str) -> Model:
         from shared.classifier.conversion import build_variant
 
-        _log.info("building the model, once", extra={"model": name})
+        _log.info("building the model: once, half a minute at most", extra={"model": name})
         with _staging(self._built, name) as folder:
             _in_own_process(build_variant, VARIANTS[name], folder)
         return read_model(self._built / name)

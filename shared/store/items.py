@@ -15,7 +15,7 @@ from shared.items import Item, JobState, Message
 from shared.store.database import Database
 from shared.store.deny_list import hold_denied
 from shared.store.mapping import item_from, item_values, ref_hash
-from shared.store.schema import items, jobs, results, suspects
+from shared.store.schema import items, jobs, poison_trials, results
 from shared.store.schema_hosts import job_hosts
 from shared.store.statements import insert_counted, insert_many_new, insert_new, insert_or_add
 
@@ -217,20 +217,20 @@ class PoisonTrials:
 
     def begin_trial(self, message: Message, limit: int) -> bool:
         """Note that a worker begins an item alone; tell whether it may: fewer than ``limit`` died of it."""
-        mine = (suspects.c.job_id == message.job_id) & (suspects.c.index == message.index)
+        mine = (poison_trials.c.job_id == message.job_id) & (poison_trials.c.index == message.index)
         with self._database.write() as connection:
             values = {"job_id": message.job_id, "index": message.index, "trials": 0}
-            connection.execute(insert_new(connection, suspects, "job_id", "index"), values)
+            connection.execute(insert_new(connection, poison_trials, "job_id", "index"), values)
             trials: int = connection.execute(
-                select(suspects.c.trials).where(mine).with_for_update()
+                select(poison_trials.c.trials).where(mine).with_for_update()
             ).scalar_one()
             if trials >= limit:
                 return False
-            connection.execute(suspects.update().where(mine).values(trials=trials + 1))
+            connection.execute(poison_trials.update().where(mine).values(trials=trials + 1))
             return True
 
     def end_trial(self, message: Message) -> None:
         """Note that the worker survived the item."""
-        mine = (suspects.c.job_id == message.job_id) & (suspects.c.index == message.index)
+        mine = (poison_trials.c.job_id == message.job_id) & (poison_trials.c.index == message.index)
         with self._database.write() as connection:
-            connection.execute(delete(suspects).where(mine))
+            connection.execute(delete(poison_trials).where(mine))

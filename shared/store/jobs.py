@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Delete, RowMapping, Table, case, delete, or_,
 from shared.errors import Code, UsageError
 from shared.items import JobState, now
 from shared.store.database import Database
-from shared.store.schema import items, jobs, progress, results, suspects
+from shared.store.schema import items, jobs, poison_trials, progress, results
 from shared.store.schema_api import malformed, upload_parts, uploads, webhooks
 from shared.store.schema_hosts import job_hosts, waiting
 from shared.store.statements import clock, done_of, insert_new
@@ -254,7 +254,7 @@ def _job(row: RowMapping) -> Job:
 
 
 #: Other tables with a row per item, and tables with few rows per job.
-_BY_ITEM = (items, suspects, waiting)
+_BY_ITEM = (items, poison_trials, waiting)
 _BY_JOB = (progress, job_hosts, upload_parts, uploads, malformed, webhooks)
 
 

@@ -13,7 +13,7 @@ from shared.store.database import Database
 from shared.store.deny_list import without_denied
 from shared.store.items import copy_to_some_duplicates
 from shared.store.mapping import code_from, item_from, result_from, result_values
-from shared.store.schema import items, jobs, progress, results, suspects
+from shared.store.schema import items, jobs, poison_trials, progress, results
 from shared.store.schema_hosts import waiting
 from shared.store.statements import SAME_ITEM, add_counts, add_progress, insert_counted, insert_new
 from shared.store.stored_responses import save_validators
@@ -147,8 +147,8 @@ class Results:
             rows = connection.execute(removal.returning(*_COUNTED, results.c.sha256)).all()
             counts = Counter((row.job_id, row.state, row.code) for row in rows)
             add_counts(connection, {key: -count for key, count in counts.items()})
-            of_range = (suspects.c.job_id == job_id) & suspects.c.index.between(start, stop - 1)
-            connection.execute(delete(suspects).where(of_range))
+            of_range = (poison_trials.c.job_id == job_id) & poison_trials.c.index.between(start, stop - 1)
+            connection.execute(delete(poison_trials).where(of_range))
             remove_unused_thumbnails(connection, {row.sha256 for row in rows if row.sha256})
             return counts.total()
 

@@ -148,7 +148,7 @@ progress = Table(
 )
 
 #: Possible poison messages: how often each was tried alone.
-suspects = Table(
+poison_trials = Table(
     "suspects",
     metadata,
     Column("job_id", Id, primary_key=True, autoincrement=False),

@@ -1,4 +1,4 @@
-"""The pages of jobs in a real browser: submit, watch, look through, steer."""
+"""The pages of jobs in a real browser: submit, watch, look through, control."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Jobs over the API: handed in, looked at, steered, removed."""
+"""Jobs over the API: handed in, looked at, controlled, removed."""
 
 import gzip
 import io

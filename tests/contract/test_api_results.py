@@ -22,7 +22,7 @@ from results_api.exports import stream, write_results
 from results_api.rows import all_rows
 from results_api.service.app import make_app
 from results_api.service.services import Services
-from shared import steering
+from shared import actions
 from shared.errors import Code, SmartSightError
 from shared.items import Evidence, Item, ItemState, Result, now
 from shared.store.database import Database
@@ -334,14 +334,14 @@ def test_a_stream_takes_no_more_memory_the_longer_it_is(
 
 
 def _delete(store: Store, job: Job) -> None:
-    steering.delete(store, job)
-    steering.remove_rest(store, job)
+    actions.delete(store, job)
+    actions.remove_rest(store, job)
 
 
 _CHANGES: dict[str, tuple[Callable[[Store, Job], object], Code]] = {
     "deleted": (_delete, Code.JOB_UNKNOWN),
-    "tried again": (lambda store, job: steering.retry(store, job, [Code.HTTP_404]), Code.JOB_CHANGED),
-    "over once more": (lambda store, job: steering.retry(store, job, [Code.HTTP_403]), Code.JOB_CHANGED),
+    "tried again": (lambda store, job: actions.retry(store, job, [Code.HTTP_404]), Code.JOB_CHANGED),
+    "over once more": (lambda store, job: actions.retry(store, job, [Code.HTTP_403]), Code.JOB_CHANGED),
 }
 
 

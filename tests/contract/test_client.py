@@ -11,9 +11,9 @@ from PIL import Image
 
 from api_client import Client
 from results_api.service.services import Services
+from shared.actions import cancel_rest, delete, remove_rest, retry
 from shared.errors import Code, RequestError
 from shared.items import Item, ItemState, JobState, Result
-from shared.steering import cancel_rest, delete, remove_rest, retry
 from shared.store.database import Database
 from shared.store.store import Job, Store
 from tests.contract.api import Surroundings, record_lists, served, services_on
@@ -92,7 +92,7 @@ def test_jobs_are_listed_over_several_pages(client: Client) -> None:
     assert [job.id for job in client.jobs(limit=2)] == made[::-1]
 
 
-def test_jobs_are_steered_and_removed(client: Client, store: Store) -> None:
+def test_jobs_are_controlled_and_removed(client: Client, store: Store) -> None:
     job_id = client.submit(_URLS).id
     record_lists(store)
     _end(store, job_id, Code.HTTP_404)

@@ -172,7 +172,7 @@ def test_a_broken_cache_is_rebuilt(
     (folder / damage).write_bytes((folder / damage).read_bytes()[:-100])
     finished = run("classify", str(samples / "coffee.png"), SMARTSIGHT_CACHE_DIR=str(tmp_path / "cache"))
     assert finished.status == 0
-    assert finished.err.startswith("building the model, once model=lite0")
+    assert finished.err.startswith("building the model: once, half a minute at most model=lite0")
     assert finished.json()[0]["class"] == "espresso"
     assert (folder / damage).stat().st_size == (lite0.folder / damage).stat().st_size
     left = {path.name for path in folder.parent.iterdir()}

@@ -1,4 +1,4 @@
-"""Messages that come too often or that nobody can read, submissions cut short, and jobs that are steered."""
+"""Messages that come too often or that nobody can read, cut submissions, and commands on running jobs."""
 
 import json
 import random

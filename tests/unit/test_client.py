@@ -151,7 +151,7 @@ def test_what_will_not_pass_is_told_at_once(api: ScriptedApi, client: Client, st
     assert str(caught.value) == f"{sentence} (job 12)"
 
 
-def test_what_steers_a_job_is_not_repeated_when_it_may_have_worked(api: ScriptedApi, client: Client) -> None:
+def test_what_changes_a_job_is_not_repeated_when_it_may_have_worked(api: ScriptedApi, client: Client) -> None:
     api.script = [hung_up()]
     with pytest.raises(RequestError) as caught:
         client.resume(12)

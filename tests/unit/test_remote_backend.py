@@ -140,7 +140,7 @@ def test_a_job_that_is_not_there_leaves_a_file_alone(api: ScriptedApi, call: Cal
     assert Path("out.csv").read_text() == "mine"
 
 
-def test_a_job_is_steered(api: ScriptedApi, call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_job_is_controlled(api: ScriptedApi, call: Call, capsys: pytest.CaptureFixture[str]) -> None:
     cancelled = job_data(state="cancelled", done=4, counts={"succeeded": 1, "cancelled": 3})
     api.script = [ok(job_data(state="cancelling")), ok(cancelled), ok(job_data()), ok(job_data(retried=7))]
     for command in ("cancel 12", "cancel 12", "resume 12 --max-failure-rate 0.5", "retry 12 --code http_404"):

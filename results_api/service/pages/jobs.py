@@ -1,4 +1,4 @@
-"""The pages of jobs: submit, watch, steer, and look through results."""
+"""The pages of jobs: submit, watch, control, and look through results."""
 
 import asyncio
 import re

@@ -17,9 +17,9 @@ from results_api.service.responses import (
     success_body,
 )
 from results_api.service.services import Services
+from shared.actions import list_hosts, set_blocked
 from shared.errors import Code
 from shared.hosts import Host, host_named
-from shared.steering import list_hosts, set_blocked
 
 routes = APIRouter(prefix="/v1/hosts", tags=["hosts"])
 

@@ -40,7 +40,7 @@ from results_api.service.responses import (
 )
 from results_api.service.services import Services
 from results_api.submissions import job_key
-from shared import steering
+from shared import actions
 from shared.errors import Code, RequestError
 from shared.job_status import JobStatus
 from shared.store.store import Job
@@ -250,12 +250,12 @@ async def cancel_job(job_id: JobId, services: ServicesDep, caller: RequireSubmit
     """Cancel a job for good; its results are kept. Cancelling it again changes nothing."""
 
     def cancel() -> Job:
-        steering.cancel(services.store, own_job(services.store, caller, job_id))
+        actions.cancel(services.store, own_job(services.store, caller, job_id))
         return services.store.jobs.get(job_id)
 
     job = await asyncio.to_thread(cancel)
     response = await _status_response(services, caller, job_id)
-    response.background = BackgroundTask(steering.cancel_rest, services.store, job)
+    response.background = BackgroundTask(actions.cancel_rest, services.store, job)
     return response
 
 
@@ -272,7 +272,7 @@ async def resume_job(
     body = await json_body(request, JobResume, _MAX_JSON, optional=True)
 
     def resume() -> None:
-        steering.resume(services.store, own_job(services.store, caller, job_id), body.max_failure_rate)
+        actions.resume(services.store, own_job(services.store, caller, job_id), body.max_failure_rate)
 
     await asyncio.to_thread(resume)
     return await _status_response(services, caller, job_id)
@@ -291,7 +291,7 @@ async def retry_job(
     codes = _codes(await json_body(request, JobRetry, _MAX_JSON, optional=True))
 
     def retry() -> int:
-        return steering.retry(services.store, own_job(services.store, caller, job_id), codes)
+        return actions.retry(services.store, own_job(services.store, caller, job_id), codes)
 
     retried = await asyncio.to_thread(retry)
     return await _status_response(services, caller, job_id, retried=retried)
@@ -303,11 +303,11 @@ async def delete_job(job_id: JobId, services: ServicesDep, caller: RequireSubmit
 
     def delete() -> Job:
         job = own_job(services.store, caller, job_id)
-        steering.delete(services.store, job)
+        actions.delete(services.store, job)
         return job
 
     job = await asyncio.to_thread(delete)
-    return Response(status_code=204, background=BackgroundTask(steering.remove_rest, services.store, job))
+    return Response(status_code=204, background=BackgroundTask(actions.remove_rest, services.store, job))
 
 
 async def _status_response(services: Services, caller: Caller, job_id: int, **more: object) -> Response:
