@@ -156,7 +156,7 @@ def test_who_does_not_permit_the_camera_chooses_a_picture(
         ).wait_for()
         if page.locator("#start").is_visible():
             page.locator("#start").tap()
-        expect(page.locator("#invitation")).to_contain_text("may not use the camera")
+        expect(page.locator("#invitation")).to_contain_text("Camera access is blocked")
         expect(page.locator("#camera-file")).to_have_attribute("capture", "environment")
         with page.expect_file_chooser() as chooser:
             page.get_by_role("button", name="Take a picture").tap()
@@ -172,9 +172,9 @@ def _unwilling(name: str) -> str:
 @pytest.mark.parametrize(
     ("devices", "words"),
     [
-        ("{}", "There is no camera"),
-        (_unwilling("NotFoundError"), "There is no camera"),
-        (_unwilling("NotReadableError"), "Perhaps another app"),
+        ("{}", "No camera was found"),
+        (_unwilling("NotFoundError"), "No camera was found"),
+        (_unwilling("NotReadableError"), "Another app may be using it"),
     ],
     ids=["none", "not found", "busy"],
 )
@@ -275,7 +275,7 @@ def test_the_picture_before_is_not_shown_for_another(phone: Page, coffee: bytes)
     expect(phone.locator("#picture")).not_to_have_attribute("src", re.compile("."))
     phone.evaluate(_UNENCODED)
     phone.evaluate("decode()")
-    expect(phone.get_by_role("alert")).to_contain_text("cannot make use of the picture")
+    expect(phone.get_by_role("alert")).to_contain_text("cannot process the picture")
     expect(phone.locator("#picture")).not_to_have_attribute("src", re.compile("."))
     expect(phone.get_by_role("img", name="Your picture")).to_have_count(0)
 
@@ -533,7 +533,7 @@ def test_it_works_where_nothing_may_be_kept(phone: Page) -> None:
     phone.goto("/")
     phone.locator("#shutter").tap()
     expect(phone.locator("#best")).to_have_text("espresso")
-    expect(phone.locator("#kept")).to_contain_text("keeps nothing")
+    expect(phone.locator("#kept")).to_contain_text("stores nothing")
     phone.locator("#again").tap()
     phone.locator("#shutter").tap()
     expect(phone.locator("#entries li")).to_have_count(2)

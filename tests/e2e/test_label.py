@@ -60,7 +60,7 @@ def test_a_folder_is_labelled_a_line_a_picture(run: Run, photos: Path) -> None:
     assert text.startswith("photos/text.jpg ")
     assert "failed  not_an_image: The content is not an image" in text
     assert "cat" in chelsea
-    assert "3 images: 1 failed, 2 succeeded; 3 in " in finished.err
+    assert "3 images: 2 succeeded, 1 failed; 3 in " in finished.err
     assert "1 not_an_image: The content is not an image" in finished.err
 
 
@@ -544,7 +544,7 @@ def test_a_list_that_can_be_read_only_once_is_refused(run: Run) -> None:
     finished = run("label", "l.txt")
     assert finished.status == 1
     assert "source_unreadable" in finished.err
-    assert "with - as its name" in finished.err
+    assert "pipe it to `-` instead" in finished.err
 
 
 def test_the_output_never_takes_the_place_of_the_database(run: Run, photos: Path) -> None:
@@ -705,4 +705,4 @@ def test_an_image_that_kills_the_decoder_costs_itself(run_apart: Run, photos: Pa
         "The image crashed the process that decoded it. (SIGABRT)",
     )
     assert ends["photos/coffee.png"][0] == ends["photos/more/chelsea.jpg"][0] == "succeeded"
-    assert "2 failed, 2 succeeded" in finished.err
+    assert "2 succeeded, 2 failed" in finished.err

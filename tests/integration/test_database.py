@@ -116,7 +116,7 @@ def store(mortal_postgres: PostgresServer) -> Iterator[Store]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres._Connection, "patience", 0.2)
+    monkeypatch.setattr(postgres._Connection, "answer_timeout", 0.2)
 
 
 def _item(store: Store) -> Item:
