@@ -203,7 +203,7 @@ def test_a_job_knows_what_it_was_asked_for(store: Store, model: RecordedModel) -
     job = store.jobs.open("key", model.id, name="crawl", max_failure_rate=0.25, priority=1)
     assert (job.name, job.max_failure_rate, job.priority, job.model_id) == ("crawl", 0.25, 1, model.id)
     _add(store, job, "a.jpg", "b.jpg")
-    assert store.jobs.get(job.id).digest == "digest b.jpg"
+    assert store.jobs.get(job.id).references_digest == "digest b.jpg"
     assert store.models.get(model.id) == model
 
 
