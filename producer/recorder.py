@@ -126,7 +126,7 @@ class Recorder:
             with spooled(hold.passing(unpacked(upload.name, content, self._max_bytes))) as spool:
                 self._charge(upload, lambda: hold.passing(self._entries(upload, spool)))
                 urls = UrlEntries(hold.passing(self._entries(upload, spool)))
-                self._record_all(upload, noted.passing(urls), stop)
+                self._record_all(upload, self._counted(upload, noted, urls), stop)
         except _StoppedError:
             return
         except SmartSightError as error:
@@ -142,6 +142,11 @@ class Recorder:
             _log.exception("unexpected failure", extra={"job": upload.job_id})
             self._store.jobs.fail(upload.job_id, str(ResourceError(Code.INTERNAL_ERROR)))
         self._store.uploads.end(upload.job_id, noted.first, urls.malformed)
+
+    def _counted(self, upload: Upload, noted: _MalformedLines, urls: UrlEntries) -> Iterator[Entry]:
+        """Yield all entries; store the malformed ones before the job is recorded, which clients wait for."""
+        yield from noted.passing(urls)
+        self._store.uploads.save_malformed(upload.job_id, noted.first, urls.malformed)
 
     def _count_try(self, job_id: int) -> int:
         """Count one more attempt with a full disk, and return the number of attempts."""

@@ -107,16 +107,15 @@ class Uploads:
                 connection.execute(update(uploads).where(uploads.c.job_id == job_id).values(charged=True))
             return fit
 
+    def save_malformed(self, job_id: int, first: Sequence[MalformedLine], count: int) -> None:
+        """Store how many lines of a list hold no reference, and the first of them."""
+        with self._database.write() as connection:
+            _save_malformed(connection, job_id, first, count)
+
     def end(self, job_id: int, first: Sequence[MalformedLine], count: int) -> None:
         """Delete a recorded list, except its malformed lines."""
-        rows = [
-            {"job_id": job_id, "place": place, "line": one.line, "lines": one.lines, "reason": one.reason}
-            for place, one in enumerate(first)
-        ]
         with self._database.write() as connection:
-            connection.execute(update(jobs).where(jobs.c.id == job_id).values(malformed=count))
-            if rows:
-                connection.execute(insert_new(connection, malformed, "job_id", "place"), rows)
+            _save_malformed(connection, job_id, first, count)
             connection.execute(delete(upload_parts).where(upload_parts.c.job_id == job_id))
             connection.execute(delete(uploads).where(uploads.c.job_id == job_id))
 
@@ -149,3 +148,13 @@ def _store_list(connection: Connection, job_id: int, new: NewJob, parts: Iterabl
         connection.execute(insert(upload_parts), {"job_id": job_id, "part": part, "content": content})
     if new.webhook:
         add_webhook(connection, job_id, *new.webhook)
+
+
+def _save_malformed(connection: Connection, job_id: int, first: Sequence[MalformedLine], count: int) -> None:
+    rows = [
+        {"job_id": job_id, "place": place, "line": one.line, "lines": one.lines, "reason": one.reason}
+        for place, one in enumerate(first)
+    ]
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(malformed=count))
+    if rows:
+        connection.execute(insert_new(connection, malformed, "job_id", "place"), rows)

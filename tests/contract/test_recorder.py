@@ -179,3 +179,19 @@ def test_a_list_for_which_there_is_never_room_is_given_up(
     job = store.jobs.get(large.id)
     assert (job.is_running, "no space left" in job.reason) == (False, True)
     assert store.uploads.waiting() == []
+
+
+def test_malformed_lines_are_known_as_soon_as_the_job_is_recorded(
+    store: Store, uploads: _Uploads, accept: Accept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, counts = accept("list"), []
+    uploads.contents[job.id] = lambda: iter([_URL, b"no url\n"])
+    mark_recorded = store.jobs.mark_recorded
+
+    def mark(job_id: int) -> None:
+        counts.append(store.jobs.get(job_id).malformed)
+        mark_recorded(job_id)
+
+    monkeypatch.setattr(store.jobs, "mark_recorded", mark)
+    _record(store)
+    assert counts == [1]
