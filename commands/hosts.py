@@ -1,10 +1,9 @@
 """`smartsight hosts [block|release HOST...]`: list hosts and their state; block or release them."""
 
-import json
 from argparse import Namespace
 
 from commands.backend import open_backend
-from commands.terminal import say, show
+from commands.terminal import say, show, show_json
 from shared.errors import Code, UsageError
 from shared.hosts import Host, host_named
 from shared.settings import Settings
@@ -33,7 +32,7 @@ def run(options: Namespace, settings: Settings) -> int:
 
 def _show(hosts: list[Host], as_json: bool, api_option: str) -> None:
     if as_json:
-        show(json.dumps([host.as_json() for host in hosts], ensure_ascii=False, indent=2))
+        show_json([host.as_json() for host in hosts])
     else:
         show(_HEAD, *map(_line, hosts))
     if len(hosts) == _LISTED:

@@ -1,13 +1,12 @@
 """Commands about the installation: `smartsight settings`, `smartsight migrate`, `smartsight completion`."""
 
 import argparse
-import json
 import os
 from argparse import Namespace
 from collections.abc import Iterator
 
 from commands.parts import open_store
-from commands.terminal import say, show
+from commands.terminal import say, show, show_json
 from shared.settings import Settings, ShownSetting, shown_settings
 
 #: Argument names in the help that stand for a file.
@@ -18,7 +17,7 @@ def show_settings(options: Namespace, _settings: Settings) -> int:
     """Print every setting, its value and where that came from."""
     shown = list(shown_settings(os.environ))
     if options.json:
-        show(json.dumps([_as_object(setting) for setting in shown], indent=2))
+        show_json([_as_object(setting) for setting in shown])
     else:
         show(*(f"{one.variable:<28} {_source(one):<12} {_in_words(one)}".rstrip() for one in shown))
     return 0

@@ -1,13 +1,12 @@
 """`smartsight jobs`, `watch`, `cancel`, `retry`, `resume` and `delete`: show jobs and control them."""
 
-import json
 import time
 from argparse import Namespace
 from collections.abc import Iterator
 
 from commands.backend import open_backend
 from commands.progress import causes, show_progress, summary
-from commands.terminal import say, show
+from commands.terminal import say, show, show_json
 from shared.items import ItemState, JobState
 from shared.job_status import JobStatus
 from shared.settings import Settings
@@ -23,11 +22,11 @@ def show_jobs(options: Namespace, settings: Settings) -> int:
         if options.job is None:
             jobs = backend.jobs(options.before, _LISTED)
             if options.json:
-                _show_json([job.as_json() for job in jobs])
+                show_json([job.as_json() for job in jobs])
             else:
                 show(_HEAD, *map(_line, jobs))
         elif options.json:
-            _show_json(backend.job(options.job).as_json())
+            show_json(backend.job(options.job).as_json())
         else:
             show(*describe(backend.job(options.job), backend.api_option))
     return 0
@@ -121,7 +120,3 @@ def _line(job: JobStatus) -> str:
     created = f"{job.created_at:%Y-%m-%d %H:%M}"
     numbers = f"{job.done:>10} {job.submitted:>10} {job.counts[ItemState.FAILED]:>8}"
     return f"{job.id:>8} {job.state:<10} {numbers}  {created}  {job.name or ''}".rstrip()
-
-
-def _show_json(data: object) -> None:
-    show(json.dumps(data, ensure_ascii=False, indent=2))

@@ -1,11 +1,10 @@
 """`smartsight model list|build|import|info|remove`: the models on this machine."""
 
-import json
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from commands.terminal import say, show
+from commands.terminal import say, show, show_json
 from shared.classifier.catalogue import Catalogue, Entry
 from shared.classifier.model import Model, Preprocessing
 from shared.settings import Settings
@@ -24,7 +23,7 @@ def run(options: Namespace, settings: Settings) -> int:
 def _list(catalogue: Catalogue, options: Namespace) -> None:
     entries = catalogue.entries()
     if options.json:
-        show(json.dumps([_as_object(entry) for entry in entries], indent=2))
+        show_json([_as_object(entry) for entry in entries])
     else:
         show(*(_line(entry) for entry in entries))
 

@@ -1,12 +1,13 @@
 """What a command prints: results on standard output, notes and errors on standard error, and logs."""
 
 import contextlib
+import json
 import logging
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from shared.errors import Code, ResourceError
+from shared.errors import Code, ResourceError, printable
 
 if TYPE_CHECKING:
     from results_api.rows import Row
@@ -37,6 +38,11 @@ def show(*lines: str) -> None:
         raise ResourceError(Code.OUTPUT_UNWRITABLE, f"standard output: {error.strerror}") from error
 
 
+def show_json(data: object) -> None:
+    """Print JSON on standard output, indented, as ``show`` prints lines."""
+    show(json.dumps(data, ensure_ascii=False, indent=2))
+
+
 def say(line: str, *, always: bool = False) -> None:
     """Print a note on standard error, unless the command is quiet; errors are printed ``always``.
 
@@ -62,11 +68,15 @@ def set_verbosity(verbosity: str) -> None:
 
 
 class EventFormatter(logging.Formatter):
-    """Writes an event as a line for people: its name, then its fields as ``name=value``."""
+    """Writes an event as one line for people: its name, then its fields as ``name=value``, made printable."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the line of a record, before its exception, if any."""
-        fields = (f"{name}={value}" for name, value in vars(record).items() if _is_field(name, value))
+        fields = (
+            f"{name}={printable(str(value))}"
+            for name, value in vars(record).items()
+            if _is_field(name, value)
+        )
         return " ".join([record.message, *fields])
 
 

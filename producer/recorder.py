@@ -164,9 +164,8 @@ class Recorder:
 
     def _record_all(self, upload: Upload, entries: Iterator[Entry], stop: threading.Event) -> None:
         first = next((entry for entry in entries if isinstance(entry, Reference)), None)
-        if (
-            first is None
-        ):  # checked before the job is recorded: a job without items would be completed at once
+        # Checked before the job is recorded: a job without items would be completed at once.
+        if first is None:
             raise ResourceError(Code.NOTHING_TO_LABEL, upload.name)
         references = itertools.chain([first], entries)
         deque(record(self._store, self._store.jobs.get(upload.job_id), references, stop), maxlen=0)

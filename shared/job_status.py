@@ -1,7 +1,7 @@
 """The status of a job: read from the store, sent by the API, parsed by its client, printed by commands."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -159,11 +159,11 @@ class JobStatus:
             "published": self.published,
             "done": self.done,
             "counts": {str(state): count for state, count in self.counts.items()},
-            "codes": [_code_json(count) for count in self.codes],
+            "codes": list(map(asdict, self.codes)),
             "rate": self.rate,
             "seconds_left": self.seconds_left,
             "max_failure_rate": self.max_failure_rate,
-            "malformed": _malformed_json(self.malformed),
+            "malformed": asdict(self.malformed),
             "webhook": None if self.webhook is None else self.webhook.as_json(),
         }
 
@@ -197,17 +197,3 @@ class JobStatus:
 
 def _utc(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _code_json(count: CodeCount) -> dict[str, Any]:
-    return {
-        "code": str(count.code),
-        "state": str(count.state),
-        "count": count.count,
-        "message": count.message,
-    }
-
-
-def _malformed_json(malformed: MalformedLines) -> dict[str, Any]:
-    lines = [{"line": one.line, "lines": one.lines, "reason": one.reason} for one in malformed.lines]
-    return {"count": malformed.count, "lines": lines}

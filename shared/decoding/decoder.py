@@ -134,9 +134,8 @@ class DecoderProcess:
     def _post_mortem(self, child: ChildProcess) -> ItemError:
         self._child = None
         status = child.last_status()
-        if (
-            status == -signal.SIGKILL
-        ):  # the system does so when memory is short, which need not be the image's fault
+        # The system does so when memory is short, which need not be the image's fault.
+        if status == -signal.SIGKILL:
             return ItemError(Code.OUT_OF_MEMORY, "the process that decoded it was killed")
         return ItemError(Code.DECODER_CRASHED, cause_of_death(status))
 

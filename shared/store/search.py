@@ -159,9 +159,8 @@ def _read_rows(connection: Connection, query: Select[Any]) -> Sequence[Found]:
 
 def _conditions(wanted: Filter) -> dict[str, ColumnElement[bool]]:
     """Return the conditions of a filter, by name."""
-    score = cast(
-        wanted.min_score, REAL
-    )  # in the precision of stored scores: a wider number would exclude equal ones
+    # In the precision of stored scores: a wider number would exclude equal ones.
+    score = cast(wanted.min_score, REAL)
     conditions = {
         "host": results.c.host == wanted.host,
         "class_ids": results.c.top_class.in_(wanted.class_ids or ()),

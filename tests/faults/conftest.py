@@ -10,12 +10,19 @@ from shared.classifier.model import Model
 from tests.servers.fleet import Fleet
 from tests.servers.pictures import PictureServer
 from tests.servers.waiting import wait_until
+from tests.servers.web import Web
 
 
 @pytest.fixture
 def pictures(samples: Path) -> Iterator[PictureServer]:
     with closing(PictureServer(samples)) as server:
         yield server
+
+
+@pytest.fixture
+def web(samples: Path) -> Iterator[Web]:
+    with closing(Web(samples)) as web:
+        yield web
 
 
 @pytest.fixture

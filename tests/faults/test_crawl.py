@@ -1,8 +1,6 @@
 """A crawl over a hostile and slow web, by three workers through the real queue."""
 
 import time
-from collections.abc import Iterator
-from contextlib import closing
 from itertools import combinations
 from pathlib import Path
 
@@ -21,12 +19,6 @@ _BLUR = 0.4
 #: How long the crawl may take, in seconds: attempts, pauses and deadlines add up to less than half of it.
 _BOUND = 180.0
 _SKIPPED = ("robots_disallowed", "opted_out", "placeholder")
-
-
-@pytest.fixture
-def web(samples: Path) -> Iterator[Web]:
-    with closing(Web(samples)) as web:
-        yield web
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -34,12 +33,6 @@ from tests.servers.web_hosts import GOOD
 
 _LEFT = Path(__file__).with_name("previous_release")
 _HALF_DONE, _HANDED_IN, _CANCELLED = 1, 2, 3
-
-
-@pytest.fixture
-def web(samples: Path) -> Iterator[Web]:
-    with closing(Web(samples)) as web:
-        yield web
 
 
 @pytest.fixture

@@ -25,3 +25,8 @@ def test_an_exception_follows() -> None:
         line = _line("unhandled error", request_id="mine", exc_info=sys.exc_info())
     first, *_, last = line.splitlines()
     assert (first, last) == ("unhandled error request_id=mine", "ValueError: bad")
+
+
+def test_what_strangers_send_does_not_control_the_terminal_through_a_log() -> None:
+    record = logging.makeLogRecord({"msg": "host backed off", "host": "h\x1b[2J\n.example"})
+    assert EventFormatter().format(record) == "host backed off host=h?[2J?.example"

@@ -66,7 +66,7 @@ _IdempotencyKey = Annotated[
 ]
 
 _ErrorResponses = dict[int | str, dict[str, Any]]
-_STEERING_ERRORS = error_responses(
+_CHANGE_ERRORS = error_responses(
     Code.JOB_UNKNOWN, Code.JOB_NOT_READY, Code.REQUEST_INVALID, Code.BODY_TOO_LARGE
 )
 _DRY_RUN: _ErrorResponses = {
@@ -245,7 +245,7 @@ def _retry_after(status: JobStatus) -> dict[str, str]:
     return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
-@routes.post("/{job_id}/cancel", response_model=JobResponse, responses=_STEERING_ERRORS)
+@routes.post("/{job_id}/cancel", response_model=JobResponse, responses=_CHANGE_ERRORS)
 async def cancel_job(job_id: JobId, services: ServicesDep, caller: RequireSubmit) -> Response:
     """Cancel a job for good; its results are kept. Cancelling it again changes nothing."""
 
@@ -262,7 +262,7 @@ async def cancel_job(job_id: JobId, services: ServicesDep, caller: RequireSubmit
 @routes.post(
     "/{job_id}/resume",
     response_model=JobResponse,
-    responses=_STEERING_ERRORS,
+    responses=_CHANGE_ERRORS,
     openapi_extra=_optional_body(JobResume),
 )
 async def resume_job(
@@ -281,7 +281,7 @@ async def resume_job(
 @routes.post(
     "/{job_id}/retry",
     response_model=JobRetryResponse,
-    responses=_STEERING_ERRORS,
+    responses=_CHANGE_ERRORS,
     openapi_extra=_optional_body(JobRetry),
 )
 async def retry_job(
@@ -297,7 +297,7 @@ async def retry_job(
     return await _status_response(services, caller, job_id, retried=retried)
 
 
-@routes.delete("/{job_id}", status_code=204, responses=_STEERING_ERRORS)
+@routes.delete("/{job_id}", status_code=204, responses=_CHANGE_ERRORS)
 async def delete_job(job_id: JobId, services: ServicesDep, caller: RequireSubmit) -> Response:
     """Delete a job that is over, with its list and its results, for good."""
 
