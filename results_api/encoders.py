@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import polars
 
 #: Rows of one Parquet row group; they are also read so many at a time.
-ROW_GROUP = 5000
+ROW_GROUP = 10_000
 
 
 class Encoder(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeVar
 
 from results_api.encoders import ROW_GROUP, Csv, Encoder, JsonLines, Parquet
 from results_api.rows import Row
@@ -20,8 +20,11 @@ from shared.store.result_frames import Columns, frame_of, present
 from shared.store.search import BEGINNING
 from shared.store.store import Filter, Job, Store
 
+T = TypeVar("T")
+
 #: Standard output, as JSON Lines.
 STDOUT = "-"
+_END = object()
 _ENDINGS: dict[str, type[JsonLines | Csv | Parquet]] = {
     ".jsonl": JsonLines,
     ".csv": Csv,
@@ -71,16 +74,17 @@ def write_results(
 def stream(store: Store, job: Job, wanted: Filter, after: int, encoder: Encoder) -> Iterator[bytes]:
     """Yield the results that follow an index as bytes, page by page.
 
-    Memory stays the same however many there are, and no connection is held while nobody reads on: only the
-    next page is read meanwhile. A page without results yields nothing, empty as it is: whoever reads can
+    Memory stays the same however many there are, and no connection is held while nobody reads on: only two
+    pages are prepared meanwhile. A page without results yields nothing, empty as it is: whoever reads can
     leave at each. Raises before the end, which would make a whole of it, if the job has lost results
     meanwhile: ``UsageError(job_unknown)`` if it was deleted, ``RequestError(job_changed)`` if it was over and
     is not over as it was.
     """
     model = store.models.get(job.model_id)
     yield encoder.begin()
-    for page in _ahead(_pages(store, job, wanted, after)):
-        yield encoder.encode(present(page.frame(), model)) if len(page) else b""
+    columns = _ahead(_pages(store, job, wanted, after))
+    for page in _ahead(present(read.frame(), model) if len(read) else None for read in columns):
+        yield b"" if page is None else encoder.encode(page)
     _check_unchanged(store, job)
     yield encoder.end()
 
@@ -92,14 +96,14 @@ def _pages(store: Store, job: Job, wanted: Filter, after: int) -> Iterator[Colum
         yield columns
 
 
-def _ahead(pages: Iterator[Columns]) -> Iterator[Columns]:
-    """Yield pages, and read the next one while a page is used: the database and polars work side by side."""
+def _ahead(pages: Iterator[T]) -> Iterator[T]:
+    """Yield pages, and make the next one in a thread meanwhile: SQL and polars release Python's lock."""
     threads = ThreadPoolExecutor(1, "export")
     try:
-        reading = threads.submit(next, pages, None)
-        while (page := reading.result()) is not None:
-            reading = threads.submit(next, pages, None)
-            yield page
+        making = threads.submit(next, pages, _END)
+        while (page := making.result()) is not _END:
+            making = threads.submit(next, pages, _END)
+            yield page  # type: ignore[misc]
     finally:
         # Whoever leaves does not wait for the page that nobody will read.
         threads.shutdown(wait=False, cancel_futures=True)

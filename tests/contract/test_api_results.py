@@ -435,7 +435,7 @@ class _Leaver:
 def test_nothing_more_is_read_for_a_client_that_went_away(
     services: Services, full: Job, database: Database, format: str
 ) -> None:
-    multiply(database, full.id, 5000)
+    multiply(database, full.id, 10_000)
     store = Store(database)
     store.search = search = _CountedSearch(database)
     scope = {

@@ -134,7 +134,7 @@ def test_an_image_is_known_until_it_is_forgotten(client: Client, store: Store) -
     assert client.forget(url=url)["denied"] is True
 
 
-_ITEMS, _TIMES = 5, 2000
+_ITEMS, _TIMES = 5, 4000
 
 
 @pytest.fixture
