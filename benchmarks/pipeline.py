@@ -5,14 +5,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from benchmarks.measure import median, pictures, print_table
 from benchmarks.servers import Servers, family_cpu, picture_server, servers, wait_for_done
 from shared.classifier.catalogue import Catalogue
 from shared.classifier.model import LITERT_NETWORK
 from shared.settings import read_settings
+from shared.store.results import Outcome
 
 _ROUNDS = 3
 _ITEMS = 3000
@@ -38,7 +41,7 @@ def main() -> None:
     network = Catalogue(settings.cache_dir, settings.data_dir).model("lite0").verified(LITERT_NETWORK)
     paths = pictures()
     one, two, bare = [], [], []
-    with servers() as running, picture_server(paths) as base:
+    with picture_server(paths) as base, servers(SMARTSIGHT_OWN_HOSTS=urlsplit(base).netloc) as running:
         for number in range(_ROUNDS):
             start = number * 2 * _ITEMS
             one.append(_label(running, base, start, processes=1))
@@ -60,6 +63,7 @@ def _label(running: Servers, base: str, start: int, processes: int) -> Run:
         count, wall = _ITEMS - done, time.time() - began
         spent = {name: (seconds - of_servers[name]) / count for name, seconds in running.cpu().items()}
         outcomes = running.store.results.outcomes(job, -1, _ITEMS)
+        _check_succeeded(outcomes)
         milliseconds = sum(
             outcome.result.evidence.label_ms or 0
             for outcome in outcomes
@@ -70,6 +74,13 @@ def _label(running: Servers, base: str, start: int, processes: int) -> Run:
     finally:
         worker.terminate()
         worker.wait()
+
+
+def _check_succeeded(outcomes: list[Outcome]) -> None:
+    # A worker that refuses every URL is fast.
+    failed = Counter(outcome.result.code for outcome in outcomes if outcome.result.code)
+    if failed:
+        raise SystemExit(f"not measured: {failed.total()} images failed, {dict(failed)}")
 
 
 def _bare(network: str, paths: list[Path]) -> float:

@@ -46,8 +46,8 @@ class Servers:
 
 
 @contextmanager
-def servers() -> Iterator[Servers]:
-    """Start both servers, and stop them at the end."""
+def servers(**settings: str) -> Iterator[Servers]:
+    """Start both servers, and stop them at the end; commands have these settings as well."""
     ensure_local_binaries()
     with closing(RabbitServer()) as rabbit, closing(PostgresServer()) as postgres:
         rabbit.start()
@@ -58,6 +58,7 @@ def servers() -> Iterator[Servers]:
                 "SMARTSIGHT_BROKER_URL": rabbit.url,
                 "SMARTSIGHT_DATABASE_URL": url,
                 "SMARTSIGHT_RUN_DIR": run_dir,
+                **settings,
             }
             yield Servers(rabbit, postgres, Store(database), url, environment)
 
