@@ -316,8 +316,8 @@ def test_a_stream_takes_no_more_memory_the_longer_it_is(
     store: Store, full: Job, database: Database, format: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (exports, encoders):
-        monkeypatch.setattr(module, "ROW_GROUP", 1000)
-    multiply(database, full.id, 5000)
+        monkeypatch.setattr(module, "ROW_GROUP", 400)
+    multiply(database, full.id, 2000)
     chunks = stream(store, full, Filter(), BEGINNING, _ENCODERS[format](True))
     tracemalloc.start()
     try:

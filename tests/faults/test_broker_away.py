@@ -154,11 +154,17 @@ def test_a_full_queue_holds_up_publishing_and_nothing_is_lost(
 @pytest.fixture
 def impatient_rabbit(rabbit: RabbitServer) -> Iterator[None]:
     """A broker that takes a message back after 5 s without an ack."""
-    rabbit.ctl("eval", "application:set_env(rabbit, consumer_timeout, 5000).")
-    rabbit.ctl("eval", "application:set_env(rabbit, channel_tick_interval, 500).")
+    _set_patience(rabbit, 5_000, 500)
     yield
-    rabbit.ctl("eval", "application:set_env(rabbit, consumer_timeout, 1800000).")
-    rabbit.ctl("eval", "application:set_env(rabbit, channel_tick_interval, 60000).")
+    _set_patience(rabbit, 1_800_000, 60_000)
+
+
+def _set_patience(rabbit: RabbitServer, milliseconds: int, tick: int) -> None:
+    settings = {"consumer_timeout": milliseconds, "channel_tick_interval": tick}
+    rabbit.ctl(
+        "eval",
+        "".join(f"application:set_env(rabbit, {name}, {value})," for name, value in settings.items()) + "ok.",
+    )
 
 
 @pytest.mark.usefixtures("impatient_rabbit")

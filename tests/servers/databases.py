@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from shared.store.schema_api import metadata
+
 DRIVER = "postgresql+psycopg"
 _PATIENCE = 10
 
@@ -42,16 +44,23 @@ def drop_database(url: str, database: str) -> None:
 _OTHERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
 )
-_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+_RESTARTS = "SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'"
 
 
 def empty_database(url: str) -> None:
-    """Take all rows out of a database, and whoever is connected to it; its tables stay."""
+    """Take all rows out of a database, and whoever is connected to it; its tables stay.
+
+    Tests leave few rows: to delete them costs a tenth of what TRUNCATE does, which makes all files anew.
+    """
     with psycopg.connect(_plain(url), autocommit=True, connect_timeout=_PATIENCE) as connection:
         connection.execute(_OTHERS, [connection.info.backend_pid])
-        tables = [Identifier(name) for (name,) in connection.execute(_TABLES)]
-        if tables:
-            connection.execute(SQL("TRUNCATE {} RESTART IDENTITY").format(SQL(", ").join(tables)))
+        there = {name for (name,) in connection.execute("SELECT tablename FROM pg_tables")}
+        # Those that refer to others come first.
+        tables = [table.name for table in reversed(metadata.sorted_tables) if table.name in there]
+        with connection.transaction(), connection.pipeline():
+            for table in tables:
+                connection.execute(SQL("DELETE FROM {}").format(Identifier(table)))
+            connection.execute(_RESTARTS)
 
 
 @contextmanager

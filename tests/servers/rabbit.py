@@ -20,9 +20,11 @@ vm_memory_high_watermark.absolute = 512MB
 raft.wal_max_size_bytes = 67108864
 """
 
-# Quorum queues report their depth at every tick; 5 s, the default, is a long wait for a test.
+# Quorum queues report their depth at every tick; 5 s, the default, is a long wait for a test. A scheduler
+# that waits for work sleeps, instead of spinning on a core that a test could use.
 _ERLANG = (
-    "+S 1:1 -start_epmd false -kernel inet_dist_use_interface {127,0,0,1} -rabbit quorum_tick_interval 200"
+    "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none "
+    "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1} -rabbit quorum_tick_interval 200"
 )
 
 
