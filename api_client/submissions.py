@@ -1,7 +1,6 @@
 """The body of a submission: URLs as JSON, or a list file as it is."""
 
 import json
-import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -11,15 +10,7 @@ from typing import IO, Any, Literal, TypedDict
 
 from api_client.connection import Body
 from shared.errors import Code, ResourceError, UsageError
-
-#: Media types by the ending of a list file; text may be gzipped.
-_TEXTS = {
-    ".txt": "text/plain",
-    ".csv": "text/csv",
-    ".tsv": "text/tab-separated-values",
-    ".jsonl": "application/x-ndjson",
-}
-_PARQUET = "application/vnd.apache.parquet"
+from shared.list_formats import ENCODINGS, KNOWN, advice, format_of
 
 #: A URL, or a URL and an id of your own, which its result returns as ``custom_id``.
 Image = str | tuple[str, str]
@@ -83,14 +74,17 @@ def _of_file(path: Path, options: SubmitOptions) -> EncodedSubmission:
 
 
 def _type_of(path: Path) -> dict[str, str]:
-    stem, ending = os.path.splitext(path.name.lower())
-    if ending == ".parquet":
-        return {"Content-Type": _PARQUET}
-    inner = os.path.splitext(stem)[1] if ending == ".gz" else ending
-    if inner not in _TEXTS:
-        known = ", ".join((*_TEXTS, ".parquet"))
-        raise UsageError(Code.SOURCE_UNREADABLE, f"{path}: its ending is none of {known}")
-    return {"Content-Type": _TEXTS[inner]} | ({"Content-Encoding": "gzip"} if ending == ".gz" else {})
+    listed = format_of(path.name)
+    if listed is None:
+        advised = advice(path.name)
+        what = (
+            f"it is {advised}. Lists that are read"
+            if advised
+            else "its ending is none of those that are read"
+        )
+        raise UsageError(Code.SOURCE_UNREADABLE, f"{path}: {what}: {KNOWN}")
+    packed = {"Content-Encoding": ENCODINGS[listed.packing]} if listed.packing else {}
+    return {"Content-Type": listed.media_type, **packed}
 
 
 @contextmanager

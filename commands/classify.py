@@ -49,8 +49,9 @@ def _run_remote(options: Namespace, settings: Settings) -> int:
 
 def _ask(client: "Client", image: str, top: int) -> _Scores:
     from api_client.connection import RefusedError
+    from shared.fetching.fetcher import is_forbidden_url
 
-    is_url = image.lower().startswith(("http://", "https://"))
+    is_url = image.lower().startswith(("http://", "https://")) or is_forbidden_url(image)
     try:
         predictions = client.classify(image if is_url else Path(image), top)
     except RefusedError as error:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
 from shared.errors import Code, UsageError
+from shared.list_formats import KNOWN
 
 #: Largest id of a job.
 MAX_ID = 2**63 - 1
@@ -109,7 +110,7 @@ def api_url(text: str) -> str:
 
 def add_sources(parser: argparse.ArgumentParser, what: str) -> None:
     """Add lists of references, and ``what`` else the command takes."""
-    lists = "(.txt, .csv, .tsv, .jsonl, each also .gz; .parquet), or - for a list on standard input"
+    lists = f"({KNOWN}), or - for a list on standard input"
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help=f"{what} {lists}")
     parser.add_argument(
         "-c", "--column", default="url", help="column of a list that holds the reference (default: url)"

@@ -1,6 +1,7 @@
 """Jobs behind an API, possibly of another machine."""
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -156,7 +157,7 @@ class _ListFile:
 def _list_file(submission: Submission) -> Iterator[_ListFile]:
     """Give the one list file of a submission as it is; write one from any other sources."""
     sources = submission.sources
-    if len(sources) == 1 and sources[0] != STDIN and is_list(sources[0]):
+    if len(sources) == 1 and sources[0] != STDIN and is_list(sources[0]) and not os.path.isdir(sources[0]):
         yield _ListFile(Path(sources[0]), submission.column, submission.id_column)
     else:
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".jsonl") as file:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from commands.terminal import say
-from producer.references import Entry, ListColumns, MalformedEntry
-from producer.sources import IMAGE_ENDINGS, STDIN, InputSources
+from producer.references import IMAGE_ENDINGS, Entry, ListColumns, MalformedEntry
+from producer.sources import STDIN, InputSources
 from shared.errors import Code, ResourceError
 
 #: Malformed lines that are shown on a terminal; the others are only counted.

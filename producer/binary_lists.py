@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from producer.references import Entry, ListColumns, MalformedEntry, checked
+from producer.references import Entry, ListColumns, MalformedEntry, checked, cleaned, listed
 from producer.text_lists import column_place
 from shared.confined_process import PYTHON, cause_of_death, start_confined
 from shared.errors import Code, UsageError, printable
@@ -23,7 +23,8 @@ from shared.warc import (
     Record,
     UndecodableError,
     WarcReference,
-    read_records,
+    next_record,
+    past_member,
 )
 
 #: Recognized formats that are not images to label: crawls are full of them.
@@ -33,8 +34,8 @@ _DOCUMENTS = ("PDF", "EPS")
 def read_warc(source: str, file: IO[bytes], _columns: ListColumns) -> Iterator[Entry]:
     """Yield the images in a WARC file, in order.
 
-    Nothing after damage can be read: it is one malformed entry. A file without any usable record raises
-    ``OSError``, like an unreadable file.
+    A damaged record is a malformed entry; nothing after it can be read, unless it is in a gzip member that is
+    complete. A file without any usable record raises ``OSError``, like an unreadable file.
     """
     empty = True
     try:
@@ -54,12 +55,25 @@ def read_warc(source: str, file: IO[bytes], _columns: ListColumns) -> Iterator[E
 
 
 def _read(source: str, file: IO[bytes]) -> Iterator[Entry | None]:
-    """Yield an entry for each complete record with an image, and None for each other record."""
-    for record in read_records(file):
-        held = record.has_content and _is_image(record)
-        record.finish()
-        ref = str(WarcReference(source, record.offset, record.uri))
-        yield checked(ref, _place(source, record.offset)) if held else None
+    """Yield an entry for each complete record with an image and each damaged one, and None for the others."""
+    end = offset = 0
+    while True:
+        try:
+            record = next_record(file, offset)
+            if record is None:
+                return
+            held = record.has_content and _is_image(record)
+            end = record.finish()
+        except DamagedError as damage:
+            following = past_member(file, damage.offset) if damage.offset else None
+            if following is None:
+                raise
+            end = following
+            yield MalformedEntry(_place(source, damage.offset), None, str(damage))
+        else:
+            ref = str(WarcReference(source, record.offset, record.uri))
+            yield checked(ref, _place(source, record.offset)) if held else None
+        offset = end
 
 
 def _is_image(record: Record) -> bool:
@@ -125,10 +139,10 @@ def _entries(source: str, answers: Iterator[Any], limit: int | None) -> Iterator
         if limit is not None and size > limit:
             raise too_large(source, limit)
         for row, (ref, *custom_id) in enumerate(rows, row + 1):  # noqa: B020
-            if ref is None:
-                yield MalformedEntry(source, row, "the reference is not text")
+            if isinstance(ref, str):
+                yield listed(ref, source, row, cleaned(custom_id[0] or "") or None if custom_id else None)
             else:
-                yield checked(ref.strip(), source, row, custom_id[0] if custom_id else None)
+                yield MalformedEntry(source, row, ref[0] if ref else "the reference is not text")
 
 
 #: Bytes unpacked at a time.

@@ -1,11 +1,9 @@
 """Read image references from what the user names: files, URLs, folders and lists.
 
-Lists are txt, csv, tsv, jsonl, WARC (each also gzipped), Parquet, and standard input. They are streamed:
-memory use does not depend on their length.
+Lists are text, JSON, Parquet, WARC, and standard input. They are streamed: memory use does not depend on
+their length.
 """
 
-import csv
-import gzip
 import os
 import stat
 import zlib
@@ -13,24 +11,19 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from producer.binary_lists import read_parquet, read_warc
-from producer.references import Entry, ListColumns, MalformedEntry, checked
-from producer.text_lists import read_csv, read_jsonl, read_text, read_tsv
-from shared.errors import Code, ResourceError, UsageError
+from producer.json_lists import read_json
+from producer.packing import unpacked
+from producer.references import IMAGE_ENDINGS, Entry, ListColumns, MalformedEntry, checked
+from producer.text_lists import read_csv, read_text, read_tsv
+from shared.errors import Code, ResourceError, UsageError, printable
+from shared.list_formats import KNOWN, PARQUET, WARC, ListFormat, advice, format_of
 from shared.warc import is_warc_reference
 
 #: Standard input, read as a txt list.
 STDIN = "-"
-#: Records are gzipped one by one, so its reader unpacks them.
-_WARC = ".warc"
-_PARQUET = ".parquet"
-#: Endings of image files in folders.
-IMAGE_ENDINGS = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif"),
-    *(".bmp", ".dib", ".avif", ".tif", ".tiff", ".heic", ".heif"),
-)
 
 
 @dataclass(frozen=True)
@@ -49,39 +42,80 @@ def read_sources(sources: InputSources) -> Iterator[Entry]:
     ``ResourceError(source_unreadable)``, on reaching such a source.
     """
     for name in sources.names:
-        if is_list(name):
+        if os.path.isdir(name) and name != STDIN:
+            yield from _read_parts(name, sources.columns) if _has_parts(name) else read_folder(name)
+        elif is_list(name):
             yield from read_list(name, sources.columns, sources.stdin)
-        elif os.path.isdir(name):
-            yield from read_folder(name)
         else:
+            _check_no_list(name)
             yield checked(name, name)
+
+
+def _check_no_list(name: str) -> None:
+    """Raise ``UsageError(source_unreadable)`` if a file is a list that is not read, not an image."""
+    advised = advice(name) if _is_file_name(name) else None
+    if advised:
+        raise UsageError(Code.SOURCE_UNREADABLE, f"{name}: it is {advised}. Lists that are read: {KNOWN}")
 
 
 def read_folder(folder: str) -> Iterator[Entry]:
     """Yield the image files below a folder, by their endings, in a fixed order.
 
-    Hidden files and folders are skipped, links to folders are not followed, and an unreadable folder is
-    one malformed entry.
+    Hidden files and folders are skipped. A link to a folder, which is not followed, and an unreadable folder
+    are malformed entries.
     """
+    for found in _files(folder):
+        if isinstance(found, MalformedEntry):
+            yield found
+        elif found.lower().endswith(IMAGE_ENDINGS):
+            yield checked(found, found)
+
+
+def _read_parts(folder: str, columns: ListColumns) -> Iterator[Entry]:
+    for found in _files(folder):
+        if isinstance(found, MalformedEntry):
+            yield found
+        elif _is_part(found, folder):
+            yield from read_list(found, columns)
+
+
+def _has_parts(folder: str) -> bool:
+    """Tell whether a folder is a list in parts, as Spark writes them: Parquet files, and no image."""
+    has_part = False
+    for found in _files(folder):
+        if isinstance(found, str):
+            if found.lower().endswith(IMAGE_ENDINGS):
+                return False
+            has_part = has_part or _is_part(found, folder)
+    return has_part
+
+
+def _is_part(path: str, folder: str) -> bool:
+    """Tell whether a file is a part of a list: what begins with an underscore is about the parts."""
+    listed = format_of(path)
+    return listed is not None and listed.ending == PARQUET and f"{os.sep}_" not in path[len(folder) :]
+
+
+def _files(folder: str) -> Iterator[str | MalformedEntry]:
+    """Yield the files below a folder that are not hidden, in a fixed order, and the folders left out."""
     unreadable: list[OSError] = []
     for parent, folders, files in os.walk(folder, onerror=unreadable.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if _is_image_name(name):
-                path = os.path.join(parent, name)
-                yield checked(path, path)
+        for path in (os.path.join(parent, name) for name in folders):
+            if Path(path).is_symlink():
+                yield MalformedEntry(printable(path), None, "a link to a folder, which is not followed")
+        yield from (os.path.join(parent, name) for name in sorted(files) if not name.startswith("."))
     for error in unreadable:
-        yield MalformedEntry(str(error.filename), None, error.strerror or "it cannot be read")
-
-
-def _is_image_name(name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith(IMAGE_ENDINGS)
+        yield MalformedEntry(printable(str(error.filename)), None, error.strerror or "it cannot be read")
 
 
 def is_list(source: str) -> bool:
     """Tell by its name whether a source is a list."""
-    is_one = _ending(source) in _READERS and "://" not in source and not is_warc_reference(source)
-    return source == STDIN or is_one
+    return source == STDIN or (_is_file_name(source) and _format(source) is not None)
+
+
+def _is_file_name(source: str) -> bool:
+    return "://" not in source and not is_warc_reference(source)
 
 
 def read_list(source: str, columns: ListColumns, stdin: IO[bytes] | None = None) -> Iterator[Entry]:
@@ -90,8 +124,10 @@ def read_list(source: str, columns: ListColumns, stdin: IO[bytes] | None = None)
     Raises ``UsageError`` with ``source_not_found`` or ``column_unknown``, and
     ``ResourceError(source_unreadable)`` if the list cannot be read completely.
     """
+    listed = _format(source)
+    assert listed, "it is a list"
     with _translated(source), _open(source, stdin) as file:
-        yield from _READERS[_ending(source)](source, file, columns)
+        yield from _READERS[listed.ending](source, unpacked(file, listed.packing), columns)
 
 
 def read_stream(name: str, file: IO[bytes], columns: ListColumns, limit: int) -> Iterator[Entry]:
@@ -100,20 +136,21 @@ def read_stream(name: str, file: IO[bytes], columns: ListColumns, limit: int) ->
     Raises as ``read_list``, and ``UsageError(body_too_large)`` if it unpacks to more than the
     limit.
     """
+    listed = _format(name)
+    assert listed, "it is a list"
     with _translated(name):
-        if _ending(name) == _PARQUET:
+        if listed.ending == PARQUET:
             yield from read_parquet(name, file, columns, limit)
         else:
-            yield from _READERS[_ending(name)](name, file, columns)
+            yield from _READERS[listed.ending](name, file, columns)
 
 
-def _ending(source: str) -> str:
-    """Return the ending that names the format; of a gzipped list, the one before ``.gz``."""
+def _format(source: str) -> ListFormat | None:
+    """Return the format of a list; records of WARC are gzipped one by one, so its reader unpacks them."""
     if source == STDIN:
-        return ".txt"
-    stem, ending = os.path.splitext(source.lower())
-    inner = os.path.splitext(stem)[1]
-    return inner if ending == ".gz" and inner != _PARQUET else ending
+        return ListFormat(".txt")
+    is_warc = source.lower().removesuffix(".gz").endswith(WARC)
+    return ListFormat(WARC) if is_warc else format_of(source)
 
 
 def _open(source: str, stdin: IO[bytes] | None) -> AbstractContextManager[IO[bytes]]:
@@ -122,8 +159,6 @@ def _open(source: str, stdin: IO[bytes] | None) -> AbstractContextManager[IO[byt
         return nullcontext(stdin)
     if not stat.S_ISREG(Path(source).stat().st_mode):
         raise OSError("it is not a regular file, and a list is read twice: pipe it to `-` instead")
-    if source.lower().endswith(".gz") and _ending(source) != _WARC:
-        return cast(IO[bytes], gzip.open(source, "rb"))
     return Path(source).open("rb")
 
 
@@ -133,9 +168,6 @@ def _translated(source: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise UsageError(Code.SOURCE_NOT_FOUND, source) from error
-    except csv.Error as error:
-        detail = f"{source}: it is not a table with one row per line; are its line ends LF or CRLF?"
-        raise ResourceError(Code.SOURCE_UNREADABLE, detail) from error
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ResourceError(Code.SOURCE_UNREADABLE, f"{source}: {reason}") from error
@@ -145,7 +177,7 @@ _READERS: dict[str, Callable[[str, IO[bytes], ListColumns], Iterator[Entry]]] = 
     ".txt": read_text,
     ".csv": read_csv,
     ".tsv": read_tsv,
-    ".jsonl": read_jsonl,
-    _PARQUET: read_parquet,
-    _WARC: read_warc,
+    ".jsonl": read_json,
+    PARQUET: read_parquet,
+    WARC: read_warc,
 }

@@ -1,38 +1,66 @@
-"""Read lists that are text: txt, csv, tsv and jsonl, line by line.
+"""Read lists that are text: txt, csv and tsv, line by line.
 
 A line that cannot be used is yielded as ``MalformedEntry``, and reading continues.
 """
 
-import csv
-import json
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-from producer.references import Entry, ListColumns, MalformedEntry, Reference, checked
+from producer.references import (
+    Entry,
+    ListColumns,
+    MalformedEntry,
+    Reference,
+    cleaned,
+    is_like_a_reference,
+    listed,
+)
+from producer.tables import IsReference, Table
 from shared.errors import Code, UsageError
-
-if TYPE_CHECKING:
-    from _csv import Reader as Table
 
 #: Longest line of a list, in bytes.
 _MAX_LINE = 1 << 20
-#: Replaces a longer line; no format takes it for a reference.
-_TOO_LONG = "\0"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+#: What is wrong with a longer one.
+TOO_LONG = f"the line is longer than {_MAX_LINE} bytes"
+#: What else lists are by their first bytes, whatever their names say.
+_OTHERS = {
+    **dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), "UTF-16: save it as UTF-8"),
+    **dict.fromkeys(
+        (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"), "a spreadsheet or an archive, not text: save it as .csv"
+    ),
+    b"PAR1": "a Parquet file: name it .parquet",
+    b"WARC/": "a WARC file: name it .warc",
+    b"\x1f\x8b": "packed by gzip: name it .gz",
+    b"BZh": "packed by bzip2: name it .bz2",
+    b"\xfd7zXZ\x00": "packed by xz: name it .xz",
+    b"\x28\xb5\x2f\xfd": "packed by zstd: unpack it",
+}
+#: Endings of tables, by what separates their columns.
+_ENDINGS = {",": ".csv", "\t": ".tsv"}
 
 
-def _lines(file: IO[bytes]) -> Iterator[str]:
-    """Yield lines as text; bytes that are not UTF-8 become surrogates, which references may not contain."""
+def lines_of(file: IO[bytes]) -> Iterator[str | None]:
+    """Yield lines as text, None for one that is too long; raise ``OSError`` if they are no text.
+
+    Bytes that are not UTF-8 become surrogates, which references may not contain.
+    """
     first = True
     while line := file.readline(_MAX_LINE):
-        if first and line.startswith(_UTF16_MARKS):
-            raise OSError("it is UTF-16: save it as UTF-8")
+        if first:
+            check_is_text(line)
         if len(line) == _MAX_LINE and not line.endswith(b"\n"):
             _skip_line(file)
-            yield _TOO_LONG
+            yield None
         else:
             yield line.decode("utf-8-sig" if first else "utf-8", "surrogateescape")
         first = False
+
+
+def check_is_text(head: bytes) -> None:
+    """Raise ``OSError`` if a list is something else, by its first bytes."""
+    for magic, what in _OTHERS.items():
+        if head.startswith(magic):
+            raise OSError(f"it is {what}")
 
 
 def _skip_line(file: IO[bytes]) -> None:
@@ -42,46 +70,74 @@ def _skip_line(file: IO[bytes]) -> None:
 
 def read_text(source: str, file: IO[bytes], _columns: ListColumns) -> Iterator[Entry]:
     """Yield a reference for each line that is not blank."""
-    for number, line in enumerate(_lines(file), 1):
-        if line == _TOO_LONG:
-            yield _too_long(source, number)
-        elif ref := line.strip():
-            yield checked(ref, source, number)
-
-
-def _too_long(source: str, number: int) -> MalformedEntry:
-    return MalformedEntry(source, number, f"the line is longer than {_MAX_LINE} bytes")
+    for number, line in enumerate(lines_of(file), 1):
+        if line is None:
+            yield MalformedEntry(source, number, TOO_LONG)
+        elif ref := cleaned(line):
+            yield listed(ref, source, number)
 
 
 def read_csv(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
-    """Yield the rows of a comma-separated table; raise ``UsageError(column_unknown)`` or ``csv.Error``."""
-    return _read_table(source, csv.reader(_lines(file)), columns)
+    """Yield the rows of a comma-separated table; raise ``UsageError(column_unknown)`` or ``OSError``."""
+    return _read_table(source, file, ",", columns)
 
 
 def read_tsv(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
-    """Yield the rows of a tab-separated table; raise ``UsageError(column_unknown)`` or ``csv.Error``."""
-    return _read_table(source, csv.reader(_lines(file), delimiter="\t"), columns)
+    """Yield the rows of a tab-separated table; raise ``UsageError(column_unknown)`` or ``OSError``."""
+    return _read_table(source, file, "\t", columns)
 
 
-def _read_table(source: str, table: "Table", columns: ListColumns) -> Iterator[Entry]:
-    csv.field_size_limit(_MAX_LINE)  # otherwise a column with HTML would cost its row
-    header = [name.strip() for name in next(table, [])]
-    place = column_place(source, header, columns.ref)
-    id_place = None if columns.custom_id is None else column_place(source, header, columns.custom_id)
-    for first, last, row in _rows(table):
+def _read_table(source: str, file: IO[bytes], delimiter: str, columns: ListColumns) -> Iterator[Entry]:
+    table = Table(lines_of(file), delimiter)
+    fields = _header(table, columns.ref)
+    header = [cleaned(name) for name in fields]
+    place = _column_place(source, header, columns.ref, delimiter)
+    id_column = columns.custom_id
+    id_place = None if id_column is None else _column_place(source, header, id_column, delimiter)
+    space = " " if fields[place].startswith(" ") else ""  # what this table has after its separators
+
+    for first, last, row in table.rows(len(header), _is_after(space), TOO_LONG):
         if isinstance(row, str):
             entry: Entry = MalformedEntry(source, last, row)
-        elif row == [_TOO_LONG]:
-            entry = _too_long(source, last)
         elif len(row) == len(header):
-            custom_id = None if id_place is None else row[id_place].strip() or None
-            entry = checked(row[place].strip(), source, last, custom_id)
-        elif row:
-            reason = f"{len(row)} columns where the header has {len(header)}"
-            entry = MalformedEntry(source, last, reason)
+            custom_id = None if id_place is None else cleaned(row[id_place]) or None
+            entry = listed(row[place], source, last, custom_id)
         else:
-            continue
+            entry = MalformedEntry(source, last, f"{len(row)} columns where the header has {len(header)}")
         yield _over_lines(entry, first, last)
+
+
+def _is_after(space: str) -> IsReference:
+    return lambda field: is_like_a_reference(field.removeprefix(space))
+
+
+def _header(table: Table, column: str) -> list[str]:
+    """Return the fields of the first line that is not blank; raise ``OSError`` if it cannot be read.
+
+    Excel's line before it, which names the separator, is passed over where it names the right one.
+    """
+
+    def is_name_or_reference(field: str) -> bool:
+        return cleaned(field) == column or is_like_a_reference(field)
+
+    for _, _, row in table.rows(1, is_name_or_reference, TOO_LONG):
+        if isinstance(row, str):
+            raise OSError(row)
+        if row != ["sep=", ""]:
+            return row
+    return []
+
+
+def _column_place(source: str, header: list[str], column: str, delimiter: str) -> int:
+    """Return the index of a column; raise ``UsageError(column_unknown)``, with the likely separator."""
+    line = delimiter.join(header)
+    for other in ";\t,|":
+        names = [cleaned(name).strip('"') for name in line.split(other)]
+        if column not in header and len(names) > 1 and (column in names or len(header) == 1):
+            right = f"name it {_ENDINGS[other]}" if other in _ENDINGS else "save it with commas or tabs"
+            hint = f"its columns seem to be separated by {other!r}: {right}"
+            raise UsageError(Code.COLUMN_UNKNOWN, f"{source}: {column!r}; {hint}")
+    return column_place(source, header, column)
 
 
 def _over_lines(entry: Entry, first: int, last: int) -> Entry:
@@ -92,19 +148,6 @@ def _over_lines(entry: Entry, first: int, last: int) -> Entry:
     return MalformedEntry(entry.source, first, reason, last - first + 1)
 
 
-def _rows(table: "Table") -> Iterator[tuple[int, int, list[str] | str]]:
-    """Yield each row with its first and last line number, or what is wrong with it."""
-    while True:
-        first = table.line_num + 1
-        try:
-            row: list[str] | str = next(table)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            row = str(error)
-        yield first, table.line_num, row
-
-
 def column_place(source: str, header: list[str], column: str) -> int:
     """Return the index of a column; raise ``UsageError(column_unknown)`` unless there is exactly one."""
     if header.count(column) == 1:
@@ -113,28 +156,3 @@ def column_place(source: str, header: list[str], column: str) -> int:
         raise UsageError(Code.COLUMN_UNKNOWN, f"{source}: it has several columns {column!r}")
     there = ", ".join(repr(name) for name in header) or "none"
     raise UsageError(Code.COLUMN_UNKNOWN, f"{source}: {column!r}; its columns are {there}")
-
-
-def read_jsonl(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
-    """Yield a reference for each object of a JSON Lines file."""
-    for number, line in enumerate(_lines(file), 1):
-        if line == _TOO_LONG:
-            yield _too_long(source, number)
-        elif line.strip():
-            yield _json_entry(source, number, line, columns)
-
-
-def _json_entry(source: str, number: int, line: str, columns: ListColumns) -> Entry:
-    try:
-        content = json.loads(line)
-    except (ValueError, RecursionError):
-        return MalformedEntry(source, number, "not JSON")
-    if not isinstance(content, dict):
-        return MalformedEntry(source, number, "not a JSON object")
-    ref = content.get(columns.ref)
-    if not isinstance(ref, str):
-        return MalformedEntry(source, number, f"no text under {columns.ref!r}")
-    custom_id = None if columns.custom_id is None else content.get(columns.custom_id)
-    if custom_id is not None and not isinstance(custom_id, str):
-        custom_id = json.dumps(custom_id, ensure_ascii=False)
-    return checked(ref.strip(), source, number, custom_id)

@@ -1,4 +1,4 @@
-"""The host of a reference: what politeness, reports and filters go by."""
+"""The host of a reference: what politeness, reports and filters go by; and what is a URL without one."""
 
 import re
 from collections.abc import Mapping
@@ -25,6 +25,21 @@ def host_of(ref: str) -> str | None:
     host = match[1].strip("[]").lower().removesuffix(".")
     name = host if host.isascii() else _encoded(host)
     return name if name and len(name) <= _MAX_LENGTH else None
+
+
+#: URLs that lists have beside those of hosts, from the attributes of pages; any other scheme has a host.
+_UNFETCHED = re.compile(
+    r"//|(?!https?://)(?:[a-z][a-z0-9+.-]*://|(?:https?|ftp|file|data|blob|about|javascript|mailto|cid|urn):)",
+    re.IGNORECASE,
+)
+
+
+def is_unfetched_url(ref: str) -> bool:
+    """Tell whether a reference looks like a URL that is never fetched: not of HTTP, or without a scheme.
+
+    A file may have such a name, too.
+    """
+    return _UNFETCHED.match(ref) is not None
 
 
 def host_named(text: str) -> str:

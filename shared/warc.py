@@ -55,7 +55,14 @@ def parse_warc_reference(ref: str) -> WarcReference | None:
 #: Bytes read or unpacked at once.
 _BLOCK = 1 << 14
 _GZIP = b"\x1f\x8b"
-_BLANK_LINES = (b"\r\n", b"\n")
+#: What may follow a record: blank lines, and the zero bytes that some crawlers write.
+_FILLER = b"\r\n\0 \t"
+#: How a record begins, and where another one does.
+_FIRST = b"WARC/"
+_RECORD = re.compile(rb"[\r\n\0 \t]WARC/[0-9]")
+#: By how many bytes a record may be longer than it says, where only the next record shows that it is: no
+#: record fits into them.
+_SURPLUS = 16
 
 
 class OneStreamError(Exception):
@@ -70,8 +77,12 @@ class RecordSource(Protocol):
         """The content at this position."""
         ...
 
+    def first_line(self) -> bytes:
+        """Return the first line of a record, or nothing if there is none."""
+        ...
+
     def end(self) -> int:
-        """Return the offset after the record just read and the blank lines behind it."""
+        """Return the offset after the record just read and what is between records."""
         ...
 
 
@@ -81,11 +92,30 @@ class PlainSource:
     def __init__(self, file: IO[bytes]) -> None:
         self.stream = file
 
+    def first_line(self) -> bytes:
+        """Return the first line of a record, or nothing if there is none."""
+        return self.stream.readline(_MAX_LINE)
+
     def end(self) -> int:
-        """Return the offset after the record just read and the blank lines behind it."""
-        while (line := self.stream.readline(_BLOCK)) in _BLANK_LINES:
-            pass
-        return self.stream.tell() - len(line)
+        """Return the offset after the record just read and what is between records."""
+        end = _past_filler(self.stream, self.stream.tell())
+        self.stream.seek(end)
+        surplus = self.stream.read(_SURPLUS + len(_FIRST))
+        if surplus.startswith(_FIRST[: len(surplus)]):
+            return end
+        following = _RECORD.search(surplus)
+        is_last = len(surplus) <= _SURPLUS
+        return end + (following.start() + 1 if following else len(surplus) * is_last)
+
+
+def _past_filler(file: IO[bytes], offset: int) -> int:
+    """Return the offset of what comes after the filler at an offset."""
+    file.seek(offset)
+    while block := file.read(_MAX_LINE):
+        if rest := block.lstrip(_FILLER):
+            return offset + len(block) - len(rest)
+        offset += len(block)
+    return offset
 
 
 class GzipMember:
@@ -96,12 +126,28 @@ class GzipMember:
         self._unpacking = _Unpacking(file)
         self.stream: IO[bytes] = io.BufferedReader(self._unpacking, _BLOCK)
 
+    def first_line(self) -> bytes:
+        """Return the first line of a record, or nothing if there is none."""
+        while (line := self.stream.readline(_MAX_LINE)) and not line.strip(_FILLER):
+            pass
+        return line
+
     def end(self) -> int:
-        """Return the offset after the member; raise ``OneStreamError`` if another record is in it."""
-        while rest := self.stream.read(_BLOCK):
-            if rest.strip():
+        """Return the offset after the member and what is between records.
+
+        More than a record says that it has is passed over. Raises ``OneStreamError`` if another record is in
+        the member.
+        """
+        before = b"\n"
+        while block := self.stream.read(_BLOCK):
+            if _RECORD.search(before + block):
                 raise OneStreamError("several records share a gzip member")
-        return self._file.tell() - len(self._unpacking.gzip.unused_data)
+            before = block[-_SURPLUS:]
+        return self.past()
+
+    def past(self) -> int:
+        """Return the offset after the member and what is between members; it must have been read."""
+        return _past_filler(self._file, self._file.tell() - len(self._unpacking.gzip.unused_data))
 
 
 class _Unpacking(io.RawIOBase):
@@ -131,12 +177,24 @@ class _Unpacking(io.RawIOBase):
         return packed
 
 
-def source_at(file: IO[bytes], offset: int) -> RecordSource:
+def source_at(file: IO[bytes], offset: int) -> PlainSource | GzipMember:
     """Return the source at an offset."""
     file.seek(offset)
     magic = file.read(len(_GZIP))
     file.seek(offset)
     return GzipMember(file) if magic == _GZIP else PlainSource(file)
+
+
+def past_member(file: IO[bytes], offset: int) -> int | None:
+    """Return the offset after a gzip member, whatever is in it, or None if there is no complete one."""
+    source = source_at(file, offset)
+    if not isinstance(source, GzipMember):
+        return None
+    try:
+        deque(pieces(source.stream), maxlen=0)
+        return source.past()
+    except (EOFError, zlib.error):
+        return None
 
 
 #: Longest piece, in bytes.
@@ -327,31 +385,23 @@ class Record:
         self._encodings = transfer, content
 
 
-def read_records(file: IO[bytes]) -> Iterator[Record]:
-    """Yield the records of a file one after another.
-
-    Raises ``DamagedError`` at an incomplete record or other content, and ``OneStreamError``.
-    """
-    offset = 0
-    while record := _record_at(file, offset):
-        yield record
-        offset = record.finish()
-
-
 def read_record(file: IO[bytes], offset: int) -> Record:
     """Return the record that begins at an offset, or raise ``DamagedError``."""
-    record = _record_at(file, offset)
+    record = next_record(file, offset)
     if record is None or record.offset != offset:
         raise DamagedError(offset, _NO_RECORD)
     return record
 
 
-def _record_at(file: IO[bytes], offset: int) -> Record | None:
-    """Return the record at an offset, skipping empty gzip members; None at the end of the file."""
+def next_record(file: IO[bytes], offset: int) -> Record | None:
+    """Return the record at an offset, skipping empty gzip members; None at the end of the file.
+
+    Raises ``DamagedError`` if something else is there, and ``OneStreamError``.
+    """
     while True:
         with _damage_named(offset):
             place = source_at(file, offset)
-            if first := place.stream.readline(_MAX_LINE):
+            if first := place.first_line():
                 return Record(offset, place, _headers(place.stream, _MAX_HEADERS, _VERSIONS, first))
             end = place.end()
         if end == offset:

@@ -1,8 +1,9 @@
 """Request and response models of jobs."""
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from results_api.service.responses import PageResponse, SuccessResponse
 from results_api.submissions import SubmissionOptions
@@ -81,12 +82,22 @@ def _example(status: int, data: Any, **meta: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [body]})
 
 
+_Id = Annotated[str, Field(max_length=4096)]
+
+
+def _as_text(value: Any) -> Any:
+    """Return a number as JSON writes it, as in a list of JSON Lines."""
+    return json.dumps(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 class JobCreateUrl(BaseModel):
     """A URL with an id of the caller's own."""
 
     model_config = ConfigDict(extra="forbid")
     url: str
-    id: str | None = Field(None, max_length=4096)
+    id: Annotated[_Id | None, BeforeValidator(_as_text, json_schema_input_type=_Id | int | float | None)] = (
+        None
+    )
 
 
 class WebhookCreate(BaseModel):

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -18,6 +17,7 @@ from starlette.types import Message
 from results_api.service.job_models import JobCreate, JobCreateParams, JobCreateUrl, WebhookCreate
 from results_api.submissions import JobList
 from shared.errors import Code, RequestError, printable
+from shared.list_formats import KNOWN, MEDIA_TYPES, PARQUET, format_of
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -31,16 +31,8 @@ _DISK_FULL_RETRY_AFTER = 60.0
 _MAX_JSON_LIST = 16_000_000
 #: Bytes of a list that are kept in memory before it is moved to disk.
 _MAX_IN_MEMORY = 1 << 20
-#: The file name endings of lists, by media type.
-LIST_TYPES = {
-    "text/plain": ".txt",
-    "text/csv": ".csv",
-    "text/tab-separated-values": ".tsv",
-    "application/jsonl": ".jsonl",
-    "application/x-ndjson": ".jsonl",
-    "application/vnd.apache.parquet": ".parquet",
-}
-_FILE_NAME = re.compile(r".*(\.(?:txt|csv|tsv|jsonl)(?:\.gz)?|\.parquet)", re.IGNORECASE | re.DOTALL)
+#: Endings of packed lists by their content coding.
+_PACKINGS = {"identity": "", "gzip": ".gz"}
 
 
 def media_type(request: Request) -> str:
@@ -166,26 +158,25 @@ def _lines(body: JobCreate) -> Iterator[bytes]:
 
 
 def _list_name(kind: str, encoding: str) -> str:
-    if kind not in LIST_TYPES:
-        known = ", ".join(("application/json", "multipart/form-data", *LIST_TYPES))
+    if kind not in MEDIA_TYPES:
+        known = ", ".join(("application/json", "multipart/form-data", *MEDIA_TYPES))
         detail = f"{printable(kind) or 'none given'}; supported: {known}"
         raise RequestError(Code.MEDIA_TYPE_UNSUPPORTED, detail)
-    gzipped = encoding.strip().lower() == "gzip"
-    if encoding.strip().lower() not in ("gzip", "identity") or (gzipped and LIST_TYPES[kind] == ".parquet"):
+    packing = _PACKINGS.get(encoding.strip().lower())
+    if packing is None or (packing and MEDIA_TYPES[kind] == PARQUET):
         raise RequestError(Code.MEDIA_TYPE_UNSUPPORTED, f"Content-Encoding: {printable(encoding)}")
-    return f"list{LIST_TYPES[kind]}{'.gz' if gzipped else ''}"
+    return f"list{MEDIA_TYPES[kind]}{packing}"
 
 
 def _from_form(form: FormData, params: JobCreateParams) -> SubmittedList:
     file = first_file(form)
     if file is None:
         raise RequestError(Code.REQUEST_INVALID, "the form has no file")
-    match = _FILE_NAME.fullmatch(file.filename or "")
-    if match is None:
-        detail = f"{file.filename!r} ends in none of .txt, .csv, .tsv, .jsonl, these with .gz, and .parquet"
-        raise RequestError(Code.MEDIA_TYPE_UNSUPPORTED, detail)
+    listed = format_of(file.filename or "")
+    if listed is None or listed.packing not in _PACKINGS.values():
+        raise RequestError(Code.MEDIA_TYPE_UNSUPPORTED, f"{file.filename!r} ends in none of {KNOWN}")
     fields = {name: text for name, text in form.multi_items() if not isinstance(text, UploadFile)}
     with validation_errors():
         given = JobCreateParams.model_validate(params.model_dump(exclude_unset=True) | fields)
-    job_list = JobList(f"list{match[1].lower()}", file.file, given.options())
+    job_list = JobList(f"list{listed.ending}{listed.packing}", file.file, given.options())
     return SubmittedList(job_list, given.webhook())

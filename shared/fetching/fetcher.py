@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from shared.errors import Code, ItemError
+from shared.hosts import is_unfetched_url
 from shared.items import Validators
 from shared.warc import is_warc_reference
 
@@ -80,6 +81,8 @@ class FileFetcher:
 
     def read(self, path: Path) -> bytes:
         """Return the bytes of a file, or raise ``ItemError``."""
+        if is_forbidden_url(str(path)):
+            raise ItemError(Code.URL_NOT_ALLOWED)
         with file_errors():
             size = regular_status(path).st_size
             if size > self._max_bytes:
@@ -89,6 +92,12 @@ class FileFetcher:
 
     async def close(self) -> None:
         """Do nothing: there are no connections."""
+
+
+def is_forbidden_url(ref: str) -> bool:
+    """Tell whether a reference is a URL that is never fetched, and not the name of a file."""
+    # Path.exists raises on a name that is too long, as that of a picture in a data URL is.
+    return is_unfetched_url(ref) and not os.path.exists(ref)  # noqa: PTH110
 
 
 @contextmanager

@@ -58,15 +58,18 @@ def _end(store: Store, job_id: int, code: Code | None = None) -> None:
 
 @pytest.mark.both_databases
 def test_a_job_is_taken_in_and_then_recorded(api: TestClient, store: Store) -> None:
-    answer = _submit(api, [*_URLS, {"url": "https://c.example/4.jpg", "id": "mine"}], name="spring")
+    ids = (
+        {"url": f"https://c.example/{number}.jpg", "id": one} for number, one in enumerate(("mine", 7, 7.5))
+    )
+    answer = _submit(api, [*_URLS, *ids], name="spring")
     job = answer.json()["data"]
     assert answer.headers["Location"] == f"/v1/jobs/{job['id']}"
     assert (answer.json()["meta"]["code"], job["state"], job["submitted"]) == (202, "submitting", 0)
     record_lists(store)
     job = api.get(answer.headers["Location"]).json()["data"]
-    assert (job["state"], job["submitted"], job["recorded"], job["name"]) == ("running", 4, True, "spring")
-    assert job["counts"]["pending"] == 4
-    assert _refs(store, job["id"]) == [*((url, None) for url in _URLS), ("https://c.example/4.jpg", "mine")]
+    assert (job["state"], job["submitted"], job["recorded"], job["name"]) == ("running", 6, True, "spring")
+    assert job["counts"]["pending"] == 6
+    assert [custom_id for _, custom_id in _refs(store, job["id"])] == [None, None, None, "mine", "7", "7.5"]
 
 
 def test_what_holds_no_url_is_told_by_its_line(api: TestClient, store: Store) -> None:
@@ -104,6 +107,35 @@ def test_a_list_comes_as_the_file_of_a_form(api: TestClient, store: Store) -> No
     assert (job["name"], job["priority"]) == ("form", "high")
     record_lists(store)
     assert _refs(store, job["id"]) == [(url, str(i)) for i, url in enumerate(_URLS)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("list.tab", b"url\n" + "\n".join(_URLS).encode()),
+        ("list.lst", "\n".join(_URLS).encode()),
+        ("List.NDJSON", "\n".join(map(json.dumps, _URLS)).encode()),
+        ("list.json.gz", gzip.compress(json.dumps([{"url": url} for url in _URLS], indent=1).encode())),
+    ],
+)
+def test_a_file_of_a_form_may_have_any_name_of_its_format(
+    api: TestClient, store: Store, name: str, content: bytes
+) -> None:
+    answer = api.post(_JOBS, files={"list": (name, content)})
+    record_lists(store)
+    assert [ref for ref, _ in _refs(store, answer.json()["data"]["id"])] == _URLS
+
+
+def test_no_line_of_a_table_is_lost_to_a_lone_quote(api: TestClient, store: Store) -> None:
+    texts = ('"best day', "plain", '15"')
+    rows = [f"{text}\t{url}\n" for text, url in zip(texts, _URLS, strict=True)]
+    content = "".join(["caption\turl\n", *rows, '"broken\n', '"//b"\t//b.example/1.jpg\n']).encode()
+    answer = api.post(_JOBS, content=content, headers={"Content-Type": "text/tab-separated-values"})
+    record_lists(store)
+    job = api.get(answer.headers["Location"]).json()["data"]
+    assert [ref for ref, _ in _refs(store, job["id"])] == _URLS
+    assert [(one["line"], one["lines"]) for one in job["malformed"]["lines"]] == [(5, 1), (6, 1)]
+    assert job["malformed"]["lines"][1]["reason"].startswith("url_not_allowed: ")
 
 
 def test_a_parquet_file_with_a_column_of_ones_choice(api: TestClient, store: Store) -> None:

@@ -1,5 +1,9 @@
+import bz2
 import gzip
 import io
+import json
+import lzma
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +54,13 @@ def _failure(source: str, columns: ListColumns | None = None) -> SmartSightError
         ("urls.csv.gz", True),
         ("urls.parquet", True),
         ("urls.parquet.gz", False),
+        ("urls.PQ", True),
+        ("urls.ndjson.xz", True),
+        ("urls.jsonlines", True),
+        ("urls.json", True),
+        ("urls.tab.bz2", True),
+        ("urls.lst", True),
+        ("urls.xlsx", False),
         ("photo.jpg", False),
         ("photos.gz", False),
         ("http://host/list.csv", False),
@@ -71,7 +82,16 @@ def test_txt_has_a_reference_a_line(ending: str, write: Write) -> None:
         ("l.csv", 'id,url\n7,a.jpg\n8,"b,c.jpg"\n,d.jpg\n'),
         ("l.csv.gz", 'id,url\n7,a.jpg\n8,"b,c.jpg"\n,d.jpg\n'),
         ("l.tsv", "id\turl\n7\ta.jpg\n8\tb,c.jpg\n\td.jpg\n"),
+        ("l.tab", "id\turl\n7\ta.jpg\n8\tb,c.jpg\n\td.jpg\n"),
         ("l.jsonl", '{"id": 7, "url": "a.jpg"}\n{"id": "8", "url": "b,c.jpg"}\n\n{"url": "d.jpg"}\n'),
+        ("l.ndjson", '{"id": 7, "url": "a.jpg"}\n{"id": "8", "url": "b,c.jpg"}\n\n{"url": "d.jpg"}\n'),
+        ("l.json", '{"id": 7, "url": "a.jpg"}\n{"id": "8", "url": "b,c.jpg"}\n\n{"url": "d.jpg"}\n'),
+        ("l.json", '[{"id": 7, "url": "a.jpg"},\n {"id": "8", "url": "b,c.jpg"}, {"url": "d.jpg"}]\n'),
+        (
+            "l.jsonlines.gz",
+            '[\n  {"id": 7, "url": "a.jpg"}, {"id": "8", "url": "b,c.jpg"}, {"url": "d.jpg"}]',
+        ),
+        ("l.json", '{\n"id": 7, "url": "a.jpg"\n}\n{"id": "8", "url": "b,c.jpg"}\n{\n"url": "d.jpg"}'),
     ],
 )
 def test_columns_give_reference_and_custom_id(name: str, content: str, write: Write) -> None:
@@ -111,13 +131,20 @@ def test_malformed_rows_of_a_table(write: Write) -> None:
     ]
 
 
-def test_an_unclosed_quote_says_where_it_began(write: Write) -> None:
-    entries = _read(write("l.csv", b'size,url\n1,a.jpg\n2,"b.jpg\n3,c.jpg\n'))
-    assert _refs(entries) == ["a.jpg"]
+def test_a_malformed_row_of_several_lines_names_all_of_them(write: Write) -> None:
+    entries = _read(write("l.csv", b'size,url\n1,a.jpg\n2,"b\nb.jpg"\n3,c.jpg\n'))
+    assert _refs(entries) == ["a.jpg", "c.jpg"]
     (malformed,) = (entry for entry in entries if isinstance(entry, MalformedEntry))
     assert malformed.lines == 2
     assert "lines 3 to 4: " in str(malformed)
     assert "is the closing quote of line 3 missing?" in str(malformed)
+
+
+def test_a_lone_quote_takes_no_other_line_with_it(write: Write) -> None:
+    lines = ['"best day ever\ta.jpg', "plain\tb.jpg", 'a "c" in it\tc.jpg', '15"\td.jpg', "\te.jpg"]
+    for end in ("\n", "\r\n"):
+        table = write("l.tsv", end.join(["caption\turl", *lines]).encode())
+        assert _refs(_read(table)) == ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"]
 
 
 def test_an_unclosed_quote_before_many_lines_counts_them_all(write: Write) -> None:
@@ -218,7 +245,133 @@ def test_a_damaged_list_is_named(write: Write, tmp_path: Path) -> None:
     (tmp_path / "mac.csv").write_bytes(b"url\ra.jpg\r")
     (tmp_path / "wide.txt").write_bytes("a.jpg\n".encode("utf-16"))
     (tmp_path / "folder.txt").mkdir()
-    for name in ("cut.txt.gz", "no.txt.gz", "no.parquet", "wide.txt", "mac.csv", "folder.txt"):
+    (tmp_path / "sheet.csv").write_bytes(b"PK\x03\x04 and so on")
+    (tmp_path / "packed.jsonl").write_bytes(gzip.compress(b'{"url": "a.jpg"}'))
+    (tmp_path / "cut.txt.bz2").write_bytes(bz2.compress(b"a.jpg\n")[:-4])
+    (tmp_path / "no.txt.xz").write_bytes(b"not xz at all")
+    names = ["cut.txt.gz", "no.txt.gz", "no.parquet", "wide.txt", "mac.csv", "folder.txt", "sheet.csv"]
+    for name in (*names, "packed.jsonl", "cut.txt.bz2", "no.txt.xz"):
         error = _failure(str(tmp_path / name))
         assert (type(error), error.code) == (ResourceError, Code.SOURCE_UNREADABLE), name
         assert name in str(error)
+
+
+@pytest.mark.parametrize(
+    ("ending", "pack"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)]
+)
+def test_a_packed_list_may_have_several_streams(
+    ending: str, pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    refs = [f"{number}.jpg" for number in range(50_000)]
+    parts = ["\n".join(refs[:20_000]), "", "\n", "\n".join(refs[20_000:])]
+    (tmp_path / f"l.txt{ending}").write_bytes(b"".join(pack(part.encode()) for part in parts))
+    assert _refs(_read(str(tmp_path / f"l.txt{ending}"))) == refs
+
+
+def test_what_nobody_sees_at_the_ends_of_a_text_is_not_part_of_it(write: Write) -> None:
+    marks = "\ufeff\u200b\u200e\u2060 "
+    lines = f"{marks}a.jpg{marks}\n{marks}\nb\u200dc.jpg\n"
+    assert _refs(_read(write("l.txt", lines.encode()))) == ["a.jpg", "b\u200dc.jpg"]
+    table = f"{marks}url{marks},id\n{marks}a.jpg{marks},{marks}7{marks}\n"
+    assert _read(write("l.csv", table.encode()), ListColumns("url", "id")) == [Reference("a.jpg", "7")]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "['https://host/a.jpg', 'https://host/b.jpg']",
+        "https://host/a.jpg|https://host/b.jpg",
+        "https://host/a.jpg https://host/b.jpg",
+        "https://host/a.jpg, https://host/b.jpg",
+        "https://host/a.jpg;https://host/b.jpg",
+    ],
+)
+def test_a_list_in_a_cell_is_called_so(cell: str, write: Write) -> None:
+    reason = "it is a list: give each reference a row of its own"
+    assert _malformed(_read(write("l.tsv", f"url\n{cell}\n".encode()))) == [(2, reason)]
+    assert _malformed(_read(write("l.jsonl", b'{"url": ["https://host/a.jpg"]}\n'))) == [(1, reason)]
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        "https://host/join?of=https://a/1.jpg,https://b/2.jpg",
+        "https://host/w_3,h_2/https://a/1.jpg",
+        "[1] a.jpg",
+    ],
+)
+def test_a_url_with_another_in_it_is_one(ref: str, write: Write) -> None:
+    assert _refs(_read(write("l.txt", ref.encode()))) == [ref]
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "hint"),
+    [
+        ("l.csv", "id;url\n", "separated by ';'"),
+        ("l.csv", "sep=;\nid;url\n", "separated by ';'"),
+        ("l.csv", '"id";"url"\n', "separated by ';'"),
+        ("l.csv", "id\turl\n", "name it .tsv"),
+        ("l.tsv", "id,url\n", "name it .csv"),
+        ("l.csv", "id|link\n", "separated by '|'"),
+    ],
+)
+def test_another_separator_is_named(name: str, head: str, hint: str, write: Write) -> None:
+    error = _failure(write(name, f"{head}7;a.jpg\n".encode()))
+    assert (type(error), error.code) == (UsageError, Code.COLUMN_UNKNOWN)
+    assert hint in str(error)
+
+
+def test_a_line_that_names_the_right_separator_is_passed_over(write: Write) -> None:
+    assert _refs(_read(write("l.csv", b"sep=,\r\nid,url\r\n7,a.jpg\r\n"))) == ["a.jpg"]
+
+
+def test_a_document_that_breaks_off_counts_its_other_lines(write: Write) -> None:
+    entries = _read(
+        write("l.json", b'[\n"a.jpg",\n{"url": "b.jpg"},\n{"url": oops},\n"c.jpg",\n"d.jpg"\n]\n')
+    )
+    assert _refs(entries) == ["a.jpg", "b.jpg"]
+    (malformed,) = (entry for entry in entries if isinstance(entry, MalformedEntry))
+    assert (malformed.line, malformed.lines) == (4, 4)
+    (cut,) = (
+        entry for entry in _read(write("l.json", b'["a.jpg",\n"b')) if isinstance(entry, MalformedEntry)
+    )
+    assert (cut.line, cut.lines) == (2, 1)
+
+
+def test_a_document_may_be_long_and_without_line_ends(write: Write) -> None:
+    refs = [f"{number}-\u00fc.jpg" for number in range(30_000)]
+    content = json.dumps([{"url": ref, "id": number} for number, ref in enumerate(refs)], ensure_ascii=False)
+    entries = _read(write("l.json", content.encode()), ListColumns("url", "id"))
+    assert entries == [Reference(ref, str(number)) for number, ref in enumerate(refs)]
+
+
+def _ids(column: pyarrow.Array, tmp_path: Path) -> list[str | None]:
+    refs = [f"{number}.jpg" for number in range(len(column))]
+    parquet.write_table(pyarrow.table({"url": refs, "id": column}), tmp_path / "l.parquet")
+    entries = _read(str(tmp_path / "l.parquet"), ListColumns("url", "id"))
+    assert _refs(entries) == refs
+    return [entry.custom_id for entry in entries if isinstance(entry, Reference)]
+
+
+def test_no_type_of_ids_costs_a_row(tmp_path: Path) -> None:
+    one = uuid.UUID("00112233-4455-6677-8899-aabbccddeeff")
+    array = pyarrow.array
+    ids = {
+        "00ff": array([b"\x00\xff"]),
+        "00ff01": array([b"\x00\xff\x01"], pyarrow.binary(3)),
+        "abc": array([b"abc"], pyarrow.binary(3)),
+        '{"a": [1, null]}': array([{"a": [1, None]}]),
+        "1970-01-01 00:00:00.000Z": array([0], pyarrow.timestamp("s", "Nowhere/City")),
+        "3600": array([3600], pyarrow.duration("s")),
+    }
+    for text, column in ids.items():
+        assert _ids(column, tmp_path) == [text]
+    assert _ids(array([one.bytes, None], pyarrow.uuid()), tmp_path) == [str(one), None]
+
+
+def test_a_column_of_images_is_called_so(tmp_path: Path) -> None:
+    jpeg = b"\xff\xd8\xff\xe0 and so on"
+    for column in (pyarrow.array([{"bytes": jpeg, "path": None}]), pyarrow.array([jpeg])):
+        parquet.write_table(pyarrow.table({"image": column}), tmp_path / "l.parquet")
+        ((line, reason),) = _malformed(_read(str(tmp_path / "l.parquet"), ListColumns("image")))
+        assert (line, "it holds an image, not a reference" in reason) == (1, True)

@@ -5,6 +5,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -304,6 +305,65 @@ def test_empty_members_between_records_are_passed_over() -> None:
     record = Path("c.warc.gz").read_bytes()
     Path("c.warc.gz").write_bytes(record + gzip.compress(b"", mtime=0) * 3000 + record)
     assert len(_refs("c.warc.gz")) == 2
+
+
+def _record(content: bytes, *, says: int = 0, behind: bytes = b"\r\n\r\n", before: bytes = b"") -> bytes:
+    """Return a record that says that it is so many bytes longer than it is."""
+    head = b"WARC/1.0\r\nWARC-Type: resource\r\nWARC-Target-URI: urn:a\r\nContent-Type: image/jpeg\r\n"
+    return before + head + b"Content-Length: %d\r\n\r\n" % (len(content) + says) + content + behind
+
+
+_ODD = {
+    "a zero byte after records": {"behind": b"\r\n\r\n\0"},
+    "many of them": {"behind": b"\r\n\r\n" + bytes(5000)},
+    "a length that is one short": {"says": -1},
+    "a length that is one too long": {"says": 1},
+    "one line end after records": {"behind": b"\n"},
+    "nothing after records": {"behind": b""},
+}
+
+
+@pytest.mark.parametrize(
+    "pack", [bytes, lambda record: gzip.compress(record, mtime=0)], ids=["plain", "gzip"]
+)
+@pytest.mark.parametrize("odd", _ODD.values(), ids=_ODD)
+def test_records_as_tools_write_them_are_read(odd: dict[str, Any], pack: Callable[[bytes], bytes]) -> None:
+    record = pack(_record(JPEG, **odd))
+    Path("c.warc.gz").write_bytes(3 * record)
+    refs = _refs("c.warc.gz")
+    assert refs == [f"c.warc.gz:{number * len(record)}:urn:a" for number in range(3)]
+    for ref in refs:
+        assert _content(ref)[: len(JPEG) - 1] == JPEG[:-1]
+
+
+@pytest.mark.parametrize("filler", [b"\0", b"\r\n", bytes(600)])
+def test_what_is_between_gzip_members_is_passed_over(filler: bytes) -> None:
+    member = gzip.compress(_record(JPEG), mtime=0)
+    blank = gzip.compress(b"\r\n\r\n", mtime=0)
+    Path("c.warc.gz").write_bytes(
+        (member + filler) * 2 + blank + gzip.compress(_record(JPEG, before=b"\r\n"))
+    )
+    assert len(_refs("c.warc.gz")) == 3
+    assert {_content(ref) for ref in _refs("c.warc.gz")} == {JPEG}
+
+
+def test_a_damaged_record_in_a_complete_gzip_member_costs_itself_alone() -> None:
+    good, bad = gzip.compress(_record(JPEG), mtime=0), gzip.compress(_record(JPEG, says=100), mtime=0)
+    Path("c.warc.gz").write_bytes(good + bad + gzip.compress(b"no record", mtime=0) + good)
+    first, incomplete, none, last = _entries("c.warc.gz")
+    assert [type(entry) for entry in (first, last)] == [Reference, Reference]
+    assert str(incomplete) == f"c.warc.gz, byte {len(good)}: the record is incomplete"
+    assert str(none).endswith("no WARC record begins here")
+
+
+def test_a_plain_record_that_is_much_longer_than_it_says_is_not_guessed_at() -> None:
+    Path("c.warc").write_bytes(_record(JPEG) + _record(JPEG * 9, says=-100) + _record(JPEG))
+    entries = _entries("c.warc")
+    assert [type(entry) for entry in entries] == [Reference, Reference, MalformedEntry]
+
+
+def test_the_crawl_of_a_well_known_crawler_is_read(test_data: Path) -> None:
+    assert len(_refs(str(test_data / "cases" / "storm_zero_byte.warc.gz"))) == 2
 
 
 @both_kinds

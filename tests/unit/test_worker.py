@@ -267,13 +267,31 @@ def test_when_stopped_what_is_in_hand_is_stored_and_nothing_else_is_kept() -> No
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("missing", Code.FILE_NOT_FOUND), ("file/inside", Code.FILE_NOT_FOUND), (".", Code.FILE_UNREADABLE)],
+    [
+        *(
+            ("missing", Code.FILE_NOT_FOUND),
+            ("file/inside", Code.FILE_NOT_FOUND),
+            (".", Code.FILE_UNREADABLE),
+        ),
+        *(("missing:1.jpg", Code.FILE_NOT_FOUND), ("//host/a.jpg", Code.URL_NOT_ALLOWED)),
+        *(
+            ("data:image/png;base64,AAAA", Code.URL_NOT_ALLOWED),
+            ("data:," + "x" * 3000, Code.URL_NOT_ALLOWED),
+        ),
+        *(("http:/host/a.jpg", Code.URL_NOT_ALLOWED), ("ftp://host/a.jpg", Code.URL_NOT_ALLOWED)),
+    ],
 )
 def test_files_that_cannot_be_read(name: str, code: Code) -> None:
     Path("file").touch()
     with pytest.raises(ItemError) as caught:
         FileFetcher(100).read(Path(name))
     assert caught.value.code is code
+
+
+def test_a_file_may_be_named_like_a_url() -> None:
+    Path("data:a.jpg").write_bytes(b"x")
+    for path in (Path("data:a.jpg"), Path(f"/{Path('data:a.jpg').absolute()}")):
+        assert FileFetcher(100).read(path) == b"x"
 
 
 def test_a_file_over_the_limit_is_not_read() -> None:

@@ -19,6 +19,7 @@ from starlette.types import Scope
 from results_api.report import words
 from results_api.service.error_responses import public_error, status_of
 from shared.errors import Code, SmartSightError, printable
+from shared.list_formats import ENDINGS
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -101,7 +102,12 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"t": texts(), "asset": asset, "share": words.share}
+    environment.globals |= {
+        "t": texts(),
+        "asset": asset,
+        "share": words.share,
+        "list_endings": ",".join(ENDINGS),
+    }
     environment.filters |= {
         "number": words.number,
         "duration": words.duration,

@@ -28,7 +28,7 @@ from results_api.service.job_models import (
     JobRetry,
     JobRetryResponse,
 )
-from results_api.service.request_bodies import LIST_TYPES, json_body, submitted_list
+from results_api.service.request_bodies import json_body, submitted_list
 from results_api.service.responses import (
     entity_tag_of_json,
     heartbeat,
@@ -43,6 +43,7 @@ from results_api.submissions import job_key
 from shared import actions
 from shared.errors import Code, RequestError
 from shared.job_status import JobStatus
+from shared.list_formats import MEDIA_TYPES
 from shared.store.store import Job
 
 routes = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -128,7 +129,7 @@ _LIST_BODY: dict[str, Any] = {
         "content": {
             "application/json": {"schema": _inlined(JobCreate.model_json_schema())},
             "multipart/form-data": _FORM,
-            **dict.fromkeys(LIST_TYPES, _FILE),
+            **dict.fromkeys(MEDIA_TYPES, _FILE),
         },
     }
 }
@@ -150,11 +151,11 @@ async def submit(
 ) -> Response:
     """Submit a job.
 
-    Send its URLs as JSON; or a list (txt, csv, tsv, jsonl, each also gzipped, or parquet) as the body or as
-    the first file of a form, with the options in the query or the form. The response is 202 as soon as the
-    list is stored. It is then recorded line by line; the job's status has the numbers of the lines without a
-    URL. With `dry_run`, nothing is stored: a sample is fetched and labelled, which takes up to a few minutes
-    and counts against the key's daily images.
+    Send its URLs as JSON; or a list (text, CSV, TSV or JSON, also packed by gzip, bzip2 or xz; or Parquet) as
+    the body or as the first file of a form, with the options in the query or the form. The response is 202 as
+    soon as the list is stored. It is then recorded line by line; the job's status has the numbers of the
+    lines without a URL. With `dry_run`, nothing is stored: a sample is fetched and labelled, which takes up
+    to a few minutes and counts against the key's daily images.
     """
     await _check_quota(services, caller, params, key)
     async with submitted_list(request, params, services.settings.list_bytes) as submitted:
