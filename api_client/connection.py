@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from shared.errors import Code, RequestError, UsageError
+from shared.urls import ESCAPES
 
 if TYPE_CHECKING:
     from httpx2 import Timeout
@@ -90,12 +91,13 @@ class Connection:
         if key:
             headers["Authorization"] = f"Bearer {key}"
         self._timeout = timeout
-        self._client = httpx2.Client(
-            base_url=self.origin,
-            headers=headers,
-            follow_redirects=False,  # the key is for this origin only
-            trust_env=not is_loopback(self.origin),  # a proxy would leave this machine
-        )
+        with _proxy_errors():
+            self._client = httpx2.Client(
+                base_url=self.origin,
+                headers=headers,
+                follow_redirects=False,  # the key is for this origin only
+                trust_env=not is_loopback(self.origin),  # a proxy would leave this machine
+            )
 
     @contextmanager
     def send(self, request: ApiRequest) -> Iterator[ApiResponse]:
@@ -136,6 +138,18 @@ class Connection:
 
     def _describe(self, error: Exception) -> str:
         return f"{self.origin}: {str(error) or type(error).__name__}"
+
+
+@contextmanager
+def _proxy_errors() -> Iterator[None]:
+    """Raise ``UsageError(setting_invalid)`` for a proxy that cannot be used; errors may hold its password."""
+    import httpx2
+
+    try:
+        yield
+    except (httpx2.InvalidURL, ValueError, ImportError):
+        detail = "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not http://USER:PASSWORD@HOST:PORT; " + ESCAPES
+        raise UsageError(Code.SETTING_INVALID, detail) from None
 
 
 class Retries:
@@ -188,8 +202,8 @@ def checked_origin(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise UsageError(Code.SETTING_INVALID, f"the API's URL: {error}") from None
+    except ValueError:  # its message may hold a part of a password
+        raise UsageError(Code.SETTING_INVALID, "the API's URL is not well-formed") from None
     rest = parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None
     if parts.scheme not in ("http", "https") or not parts.hostname or rest:
         raise UsageError(Code.SETTING_INVALID, "the API's URL is not http(s)://HOST or http(s)://HOST:PORT")

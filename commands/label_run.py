@@ -27,8 +27,6 @@ from shared.store.store import Filter, Store
 from worker.delivery import Inference
 from worker.worker import Backends, Worker, WorkerPlan
 
-#: Shorter than those of a fleet: a user waits for this command.
-_RETRY_DELAYS = (1.0, 5.0, 15.0)
 #: How long what is in hand may take when the command is interrupted, in seconds.
 _GRACE = 3.0
 #: Seconds between two looks at the store.
@@ -99,10 +97,10 @@ class LabelRun:
         return WorkerPlan(
             self._top,
             settings.concurrency,
-            _RETRY_DELAYS,
+            settings.label_retry_delays,
             _GRACE,
             wait_for_store=False,
-            policy=politeness_policy(settings, _RETRY_DELAYS),
+            policy=politeness_policy(settings, settings.label_retry_delays),
             request_timeout=settings.fetch_timeout,
             only_job=self.job.id,
             thumbnail_side=settings.thumbnail_side,

@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 from shared.errors import Code, UsageError
 from shared.list_formats import KNOWN
+from shared.settings import parse_setting
+from shared.urls import without_password
 
 #: Largest id of a job.
 MAX_ID = 2**63 - 1
@@ -88,6 +90,18 @@ def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[
     return read
 
 
+def like_setting(name: str) -> Callable[[str], Any]:
+    """Return a type for what a setting may be, too."""
+
+    def read(text: str) -> Any:
+        try:
+            return parse_setting(name, text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+
+    return read
+
+
 def error_code(text: str) -> Code:
     """Read one of our error codes."""
     try:
@@ -104,7 +118,7 @@ def api_url(text: str) -> str:
     try:
         return checked_origin(text) if text else ""
     except UsageError:
-        detail = f"{text!r} is not http(s)://HOST:PORT; without a URL, --api comes last"
+        detail = f"{without_password(text)!r} is not http(s)://HOST:PORT; without a URL, --api comes last"
         raise argparse.ArgumentTypeError(detail) from None
 
 
@@ -178,7 +192,7 @@ def add_workload(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--concurrency",
-        type=number(int, 1, 1000),
+        type=like_setting("concurrency"),
         metavar="N",
         help="images that a process fetches at the same time (default: SMARTSIGHT_CONCURRENCY, else 32)",
     )

@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pika
 from pika.exceptions import AMQPError
 
 from shared.errors import Code, ResourceError, UsageError
 from shared.rabbitmq.topology import Topology
+from shared.urls import ESCAPES, without_password
 
 #: Defaults of the URL's parameters, in seconds.
 _DEFAULTS: dict[str, Any] = {
@@ -35,23 +36,39 @@ logging.getLogger("pika").setLevel(logging.CRITICAL + 1)
 
 def parameters_of(url: str) -> Any:
     """Return pika's parameters of a URL, or raise ``UsageError(broker_unsupported)``."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("amqp", "amqps"):
-        raise UsageError(Code.BROKER_UNSUPPORTED, f"{parts.scheme or 'no scheme'}: use {_FORM}")
+    if not url.lower().startswith(("amqp://", "amqps://")):
+        raise UsageError(Code.BROKER_UNSUPPORTED, f"{without_password(url)!r}: use {_FORM}")
     try:
+        parts = urlsplit(url)
         parameters = pika.URLParameters(url)
     except (ValueError, TypeError):  # their messages may contain the URL with its password
         raise UsageError(Code.BROKER_UNSUPPORTED, f"the URL is not well-formed: use {_FORM}") from None
+    if "@" in parts.path + parts.query or parts.fragment or parts.port == 0:
+        raise UsageError(Code.BROKER_UNSUPPORTED, f"the URL is not well-formed: {ESCAPES}")
+    parameters.virtual_host = _virtual_host(parts.path)
     for name in _DEFAULTS.keys() - parse_qs(parts.query).keys():
         setattr(parameters, name, _DEFAULTS[name])
     return parameters
 
 
-def name_of(url: str) -> str:
+def _virtual_host(path: str) -> str:
+    """Return the virtual host that a path names, ``/`` by default; pika takes a part of it for the whole.
+
+    With a second slash as the whole name, as other clients have it, the default is meant
+    (https://www.rabbitmq.com/docs/uri-spec writes it ``%2F``).
+    """
+    name = path.removeprefix("/")
+    if "/" in name.rstrip("/") or name.count("/") > 1:
+        raise UsageError(Code.BROKER_UNSUPPORTED, "the virtual host has a bare slash: write %2F for it")
+    return unquote(name.rstrip("/")) or "/"
+
+
+def name_of(parameters: Any) -> str:
     """Return a broker's name for messages: its URL without password and parameters."""
-    parts = urlsplit(url)
-    user = f"{parts.username}:***@" if parts.username else ""
-    return f"{parts.scheme}://{user}{parts.hostname}:{parts.port or 5672}{parts.path}"
+    scheme = "amqps" if parameters.ssl_options else "amqp"
+    host = f"[{parameters.host}]" if ":" in parameters.host else parameters.host
+    user = quote(parameters.credentials.username, safe="")
+    return f"{scheme}://{user}:***@{host}:{parameters.port}/{quote(parameters.virtual_host, safe='')}"
 
 
 def check(url: str, topology: Topology) -> None:
@@ -60,7 +77,7 @@ def check(url: str, topology: Topology) -> None:
     try:
         declare(parameters, topology)
     except FAILURES as error:
-        raise ResourceError(Code.BROKER_UNAVAILABLE, f"{name_of(url)}: {reason_of(error)}") from error
+        raise ResourceError(Code.BROKER_UNAVAILABLE, f"{name_of(parameters)}: {reason_of(error)}") from error
 
 
 def declare(parameters: Any, topology: Topology) -> None:
@@ -100,8 +117,8 @@ class ConnectionThread:
     def __init__(
         self, url: str, topology: Topology, opened: Callable[[Any], None], lost: Callable[[], None]
     ) -> None:
-        self._name = name_of(url)
         self._parameters = parameters_of(url)
+        self._name = name_of(self._parameters)
         self._topology = topology
         self._opened = opened
         self._lost = lost

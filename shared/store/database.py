@@ -12,6 +12,7 @@ from shared.errors import Code, ResourceError, UsageError
 from shared.store import sqlite
 from shared.store.schema import alembic_version
 from shared.store.schema_api import metadata  # imported last: it has the tables of all modules
+from shared.urls import without_password
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _POSTGRES = "postgresql+psycopg://"
@@ -115,8 +116,7 @@ def _open_engine(url: str) -> tuple[Engine, str]:
 
         engine = postgres.open_engine(url)
         return engine, postgres.name_of(engine)
-    kind = url.partition(":")[0] if "://" in url else repr(url)
-    raise UsageError(Code.DATABASE_UNSUPPORTED, f"{kind}: use {_FORMS}")
+    raise UsageError(Code.DATABASE_UNSUPPORTED, f"{without_password(url)!r}: use {_FORMS}")
 
 
 def _patient(connection: Connection) -> AbstractContextManager[None]:

@@ -6,10 +6,11 @@ from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 
 from shared.errors import Code, UsageError
+from shared.urls import ESCAPES
 
 #: Unless the URL says otherwise (https://www.postgresql.org/docs/current/libpq-connect.html).
 _DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
@@ -20,6 +21,7 @@ _LONG_TIMEOUT = 3600.0
 _READING_MEMORY = "64MB"
 #: Time limit for a lock on the deny list, in seconds; it is held for moments only.
 _LOCK_TIMEOUT = 20.0
+_PORTS = range(1, 65_536)
 #: Number of the advisory lock that lets one process at a time create or migrate the tables.
 _MIGRATION_LOCK = 0x5310_5167
 
@@ -31,11 +33,22 @@ def open_engine(url: str) -> Engine:
     except (ArgumentError, ValueError):  # their messages contain the URL with its password
         detail = "the URL of Postgres is not well-formed"
         raise UsageError(Code.DATABASE_UNSUPPORTED, detail) from None
+    if _is_ambiguous(url, parsed):
+        detail = f"the URL of Postgres is not well-formed: ports are from 1 to 65535, and {ESCAPES}"
+        raise UsageError(Code.DATABASE_UNSUPPORTED, detail)
     defaults = {name: value for name, value in _DEFAULTS.items() if name not in parsed.query}
     # An idle connection that has died is detected and replaced.
     engine = create_engine(parsed, pool_pre_ping=True, connect_args=defaults)
     event.listen(engine, "do_connect", _connect)
     return engine
+
+
+def _is_ambiguous(url: str, parsed: URL) -> bool:
+    """Tell whether a part of the password was taken for a host, a database or a parameter."""
+    credentials, at, rest = url.partition("://")[2].partition("@")
+    if parsed.username is None and parsed.password is None:
+        return at != "" and "?" not in credentials
+    return "@" in rest or not (parsed.port is None or parsed.port in _PORTS)
 
 
 def name_of(engine: Engine) -> str:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import Code, UsageError
+from shared.fetching.guard import UrlGate
 from shared.settings import as_markdown, read_settings, shown_settings, unknown_variables, variables
 
 
@@ -61,13 +62,98 @@ def test_an_empty_variable_counts_as_not_given() -> None:
         ("RETRY_DELAYS", "15,2"),
         ("RETRY_DELAYS", "15,,20"),
         ("RETRY_DELAYS", "0"),
+        ("RETRY_DELAYS", "0.0001,0.0002"),  # RabbitMQ counts in milliseconds
+        ("RETRY_DELAYS", "15,5000000"),
+        ("RETRY_DELAYS", ",".join(map(str, range(1, 30)))),
+        ("PORTS", "70000"),
+        ("PORTS", "80,,443"),
+        ("OWN_HOSTS", "images.lan:70000"),
+        ("OWN_HOSTS", "images.lan:"),
+        ("OWN_HOSTS", "*.example.com"),
+        ("OWN_HOSTS", "10.0.0.0/8"),
+        ("HOST_NAMES", "*"),
+        ("HOST_NAMES", "localhost:80"),
+        ("CORS_ORIGINS", "https://*.example.com"),
+        ("CORS_ORIGINS", "https://example.com:0"),
+        ("CORS_ORIGINS", "https://example.com/"),
+        ("QUEUE_PREFIX", "x" * 300),
+        ("QUEUE_PREFIX", "a b"),
+        ("THUMBNAIL_SIDE", "65536"),
+        ("MAX_PIXELS", "9" * 19),
+        ("CONCURRENCY", "1001"),
     ],
 )
 def test_a_bad_value_is_named(name: str, value: str) -> None:
     with pytest.raises(UsageError) as caught:
         read_settings({f"SMARTSIGHT_{name}": value})
     assert caught.value.code is Code.SETTING_INVALID
-    assert f"SMARTSIGHT_{name}={value!r}" in str(caught.value)
+    assert f"SMARTSIGHT_{name}={value!r}"[:250] in str(caught.value)
+
+
+#: Settings whose values are text, of which only the empty one means nothing.
+_TEXTS = ("DATABASE_URL", "BROKER_URL", "API_URL", "API_KEY", "MODEL", "DATA_DIR", "CACHE_DIR", "RUN_DIR")
+
+
+@pytest.mark.parametrize("variable", variables())
+def test_no_setting_takes_a_number_out_of_range_or_a_blank(variable: str) -> None:
+    bad = ["nan", "inf", "-1", "-0.5", "1e999", "9" * 40, "\u0663", "1_0", "0x10", "1;2"]
+    if variable.removeprefix("SMARTSIGHT_") in (
+        *_TEXTS,
+        "CONTACT",
+        "QUEUE_PREFIX",
+        "OWN_HOSTS",
+        "HOST_NAMES",
+    ):
+        bad = []
+    for value in [" ", "\t\n", *bad]:
+        with pytest.raises(UsageError, match=r"^A setting has an invalid value") as caught:
+            read_settings({variable: value})
+        assert caught.value.code is Code.SETTING_INVALID
+
+
+def test_hosts_are_read_as_urls_and_browsers_have_them() -> None:
+    settings = read_settings(
+        {
+            "SMARTSIGHT_OWN_HOSTS": "B\xfccher.example:8080,[0:0:0:0:0:0:0:1]:80,IMAGES.lan:443",
+            "SMARTSIGHT_HOST_NAMES": "B\xfccher.example,0:0:0:0:0:0:0:1",
+            "SMARTSIGHT_CORS_ORIGINS": "https://B\xfccher.example:443,http://Example.com:8080",
+        }
+    )
+    name = "xn--bcher-kva.example"
+    assert settings.own_hosts == ((name, 8080), ("::1", 80), ("images.lan", 443))
+    assert settings.host_names == {name, "::1"}
+    assert settings.cors_origins == (f"https://{name}", "http://example.com:8080")
+    gate = UrlGate((), settings.own_hosts)
+    for url in ("http://b\xfccher.example:8080/x", "http://[::1]/", "https://images.LAN/"):
+        assert gate.is_own(gate.check(url))
+
+
+def test_delays_hold_for_those_who_wait_unless_they_have_their_own() -> None:
+    assert read_settings({}).label_retry_delays == (1, 5, 15)
+    given = {"SMARTSIGHT_RETRY_DELAYS": "0.5"}
+    assert read_settings(given).label_retry_delays == (0.5,)
+    assert read_settings(given | {"SMARTSIGHT_LABEL_RETRY_DELAYS": "2"}).label_retry_delays == (2,)
+
+
+def test_a_password_is_not_named_with_a_bad_value() -> None:
+    with pytest.raises(UsageError) as caught:
+        read_settings({"SMARTSIGHT_CORS_ORIGINS": "https://me:se/cr@TAIL#x@example.com"})
+    assert "https://me:***@example.com" in str(caught.value)
+    assert "TAIL" not in str(caught.value)
+
+
+def test_folders_are_looked_for_only_when_they_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without home and temporary folder, as in many containers, can still be told what is missing."""
+
+    def no_home(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr("platformdirs.user_data_path", no_home)
+    monkeypatch.setattr("platformdirs.user_cache_path", no_home)
+    monkeypatch.setenv("TMPDIR", "/no/such/folder")
+    settings = read_settings({})
+    assert settings.data_dir == Path("/nonexistent/smartsight/data")
+    assert settings.run_dir.parent == Path("/no/such/folder")
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:
@@ -98,6 +184,12 @@ def test_what_is_shown_of_a_setting_can_be_set() -> None:
         ("postgresql+psycopg://h/db?user=me&Password=s", "postgresql+psycopg://h/db?user=me&Password=***"),
         ("postgresql+psycopg://h/db?sslpassword=s&x=1", "postgresql+psycopg://h/db?sslpassword=***&x=1"),
         ("sqlite:////home/me/a:b.db", "sqlite:////home/me/a:b.db"),
+        ("sqlite:////home/me/a:b@c.db", "sqlite:////home/me/a:b@c.db"),
+        ("amqp://user:12/TAIL@host/", "amqp://user:***@host/"),
+        ("amqp://user:12#TAIL@host/", "amqp://user:***@host/"),
+        ("amqp://us/er:TAIL@host/", "amqp://us/er:***@host/"),
+        ("amqp://TO/KEN@host/", "amqp://***@host/"),
+        ("user:TAIL@host", "user:***@host"),
     ],
 )
 def test_passwords_are_hidden_and_nothing_else(url: str, shown: str) -> None:
