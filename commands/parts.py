@@ -41,16 +41,21 @@ def cores() -> int:
 
 @contextmanager
 def open_store(settings: Settings) -> Iterator["Store"]:
-    """Open the database of the settings, creating the folder of the default one; close it at the end."""
+    """Open the database of the settings, and close it at the end.
+
+    The default one is created for its owner only, in a folder of its own.
+    """
+    from shared.store import sqlite
     from shared.store.database import Database
     from shared.store.store import Store
 
     if not settings.database_url:
         try:
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            settings.data_dir.mkdir(0o700, parents=True, exist_ok=True)  # what is in it is its owner's only
         except OSError as error:
-            detail = f"{settings.data_dir}: {error.strerror}"
+            detail = f"{settings.data_dir}: {error.strerror}; SMARTSIGHT_DATA_DIR names another folder"
             raise ResourceError(Code.DATABASE_UNAVAILABLE, detail) from error
+        sqlite.make_private(settings.store_url)  # earlier versions left it to the umask
     database = Database(settings.store_url)
     try:
         yield Store(database)

@@ -1,6 +1,9 @@
 """Compose the service: what its routes need, and what runs in the background."""
 
+import errno
 import logging
+import os
+import tempfile
 import threading
 from argparse import Namespace
 from collections.abc import Mapping
@@ -29,7 +32,7 @@ from results_api.access import Access, KeysRequired
 from results_api.webhooks import WebhookDispatcher, with_secret
 from shared.classifier.catalogue import open_classifier
 from shared.classifier.classifier import Classifier
-from shared.errors import Code, UsageError
+from shared.errors import Code, ResourceError, UsageError
 from shared.fetching.posting import WebPoster
 from shared.fetching.web import WebFetcher
 from shared.settings import Settings
@@ -49,6 +52,11 @@ _TINY = bytes.fromhex(
 #: Images that are admitted before a thread is free: a thread that is done continues with one of them and need
 #: not wait for the event loop, which is late when the cores are busy.
 _PREFETCHED = 2
+
+#: What a server that is ready can store at least, in bytes.
+_SPACE = 1 << 20
+#: No space is left on the disk, or for this user or process.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _log = logging.getLogger("smartsight.api")
 
@@ -78,6 +86,7 @@ def make_services(
     background = stack.enter_context(in_background(parts, recorder.wake))
     checks: dict[str, Check] = {"store": lambda: _probe_store(store), "background": background.check}
     checks["model"] = lambda: _probe_classifier(classifier.classifier)
+    checks["disk"] = lambda: probe_disk(settings)
     if settings.broker_url:
         checks["broker"] = lambda: check_broker(settings)
     return Services(
@@ -157,6 +166,20 @@ def _warn_if_open(required: KeysRequired, store: Store, address: str) -> None:
         _log.warning("open: requests from anywhere need no API key", extra={"address": address})
     elif required is KeysRequired.IF_ANY and not store.keys.exist():
         _log.warning("open: requests from this machine need no API key, as none exists")
+
+
+def probe_disk(settings: Settings) -> None:
+    """Reserve some space where request bodies are kept while they arrive, and where a SQLite file grows.
+
+    Raises ``ResourceError`` with ``disk_full`` or ``folder_unwritable``.
+    """
+    for folder in (None, settings.store_folder):
+        try:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                os.posix_fallocate(file.fileno(), 0, _SPACE)
+        except OSError as error:
+            code = Code.DISK_FULL if error.errno in _FULL else Code.FOLDER_UNWRITABLE
+            raise ResourceError(code, f"{folder or 'temporary folder'}: {error.strerror}") from error
 
 
 def _probe_store(store: Store) -> None:

@@ -28,7 +28,7 @@ from producer.dispatch import Dispatcher
 from producer.maintenance import JobMaintenance
 from producer.recorder import Recorder
 from shared.broker import InProcessBroker, Publisher
-from shared.classifier.catalogue import open_classifier
+from shared.classifier.catalogue import Catalogue, open_classifier
 from shared.classifier.classifier import Classifier
 from shared.decoding.decoder import Decoders
 from shared.settings import Settings
@@ -145,6 +145,8 @@ def _run_fleet(options: Namespace, settings: Settings, stop: threading.Event) ->
     """Keep processes that label, and do in this one what a job needs done once."""
     command = [sys.executable, "-m", "smartsight", "worker", "--as-child", *verbosity_options()]
     command += ["--concurrency", str(options.concurrency or settings.concurrency)]
+    # A model that is missing ends us, with the reason; our processes would be started again and again.
+    Catalogue(settings.cache_dir, settings.data_dir).model(settings.model)
     when_available(lambda: check_broker(settings), stop)
     with (
         serve_metrics(settings.metrics_port, settings.run_dir) as metrics,

@@ -146,10 +146,16 @@ class Code(StrEnum):
 
     # Models
     MODEL_UNKNOWN = "model_unknown", "There is no model with this name."
+    MODEL_NAME_INVALID = "model_name_invalid", "This cannot be the name of a model."
     MODEL_EXISTS = "model_exists", "There is already a model with this name."
     MODEL_BROKEN = "model_broken", "The stored model is incomplete or damaged."
+    MODEL_UNREADABLE = "model_unreadable", "The stored model cannot be read."
     MODEL_UNSUPPORTED = "model_unsupported", "The network is not a supported image classifier."
     LABELS_INVALID = "labels_invalid", "The labels do not fit the network."
+    TENSORFLOW_MISSING = (
+        "tensorflow_missing",
+        "TensorFlow is not installed here: it builds models, and imports all but LiteRT's.",
+    )
     WEIGHTS_UNREADABLE = "weights_unreadable", "The trained weights cannot be read."
 
     # Database, broker, processes, addresses and output
@@ -160,6 +166,7 @@ class Code(StrEnum):
     BROKER_UNAVAILABLE = "broker_unavailable", "The broker cannot be used."
     DECODER_UNAVAILABLE = "decoder_unavailable", "The decoder process cannot be started."
     ADDRESS_UNAVAILABLE = "address_unavailable", "The API cannot listen on this address."
+    FOLDER_UNWRITABLE = "folder_unwritable", "The folder cannot be written."
     OUTPUT_UNSUPPORTED = "output_unsupported", "The output format is not supported."
     OUTPUT_UNWRITABLE = "output_unwritable", "The output cannot be written."
 

@@ -220,6 +220,12 @@ class Settings:
         """The database URL to use."""
         return self.database_url or f"sqlite:///{self.data_dir / 'smartsight.db'}"
 
+    @property
+    def store_folder(self) -> Path | None:
+        """The folder in which the database grows, if it is a SQLite file."""
+        path = self.store_url.removeprefix("sqlite:///")
+        return None if path == self.store_url else Path(path).parent
+
 
 def _user_folder(what: str) -> Path:
     """Return this user's folder without looking for it.

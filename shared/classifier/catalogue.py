@@ -22,8 +22,12 @@ from shared.settings import Settings
 
 _log = logging.getLogger("smartsight")
 
-#: What a model may be called: it names a folder.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+#: What a model may be called: it names a folder, and is a part of longer names, of 255 bytes at most.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+#: What the folders of models are set by.
+_SETTINGS = "SMARTSIGHT_CACHE_DIR and SMARTSIGHT_DATA_DIR"
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,13 @@ class Catalogue:
 
     def entries(self) -> list[Entry]:
         """Return every model that can be named, the built-in ones first."""
-        imported = sorted(path.name for path in self._imported.glob("[!.]*"))
-        return [self._entry(name) for name in (*VARIANTS, *imported)]
+        return [self._entry(name) for name in (*VARIANTS, *_names_in(self._imported))]
 
     def model(self, name: str) -> Model:
         """Return a model, building it first if it is a built-in one that is missing or broken.
 
-        Raises ``UsageError(model_unknown)``, or ``ResourceError(model_broken)`` for an imported one.
+        Raises ``UsageError(model_unknown)``, or ``ResourceError``: ``model_broken`` for an imported one, and
+        ``folder_unwritable`` or ``tensorflow_missing`` for one that would have to be built.
         """
         if name not in VARIANTS:
             return read_model(self._imported_folder(name))
@@ -84,13 +88,15 @@ class Catalogue:
     def add(self, source: Path, labels: Path, name: str, how: Preprocessing) -> Model:
         """Import a network of the user's under a new name.
 
-        Raises ``UsageError(model_exists)``, or ``ResourceError`` if the network or labels do not serve.
+        Raises ``UsageError`` with ``model_exists`` or ``model_name_invalid``, or ``ResourceError`` if the
+        network or labels do not serve.
         """
         if not _NAME.fullmatch(name):
-            raise UsageError(Code.MODEL_UNKNOWN, f"{name!r} is no name of letters, digits, - _ .")
-        if name in VARIANTS or (self._imported / name).exists():
+            detail = f"{name!r}: say up to 100 letters, digits, - _ . and begin with a letter or digit"
+            raise UsageError(Code.MODEL_NAME_INVALID, detail)
+        if name in VARIANTS or os.path.lexists(self._imported / name):
             raise UsageError(Code.MODEL_EXISTS, repr(name))
-        if not source.exists():
+        if not os.access(source, os.F_OK):
             raise UsageError(Code.SOURCE_NOT_FOUND, str(source))
         from shared.classifier.conversion import import_network
 
@@ -120,7 +126,7 @@ class Catalogue:
 
     def _entry(self, name: str) -> Entry:
         folder = (self._built if name in VARIANTS else self._imported) / name
-        if not folder.exists():
+        if not os.path.lexists(folder):  # also where we may not look
             return Entry(name, "not built yet", None)
         try:
             return Entry(name, "built" if name in VARIANTS else "imported", read_model(folder))
@@ -153,6 +159,14 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(settings.max_bytes, settings.max_pixels, settings.tiff)
 
 
+def _names_in(folder: Path) -> list[str]:
+    """Return what a folder holds but hidden files: nothing where there is none, or where we may not look."""
+    try:
+        return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
+
+
 @contextmanager
 def _locked(parent: Path) -> Iterator[None]:
     """Let one process at a time put a model in place."""
@@ -178,11 +192,12 @@ def _staging(parent: Path, name: str) -> Iterator[Path]:
 
 @contextmanager
 def _translated(parent: Path) -> Iterator[None]:
+    """Raise ``ResourceError(folder_unwritable)`` where a model cannot be put in place or deleted."""
     try:
         yield
     except OSError as error:
-        detail = f"cannot write to {parent}: {error.strerror or error}"
-        raise ResourceError(Code.MODEL_BROKEN, detail) from error
+        detail = f"{parent}: {error.strerror or error}; {_SETTINGS} name other folders for models"
+        raise ResourceError(Code.FOLDER_UNWRITABLE, detail) from error
 
 
 def _put_in_place(folder: Path, target: Path) -> None:

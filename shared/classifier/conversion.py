@@ -36,10 +36,11 @@ _MEAN, _SCALE, _MARGIN = 127.0, 128.0, 32
 
 def build_variant(variant: Variant, folder: Path) -> None:
     """Fill a folder with one of the three EfficientNet-Lite models."""
+    tensorflow = import_tensorflow()
     weights = weights_file(variant)
     network = build_network(variant, read_checkpoint(weights))
     network.save(folder / KERAS_NETWORK)
-    _write_litert(import_tensorflow().lite.TFLiteConverter.from_keras_model(network), folder)
+    _write_litert(tensorflow.lite.TFLiteConverter.from_keras_model(network), folder)
     shutil.copyfile(_IMAGENET_LABELS, folder / LABELS)
     side = variant.input_size
     preprocessing = Preprocessing(side, side / (side + _MARGIN), _MEAN, _SCALE)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -36,12 +37,14 @@ class Engine(Protocol):
 
 
 def open_engine(model: Model, engine: str = AUTO, threads: int = 1) -> Engine:
-    """Return the engine with this name, for this many threads; ``auto`` is TensorFlow if a GPU is visible.
+    """Return the engine with this name, for this many threads.
+
+    ``auto`` is TensorFlow if a GPU is visible and TensorFlow is installed, and else LiteRT.
 
     Raises ``ResourceError(model_broken)`` if the network's file is missing or altered, and
     ``ResourceError(model_unsupported)`` if the model has no network for the engine.
     """
-    if engine == TENSORFLOW or (engine == AUTO and gpu_is_visible() and not _only_litert(model)):
+    if engine == TENSORFLOW or (engine == AUTO and _tensorflow_serves() and not _only_litert(model)):
         from shared.classifier.tensorflow_engine import TensorFlowEngine
 
         return TensorFlowEngine(model)
@@ -57,6 +60,10 @@ def gpu_is_visible() -> bool:
     """Tell whether an Nvidia device exists and is not hidden, without loading TensorFlow."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return _GPU_DEVICE.exists() and not hidden
+
+
+def _tensorflow_serves() -> bool:
+    return gpu_is_visible() and find_spec("tensorflow") is not None
 
 
 def _only_litert(model: Model) -> bool:

@@ -7,6 +7,7 @@ it is used.
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,19 +75,25 @@ class Model:
         return file in self.description.checksums
 
     def verified(self, file: str) -> Path:
-        """Return the path of a file after checking it; raise ``ResourceError(model_broken)``."""
+        """Return the path of a file after checking it; raise ``ResourceError`` as ``read_model`` does."""
         path = self.folder / file
-        if self.description.checksums.get(file) != _checksum_or_none(path):
-            raise ResourceError(Code.MODEL_BROKEN, f"{path} is missing or was altered")
+        with _readable(path):
+            if self.description.checksums.get(file) != _checksum_or_none(path):
+                raise ResourceError(Code.MODEL_BROKEN, f"{path} is missing or was altered")
         return path
 
 
 def read_model(folder: Path) -> Model:
-    """Read a model folder; raise ``ResourceError(model_broken)`` if it is incomplete or damaged."""
+    """Read a model folder.
+
+    Raises ``ResourceError``: ``model_broken`` if it is incomplete or damaged, ``model_unreadable`` if we may
+    not read it.
+    """
     path = folder / _DESCRIPTION
     try:
-        description = _parse(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        with _readable(path):
+            description = _parse(json.loads(path.read_text("utf-8")))
+    except (FileNotFoundError, ValueError, TypeError, KeyError) as error:
         raise ResourceError(Code.MODEL_BROKEN, f"{path}: {error}") from error
     model = Model(folder, description, labels=[])
     model.labels.extend(read_labels(model.verified(LABELS)))
@@ -145,5 +152,16 @@ def _files(folder: Path) -> Iterator[Path]:
 def _checksum_or_none(path: Path) -> str | None:
     try:
         return checksum(path)
-    except OSError:
+    except FileNotFoundError:
         return None
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raise ``ResourceError(model_unreadable)`` for a file that is there and cannot be read."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ResourceError(Code.MODEL_UNREADABLE, f"{path}: {error.strerror or error}") from error

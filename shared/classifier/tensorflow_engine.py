@@ -39,10 +39,15 @@ class TensorFlowEngine:
 
 
 def import_tensorflow() -> Any:
-    """Import TensorFlow quietly: this takes seconds, so nothing else may import it."""
-    os.environ.setdefault(_LOG_LEVEL, _ERRORS_ONLY)
-    import tensorflow
+    """Import TensorFlow quietly: this takes seconds, so nothing else may import it.
 
+    Raises ``ResourceError(tensorflow_missing)``, as in our container image, which is smaller without it.
+    """
+    os.environ.setdefault(_LOG_LEVEL, _ERRORS_ONLY)
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise ResourceError(Code.TENSORFLOW_MISSING, str(error)) from error
     return tensorflow
 
 

@@ -1,8 +1,11 @@
 """Everything specific to SQLite: its URL, locks and log."""
 
+import os
 import random
 import sqlite3
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -19,15 +22,32 @@ BEGIN = "sqlite_begin"
 def open_engine(url: str) -> Engine:
     """Return the engine of a file; everything after ``sqlite:///`` is its path, taken literally.
 
-    Raises ``UsageError(database_unsupported)`` if there is no path.
+    A new file is its owner's only. Raises ``UsageError(database_unsupported)`` if there is no path.
     """
     path = url.removeprefix(PREFIX)
     if path in ("", ":memory:"):
         raise UsageError(Code.DATABASE_UNSUPPORTED, f"{url} names no file: use {PREFIX}PATH")
+    _create_private(path)
     engine = create_engine(URL.create("sqlite", database=path))
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _create_private(path: str) -> None:
+    """Create a missing file that only its owner may read: it holds URLs, webhook secrets and results.
+
+    SQLite gives its log and its shared memory the mode of the database (``findCreateFileMode`` in os_unix.c).
+    """
+    with suppress(OSError):  # it exists, or SQLite says why it cannot be opened
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+
+
+def make_private(url: str) -> None:
+    """Let only its owner read an older file, its log and its shared memory, as far as we may say so."""
+    for ending in ("", "-wal", "-shm"):
+        with suppress(OSError):
+            Path(url.removeprefix(PREFIX) + ending).chmod(0o600)
 
 
 def _set_up(connection: Any, _record: object) -> None:

@@ -30,7 +30,8 @@ def test_it_answers_until_it_is_told_to_end(start: Start, run: Run, number: sign
     with listening(start) as service:
         assert "open: requests from this machine need no API key" in service.words
         status, ready = _ask(service.port, "/readyz?secret")
-        assert (status, json.loads(ready)["data"]["store"]) == (200, "ok")
+        parts = ("store", "background", "model", "disk")
+        assert (status, json.loads(ready)["data"]) == (200, dict.fromkeys(parts, "ok"))
         assert _ask(service.port, "/v1/nothing?secret=1")[0] == 404
         assert run("api", "--check", "--port", str(service.port)).status == 0
         service.process.send_signal(number)

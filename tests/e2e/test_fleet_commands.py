@@ -112,6 +112,14 @@ def test_a_broker_that_cannot_be_used_is_named_without_its_password(run: Run, ur
     assert "secret" not in finished.err
 
 
+def test_a_worker_without_its_model_ends_and_says_why(run: Run) -> None:
+    """Its processes would be started again and again, and each would say it."""
+    away = f"amqp://u:secret@127.0.0.1:{free_port()}/"
+    finished = run("worker", SMARTSIGHT_MODEL="mine", SMARTSIGHT_BROKER_URL=away)
+    assert finished.status == 2
+    assert "model_unknown" in finished.err
+
+
 def test_a_worker_whose_broker_is_away_waits_and_can_be_stopped(start: Start) -> None:
     away = f"amqp://u:secret@127.0.0.1:{free_port()}/"
     with start("worker", SMARTSIGHT_CONTACT="me@example.com", SMARTSIGHT_BROKER_URL=away) as worker:

@@ -125,7 +125,7 @@ def test_a_model_that_cannot_be_deleted_is_named(monkeypatch: pytest.MonkeyPatch
     catalogue = Catalogue(tmp_path / "cache", tmp_path)
     with monkeypatch.context() as patched:
         patched.setattr(shutil, "rmtree", _refuse)
-        with pytest.raises(ResourceError, match="cannot write to"):
+        with pytest.raises(ResourceError, match="folder cannot be written"):
             catalogue.remove("mine")
     assert [entry.name for entry in catalogue.entries()] == ["lite0", "lite1", "lite2"]
 
