@@ -10,13 +10,14 @@ from commands.options import (
     add_json,
     add_output,
     add_remote,
+    add_several,
     add_sources,
     add_workload,
     number,
 )
 from results_api.api_keys import Scope
 
-_DEFAULT_SCOPES = (Scope.CLASSIFY, Scope.SUBMIT, Scope.READ)
+DEFAULT_SCOPES = (Scope.CLASSIFY, Scope.SUBMIT, Scope.READ)
 _MAX_IMAGES = 10**12
 
 
@@ -138,12 +139,12 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
 def _add_key_creation(parser: argparse.ArgumentParser) -> None:
     parser.description = "Create a key and print it on standard output. It cannot be shown again."
     parser.add_argument("name", help="whose key it is, or what it is for")
-    parser.add_argument(
+    add_several(
+        parser,
         "--scope",
-        nargs="+",
-        default=list(_DEFAULT_SCOPES),
+        str,
+        f"what the key allows; admin allows everything (default: {','.join(DEFAULT_SCOPES)})",
         choices=[str(scope) for scope in Scope],
-        help=f"what the key allows; admin allows everything (default: {' '.join(_DEFAULT_SCOPES)})",
     )
     for flag, kind, lowest, highest, default, help_text in (
         ("--rate", float, 0.001, 10_000, 10.0, "requests a second (default: 10)"),

@@ -9,6 +9,7 @@ from commands.options import (
     add_model,
     add_output,
     add_remote,
+    add_several,
     add_sources,
     error_code,
     number,
@@ -127,14 +128,8 @@ def _add_report_output(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_codes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--code",
-        nargs="+",
-        default=[],
-        type=error_code,
-        metavar="CODE",
-        help="only failures with these error codes (default: all transient ones)",
-    )
+    help_text = "only failures with this error code (default: all transient ones)"
+    add_several(parser, "--code", error_code, help_text, metavar="CODE", default=[])
 
 
 def _add_hosts(parser: argparse.ArgumentParser) -> None:

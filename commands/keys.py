@@ -3,6 +3,7 @@
 from argparse import Namespace
 from datetime import datetime, timedelta
 
+from commands.arguments import DEFAULT_SCOPES
 from commands.parts import open_store
 from commands.terminal import say, show
 from results_api.api_keys import digest_of, ending_of, make_key
@@ -35,7 +36,7 @@ def _create(store: Store, options: Namespace) -> None:
 def _grant(options: Namespace) -> Grant:
     return Grant(
         name=printable(options.name),
-        scopes=tuple(dict.fromkeys(options.scope)),
+        scopes=tuple(dict.fromkeys(options.scope or DEFAULT_SCOPES)),
         rate=options.rate,
         burst=options.burst,
         images_per_day=options.images_per_day,

@@ -2,6 +2,8 @@
 
 import argparse
 import math
+import re
+import sys
 from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
@@ -13,6 +15,8 @@ from shared.urls import without_password
 #: Largest id of a job.
 MAX_ID = 2**63 - 1
 _ENGINES = ("auto", "litert", "tensorflow")
+#: What follows ``--api`` and is meant as its URL, well-formed or not.
+_LIKE_URL = re.compile(r".*://|[\w.-]+:[0-9]+|\[|localhost")
 #: Exit statuses, at the end of every help text.
 EXIT_STATUS = "Exit status: 0 success, 1 failure or images without a label, 2 wrong usage."
 
@@ -36,8 +40,15 @@ class CommandParser(argparse.ArgumentParser):
             )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse as ``argparse`` does, but refuse an unknown option here, where the known ones are at hand."""
-        parsed, unknown = super().parse_known_args(args, namespace)
+        """Parse as ``argparse`` does, but refuse an unknown option here, where the known ones are at hand.
+
+        ``--api`` takes the next word only if that is like a URL: a job's number or a file is not.
+        """
+        words = sys.argv[1:] if args is None else list(args)
+        for place, word in enumerate(words):
+            if word == "--api" and not _LIKE_URL.match("".join(words[place + 1 : place + 2])):
+                words[place] = "--api="
+        parsed, unknown = super().parse_known_args(words, namespace)
         for word in unknown:
             if word.startswith("-"):
                 name = word.partition("=")[0]
@@ -45,11 +56,12 @@ class CommandParser(argparse.ArgumentParser):
         return parsed, unknown
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is not None and value not in action.choices:
-            names = [str(choice) for choice in action.choices]
-            hint = did_you_mean(str(value), names)
-            detail = f"invalid choice: {value!r}{hint} (choose from {', '.join(names)})"
-            raise argparse.ArgumentError(action, detail)
+        for one in value if isinstance(value, list) else [value]:
+            if action.choices is not None and one not in action.choices:
+                names = [str(choice) for choice in action.choices]
+                hint = did_you_mean(str(one), names)
+                detail = f"invalid choice: {one!r}{hint} (choose from {', '.join(names)})"
+                raise argparse.ArgumentError(action, detail)
 
 
 def did_you_mean(word: str, known: Collection[str], prefix: str = "") -> str:
@@ -100,6 +112,22 @@ def like_setting(name: str) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
 
     return read
+
+
+def add_several(
+    parser: argparse.ArgumentParser, flag: str, kind: Callable[[str], Any], help_text: str, **options: Any
+) -> None:
+    """Add an option that may be given several times, or several values between commas.
+
+    Like every option it takes one word: with ``nargs`` it would swallow the arguments that follow.
+    """
+    parser.add_argument(
+        flag,
+        action="extend",
+        type=lambda text: [kind(word.strip()) for word in text.split(",")],
+        help=f"{help_text}; several: with commas, or again",
+        **options,
+    )
 
 
 def error_code(text: str) -> Code:

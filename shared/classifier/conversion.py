@@ -99,7 +99,12 @@ def _copy_keras(source: Path, folder: Path, classes: int, side: int) -> None:
 def _with_embedding(network: Any, classes: int, side: int) -> Any:
     """Give a Keras classifier a second output: the input of its last layer."""
     keras = import_tensorflow().keras
-    outputs = {"scores": network.output}
+    if network.inputs is None:  # a Sequential that was saved without its input
+        network.build((None, side, side, 3))
+    if len(network.outputs) != 1:
+        detail = f"its {len(network.outputs)} outputs: one is wanted, a score for each class"
+        raise ResourceError(Code.MODEL_UNSUPPORTED, detail)
+    outputs = {"scores": network.outputs[0]}
     features = next((layer.input for layer in reversed(network.layers) if _is_vector(layer.input)), None)
     if features is not None and features.shape[-1] != classes:
         outputs["embedding"] = features

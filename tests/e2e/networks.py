@@ -21,6 +21,16 @@ def make_networks(folder: Path) -> None:
     model.save(folder / "net.keras")
     model.export(folder / "net.savedmodel", verbose=False)
     keras.Model(picture, outputs).save(folder / "logits.keras")
+    plain = keras.layers.Dense(3, activation="softmax")
+    row = [keras.layers.Rescaling(0.5), keras.layers.GlobalAveragePooling2D(), plain]
+    # Both ways to write one: with its input, and without, which Keras learns from the first picture.
+    sequential = keras.Sequential([keras.Input((32, 32, 3)), *row])
+    plain.set_weights([16 * np.eye(3), np.zeros(3)])
+    sequential.save(folder / "sequential.keras")
+    late = keras.Sequential([keras.Sequential(row)])
+    late(np.zeros((1, 32, 32, 3), "float32"))
+    late.save(folder / "late.keras")
+    keras.Model(picture, [outputs, colours]).save(folder / "two.keras")
     converter = tensorflow.lite.TFLiteConverter.from_keras_model(model)
     (folder / "net.tflite").write_bytes(converter.convert())
     (folder / "quantised.tflite").write_bytes(_quantised(tensorflow, model))

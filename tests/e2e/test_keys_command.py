@@ -34,7 +34,9 @@ def test_only_the_digest_is_stored(run: Run, environment: dict[str, str]) -> Non
 
 def test_a_key_can_be_limited(run: Run) -> None:
     limits = ["--rate", "0.5", "--burst", "3", "--images-per-day", "1000", "--open-jobs", "2"]
-    created = run("keys", "create", "x", "--scope", "read", "admin", "read", *limits, "--expires", "30")
+    created = run(
+        "keys", "create", "--scope", "read,admin", "--scope", "read", "x", *limits, "--expires", "30"
+    )
     assert created.status == 0, created.err
     good_for = "read, admin; 0.5 requests/s, 3 at once; 1000 images/day; 2 open jobs; until "
     assert good_for in created.err

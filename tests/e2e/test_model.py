@@ -184,6 +184,8 @@ def test_a_broken_cache_is_rebuilt(
     [
         ("net.keras", ["litert", "tensorflow"]),
         ("logits.keras", ["litert", "tensorflow"]),
+        ("sequential.keras", ["litert", "tensorflow"]),
+        ("late.keras", ["litert"]),
         ("net.savedmodel", ["litert", "tensorflow"]),
         ("net.tflite", ["litert"]),
         ("quantised.tflite", ["litert"]),
@@ -252,6 +254,7 @@ def test_a_model_without_a_network_for_the_engine_says_so(run: Run, networks: Pa
         ("net.keras", "four.txt", 1, "labels_invalid"),
         ("net.tflite", "four.txt", 1, "labels_invalid"),
         ("net.keras", "nowhere.txt", 1, "labels_invalid"),
+        ("two.keras", "labels.txt", 1, "its 2 outputs"),
         ("labels.txt", "labels.txt", 1, "model_unsupported"),
         ("broken.tflite", "labels.txt", 1, "model_unsupported"),
         ("broken.keras", "labels.txt", 1, "model_unsupported"),

@@ -129,6 +129,47 @@ def test_what_was_meant_by_a_mistyped_word_is_suggested(arguments: list[str], hi
     assert hint in err
 
 
+def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from _parsers(below)
+
+
+def test_no_option_swallows_the_arguments_after_it() -> None:
+    """An option takes one word at most; one that may go without takes none that is an argument."""
+    for parser in _parsers(build_parser()):
+        has_arguments = any(not action.option_strings for action in parser._actions)
+        for action in parser._actions:
+            if action.option_strings and action.nargs not in (None, 0):
+                assert action.nargs == "?"
+                assert action.option_strings == ["--api"] or not has_arguments, (parser.prog, action)
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        ("keys create --scope read phone", {"name": "phone", "scope": ["read"]}),
+        ("keys create --scope read,admin --scope submit phone", {"scope": ["read", "admin", "submit"]}),
+        ("keys create read", {"name": "read", "scope": None}),
+        ("retry --code http_404 7", {"job": 7, "code": [Code.HTTP_404]}),
+        ("retry --code http_404,http_403 --code dns_failed 7", {"job": 7}),
+        ("retry 7", {"job": 7, "code": []}),
+        ("retry 8", {"job": 8, "code": []}),  # what an earlier one was given is not remembered
+        ("jobs --api 7", {"job": 7, "api": ""}),
+        ("jobs --api http://h:1 7", {"job": 7, "api": "http://h:1"}),
+        ("submit --api list.txt", {"sources": ["list.txt"], "api": ""}),
+        ("classify --api a.jpg b.jpg", {"images": ["a.jpg", "b.jpg"], "api": ""}),
+        ("hosts --api block h.example", {"action": "block", "hosts": ["h.example"]}),
+        ("results --api --code http_404 7", {"job": 7, "api": ""}),
+        ("watch 7 --api", {"job": 7, "api": ""}),
+    ],
+)
+def test_arguments_may_follow_any_option(words: str, given: dict[str, object]) -> None:
+    assert vars(build_parser().parse_args(words.split())).items() >= given.items()
+
+
 def test_nothing_is_suggested_where_nothing_is_near() -> None:
     status, _, err = call("xyzzy")
     assert (status, "invalid choice: 'xyzzy' (choose from" in err) == (2, True)

@@ -318,12 +318,14 @@ def test_a_dry_run_says_what_the_api_expects(
     assert api.seen[0].query == {"column": "url", "dry_run": "true", "sample": "3"}
 
 
-@pytest.mark.parametrize("command", ["submit --api list.txt", "submit --api https://h/a.jpg", "jobs --api 7"])
-def test_what_follows_api_is_not_taken_for_its_url(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("url", ["https://h/a.jpg", "h:8000", "localhost", "ftp://h"])
+def test_what_is_meant_as_the_url_of_an_api_and_is_none_is_refused(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
-        build_parser().parse_args(command.split())
+        build_parser().parse_args(["submit", "--api", url])
     assert ended.value.code == 2
-    assert "--api comes last" in capsys.readouterr().err
+    assert f"'{url}' is not http(s)://HOST:PORT" in capsys.readouterr().err
 
 
 def test_the_command_line_leads_there(api: ScriptedApi) -> None:
