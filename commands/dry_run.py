@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from commands.label_run import LabelRun
-from commands.parts import ROBOT, cores, open_decoders, open_store
+from commands.parts import ROBOT, cores, make_guard, open_decoders, open_store
 from commands.progress import Progress, Silent
 from commands.terminal import quiet_logs, say
 from producer.binary_lists import plain_name, spooled, unpacked
@@ -25,6 +25,7 @@ from shared.classifier.catalogue import open_classifier
 from shared.errors import Code, RequestError, ResourceError
 from shared.estimate import Estimate
 from shared.fetching.robots import parse_rules
+from shared.hosts import host_of
 from shared.settings import Settings
 from shared.store.database import Database
 from shared.store.store import Outcome, Store
@@ -114,8 +115,22 @@ class SampleRun:
         with tempfile.TemporaryDirectory() as folder:
             found, delays = self._label(Path(folder), started, progress)
         by_ref = {outcome.item.ref: outcome.result for outcome in found}
-        limits = CrawlLimits(self._settings.host_connections, delays, self._settings.host_delay, cores())
+        limits = CrawlLimits(
+            self._settings.host_connections,
+            delays,
+            self._settings.host_delay,
+            cores(),
+            self.unlimited_hosts(),
+            self._settings.concurrency,
+        )
         return estimate(self.listed, self.sampled, [by_ref[one.ref] for one in self.sampled], limits)
+
+    def unlimited_hosts(self) -> set[str]:
+        """Return the operator's own hosts, and those of URLs that are refused without a request."""
+        gate = make_guard(self._settings)
+        hosts = {host_of(ref) for ref in self.listed.kept if gate.throttled_host(ref) is None}
+        limited = {host_of(ref) for ref in self.listed.kept if gate.throttled_host(ref) is not None}
+        return {host for host in hosts - limited if host}
 
     def _label(
         self, folder: Path, started: Callable[[LabelRun], None], progress: Progress | None

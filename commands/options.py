@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 from shared.errors import Code, UsageError
 from shared.list_formats import KNOWN
+from shared.server_urls import without_password
 from shared.settings import parse_setting
-from shared.urls import without_password
 
 #: Largest id of a job.
 MAX_ID = 2**63 - 1

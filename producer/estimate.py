@@ -5,7 +5,7 @@ import heapq
 import math
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.errors import Code
@@ -124,13 +124,16 @@ class CrawlLimits:
     """How fast hosts may be called and images labelled.
 
     ``connections`` are to one host at a time, ``delays`` and ``default_delay`` seconds between two requests
-    to it; ``cores`` label.
+    to it; ``cores`` label. Hosts that are ``unlimited`` are called as often as images are fetched at all:
+    ``concurrency`` at the same time.
     """
 
     connections: int
     delays: Mapping[str, float]
     default_delay: float
     cores: int
+    unlimited: Collection[str] = ()
+    concurrency: int = 1
 
 
 def estimate(
@@ -224,4 +227,6 @@ def _time(
 
 def _seconds_a_request(host: str, fetching: Sequence[float] | None, limits: CrawlLimits) -> float:
     mean = sum(fetching) / len(fetching) if fetching else 0.0
+    if host in limits.unlimited:
+        return mean / limits.concurrency
     return max(limits.delays.get(host, 0.0), limits.default_delay, mean / limits.connections)

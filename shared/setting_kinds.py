@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from shared.hosts import host_of
-from shared.urls import without_password
+from shared.server_urls import without_password
 
 #: Largest number that a database can store, and that a size in bytes or pixels may be.
 _ANY, _LARGEST = 2**63 - 1, 10**12

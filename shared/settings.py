@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import platformdirs
 
 from shared.errors import Code, UsageError
+from shared.server_urls import without_password
 from shared.setting_kinds import (
     AT_ONCE,
     CONTACT,
@@ -35,7 +36,6 @@ from shared.setting_kinds import (
     Place,
     whole,
 )
-from shared.urls import without_password
 
 #: What the name of every variable begins with.
 PREFIX = "SMARTSIGHT_"
@@ -330,6 +330,10 @@ Environment variables; none is required. `smartsight settings` shows what is in 
 {rows}
 
 No setting opens your network to URLs as a whole or turns robots.txt off: name the hosts that are yours.
+
+An empty variable counts as not set. A value that is out of range, or blank, is refused by every command (exit status 2).
+In the containers of `docker-compose.yml`, the database, the broker and the three folders are set; all other settings
+are taken from `.env` or the shell.
 """
 
 

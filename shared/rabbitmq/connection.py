@@ -14,7 +14,7 @@ from pika.exceptions import AMQPError
 
 from shared.errors import Code, ResourceError, UsageError
 from shared.rabbitmq.topology import Topology
-from shared.urls import ESCAPES, without_password
+from shared.server_urls import ESCAPES, without_password
 
 #: Defaults of the URL's parameters, in seconds.
 _DEFAULTS: dict[str, Any] = {

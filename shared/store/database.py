@@ -9,10 +9,10 @@ from sqlalchemy import Connection, Engine, insert, inspect, select
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from shared.errors import Code, ResourceError, UsageError
+from shared.server_urls import without_password
 from shared.store import sqlite
 from shared.store.schema import alembic_version
 from shared.store.schema_api import metadata  # imported last: it has the tables of all modules
-from shared.urls import without_password
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _POSTGRES = "postgresql+psycopg://"

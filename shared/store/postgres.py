@@ -10,7 +10,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError
 
 from shared.errors import Code, UsageError
-from shared.urls import ESCAPES
+from shared.server_urls import ESCAPES
 
 #: Unless the URL says otherwise (https://www.postgresql.org/docs/current/libpq-connect.html).
 _DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from commands.dry_run import SampleRun
 from commands.submit import estimate_lines
 from producer.estimate import (
     CrawlLimits,
@@ -16,8 +17,10 @@ from producer.estimate import (
     sample,
     wilson,
 )
+from producer.references import Reference
 from shared.errors import Code
 from shared.items import Evidence, ItemState, Result
+from shared.settings import read_settings
 
 _PACE = CrawlLimits(connections=2, delays={}, default_delay=0.25, cores=2)
 
@@ -89,6 +92,8 @@ def test_each_result_counts_for_what_it_stands_for() -> None:
         (CrawlLimits(2, {"a.example": 10.0}, 0.25, 2), 100 * 10.0),
         (CrawlLimits(2, {}, 0.25, 2), 100 * 4.0 / 2),  # a fetch takes four seconds, two at a time
         (CrawlLimits(2, {}, 5.0, 2), 100 * 5.0),
+        # a host of one's own has no limit but the images that are fetched at all
+        (CrawlLimits(2, {"a.example": 10.0}, 5.0, 2, {"a.example"}, 8), 100 * 4.0 / 8),
     ],
 )
 def test_the_slowest_host_bounds_the_time(pace: CrawlLimits, seconds: float) -> None:
@@ -96,6 +101,27 @@ def test_the_slowest_host_bounds_the_time(pace: CrawlLimits, seconds: float) -> 
     sampled = [SampledReference("http://a.example/1", "a.example", 1.0)]
     found = estimate(listed, sampled, [_result(fetch_ms=4000.0, label_ms=1.0)], pace)
     assert found.seconds == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("own", "unlimited"),
+    [
+        ("", set()),
+        ("a.example", set()),  # some of its URLs name a port that is not its own
+        ("a.example,a.example:8443,B\xfccher.example", {"a.example", "xn--bcher-kva.example"}),
+    ],
+)
+def test_own_hosts_are_reckoned_without_a_pause(own: str, unlimited: set[str]) -> None:
+    settings = read_settings({"SMARTSIGHT_OWN_HOSTS": own, "SMARTSIGHT_PORTS": "80,443,8443"})
+    urls = [
+        "http://a.example/1",
+        "https://a.example:8443/1",
+        "http://b.example/",
+        "https://B\xfccher.example/1",
+    ]
+    refused = ["http://127.0.0.1/", "http://b.example:99/"]
+    run = SampleRun([Reference(url) for url in [*urls, *refused]], 5, "lite0", settings)
+    assert run.unlimited_hosts() == unlimited | {"127.0.0.1"}
 
 
 def test_where_hosts_are_many_labelling_bounds_the_time() -> None:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,8 @@ import pytest
 from shared.errors import Code, UsageError
 from shared.fetching.guard import UrlGate
 from shared.settings import as_markdown, read_settings, shown_settings, unknown_variables, variables
+
+_ROOT = Path(__file__).parents[2]
 
 
 def test_without_any_variable_everything_has_a_default() -> None:
@@ -157,7 +160,7 @@ def test_folders_are_looked_for_only_when_they_are_used(monkeypatch: pytest.Monk
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:
-    page = Path(__file__).parents[2] / "docs" / "settings.md"
+    page = _ROOT / "docs" / "settings.md"
     assert page.read_text("utf-8") == as_markdown(), "run `make docs`"
 
 
@@ -207,3 +210,28 @@ def test_only_variables_that_look_like_settings_are_unknown() -> None:
         *("SMARTSIGHT_API_PORT_8000_TCP", "SMARTSIGHT_API_PORT_8000_TCP_ADDR", "SMARTSIGHT_PORT"),
     ]
     assert unknown_variables(dict.fromkeys([*misspelt, *others], "1")) == misspelt
+
+
+#: What the image sets, as its file system is read-only but for these.
+_FOLDERS = {"SMARTSIGHT_DATA_DIR", "SMARTSIGHT_CACHE_DIR", "SMARTSIGHT_RUN_DIR"}
+
+
+def test_compose_passes_every_setting_to_every_container() -> None:
+    compose = (_ROOT / "docker-compose.yml").read_text("utf-8")
+    common, services = compose.split("\nservices:\n")
+    passed = dict(re.findall(r"^    (SMARTSIGHT_[A-Z_]+):(.*)$", common, re.MULTILINE))
+    assert set(passed) == set(variables()) - _FOLDERS
+    for name, value in passed.items():
+        fixed = name in ("SMARTSIGHT_DATABASE_URL", "SMARTSIGHT_BROKER_URL")
+        assert fixed or value == "" or value.strip().startswith(f"${{{name}:-"), name
+    ours = [one for one in re.split(r"^  (?=[a-z])", services, flags=re.MULTILINE) if "*smartsight" in one]
+    assert len(ours) == 3
+    assert not [one for one in ours if "environment:" in one], "it would take the place of the common one"
+
+
+def test_the_image_sets_the_folders_and_the_example_only_settings() -> None:
+    image = (_ROOT / "Dockerfile").read_text("utf-8")
+    assert {name for name in _FOLDERS if f"{name}=" in image} == _FOLDERS
+    example = re.findall(r"^(SMARTSIGHT_[A-Z_]+)=", (_ROOT / ".env.example").read_text("utf-8"), re.MULTILINE)
+    assert unknown_variables(dict.fromkeys(example, "1")) == []
+    assert not set(example) & _FOLDERS

@@ -9,9 +9,9 @@ from api_client.connection import Connection
 from commands.options import api_url
 from shared.errors import Code, UsageError
 from shared.rabbitmq.connection import name_of, parameters_of
+from shared.server_urls import without_password
 from shared.store import postgres
 from shared.store.database import Database
-from shared.urls import without_password
 
 #: Passwords that a parser of URLs ends too early.
 _BARE = ["p@TAIL", "p/TAIL", "12/TAIL", "p#TAIL", "12#TAIL", "p?TAIL", "12?TAIL", "p@TA:TAIL", "p@TA/b?TAIL"]
