@@ -56,7 +56,7 @@ format: $(VENV)/.development ## format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix .
 
 docs: $(VENV)/.development ## generate the pages that come from the code
-	$(BIN)/python -c 'from shared.errors import as_markdown; print(as_markdown(), end="")' > docs/errors.md
+	$(BIN)/python -m tools.pages
 	$(BIN)/python -c 'from shared.settings import as_markdown; print(as_markdown(), end="")' > docs/settings.md
 	$(BIN)/python -c 'from shared.store.result_columns import as_markdown; print(as_markdown(), end="")' > docs/result-columns.md
 	$(BIN)/python -c 'from results_api.service.app import openapi_json; print(openapi_json(), end="")' > docs/openapi.json

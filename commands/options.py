@@ -17,15 +17,33 @@ MAX_ID = 2**63 - 1
 _ENGINES = ("auto", "litert", "tensorflow")
 #: What follows ``--api`` and is meant as its URL, well-formed or not.
 _LIKE_URL = re.compile(r".*://|[\w.-]+:[0-9]+|\[|localhost")
-#: Exit statuses, at the end of every help text.
-EXIT_STATUS = "Exit status: 0 success, 1 failure or images without a label, 2 wrong usage."
+#: What exit status 0 and 1 of a command mean, where that is more than success and failure.
+_STATUSES = {
+    "classify": ("every image was classified", "some were not"),
+    "label": ("every image has a label", "some have none, or lines were left out"),
+    "submit": ("everything was recorded, or estimated", "lines were left out"),
+    "watch": ("every image has a label", "some have none, or the job did not complete"),
+    "worker": ("stopped as told, or healthy with --check", "not healthy"),
+    "api": ("stopped as told, or ready with --check", "not ready"),
+    "up": ("stopped as told", "failure"),
+}
+#: What the other exit statuses of every command mean.
+OTHER_STATUSES = "2 wrong usage or setting, 130 interrupted, 143 terminated"
+
+
+def exit_statuses(command: str) -> tuple[str, str]:
+    """Return what exit status 0 and 1 of a command mean; 1 is also any failure, such as of the database."""
+    return _STATUSES.get(command, ("success", "failure"))
 
 
 class CommandParser(argparse.ArgumentParser):
     """Takes --verbose and --quiet before and after a command, and names what a mistyped word may mean."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **{"epilog": EXIT_STATUS, **options})
+        super().__init__(*arguments, **options)
+        zero, one = exit_statuses("".join(self.prog.split()[1:2]))
+        also = "" if one == "failure" else " or failure"
+        self.epilog = f"Exit status: 0 {zero}, 1 {one}{also}, {OTHER_STATUSES}."
         for flags, help_text in (
             (("-v", "--verbose"), "log more, also what libraries do"),
             (("-q", "--quiet"), "print errors only on standard error"),

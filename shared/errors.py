@@ -178,6 +178,16 @@ SKIPPED = (
 )
 
 
+def state_of(code: Code) -> str:
+    """Return the state of an item that ends with a code; nothing for a code that no item has.
+
+    The codes of items come first, up to that of a bug.
+    """
+    if list(Code).index(code) > list(Code).index(Code.INTERNAL_ERROR):
+        return ""
+    return "skipped" if code in SKIPPED else "failed"
+
+
 class SmartSightError(Exception):
     """A failure with a code; ``detail`` says what exactly and where, in printable characters."""
 
@@ -237,11 +247,3 @@ def printable(text: str) -> str:
 def message_for(code: Code, detail: str) -> str:
     """Return the sentence of a code, followed by the detail if there is one."""
     return f"{code.sentence} ({detail})" if detail else code.sentence
-
-
-def as_markdown() -> str:
-    """Return the page ``docs/errors.md``: every code, its sentence, and whether it is retried."""
-    head = "# Error codes\n\nWritten by `make docs` from `shared/errors.py`.\n\n"
-    table = "| code | meaning | retried |\n|---|---|---|\n"
-    rows = (f"| `{code}` | {code.sentence} | {'yes' if code.transient else 'no'} |\n" for code in Code)
-    return head + table + "".join(rows)

@@ -331,9 +331,9 @@ Environment variables; none is required. `smartsight settings` shows what is in 
 
 No setting opens your network to URLs as a whole or turns robots.txt off: name the hosts that are yours.
 
-An empty variable counts as not set. A value that is out of range, or blank, is refused by every command (exit status 2).
-In the containers of `docker-compose.yml`, the database, the broker and the three folders are set; all other settings
-are taken from `.env` or the shell.
+An empty variable counts as not set. A value that is out of range, or blank, is refused by every command with
+exit status 2. In the containers of `docker-compose.yml`, the database, the broker and the three folders are
+set; all other settings are taken from `.env` or the shell. [limits.md](limits.md) has what none changes.
 """
 
 

@@ -129,17 +129,9 @@ def test_what_was_meant_by_a_mistyped_word_is_suggested(arguments: list[str], hi
     assert hint in err
 
 
-def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    yield parser
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for below in action.choices.values():
-                yield from _parsers(below)
-
-
 def test_no_option_swallows_the_arguments_after_it() -> None:
     """An option takes one word at most; one that may go without takes none that is an argument."""
-    for parser in _parsers(build_parser()):
+    for parser in _parsers():
         has_arguments = any(not action.option_strings for action in parser._actions)
         for action in parser._actions:
             if action.option_strings and action.nargs not in (None, 0):
