@@ -49,9 +49,29 @@ _UNPACKED_RATIO = 20
 _NO_HOME = "/nonexistent"
 
 
-def _setting(kind: Kind, default: Any, meaning: str, default_meaning: str = "", **options: Any) -> Any:
-    """Declare a setting; ``default_meaning`` says in the documentation what its default stands for."""
-    metadata = {"kind": kind, "meaning": meaning, "default": default_meaning}
+#: Commands that need the same settings; ``jobs`` stands for all that show and control jobs. `submit` labels a
+#: sample with --dry-run, and so does the API.
+WORKING = ("worker", "up")
+SERVING = ("api", "up")
+LABELLING = ("label", "submit", "worker", "api", "up")
+STORING = ("jobs", "report", "hosts", "keys", "migrate", *LABELLING)
+
+
+def _setting(
+    kind: Kind,
+    default: Any,
+    meaning: str,
+    default_meaning: str = "",
+    *,
+    used_by: tuple[str, ...] = (),
+    **options: Any,
+) -> Any:
+    """Declare a setting.
+
+    ``default_meaning`` says in the documentation what its default stands for, and ``used_by`` in which
+    commands it has an effect.
+    """
+    metadata = {"kind": kind, "meaning": meaning, "default": default_meaning, "used_by": used_by}
     if callable(default):
         return field(default_factory=default, metadata=metadata, **options)
     return field(default=default, metadata=metadata, **options)
@@ -67,6 +87,7 @@ class Settings:
         "the database for jobs and results: `sqlite:///` and a path, literally, or "
         "`postgresql+psycopg://USER:PASSWORD@HOST:PORT/NAME`",
         "a SQLite file in the data folder",
+        used_by=STORING,
     )
     broker_url: str = _setting(
         URL,
@@ -74,39 +95,53 @@ class Settings:
         "the broker between producers and workers: `amqp://USER:PASSWORD@HOST:PORT/VHOST`, or `amqps://`; "
         "parameters such as `?heartbeat=60` are pika's",
         "none: a queue inside the process",
+        used_by=("submit", "worker", "api"),
     )
-    queue_prefix: str = _setting(QUEUE_PREFIX, "smartsight", "prefix of the names of the broker's queues")
+    queue_prefix: str = _setting(
+        QUEUE_PREFIX,
+        "smartsight",
+        "prefix of the names of the broker's queues",
+        used_by=("submit", "worker", "api"),
+    )
     queue_length: int = _setting(
-        COUNT, 50_000, "messages that may wait in the broker; the rest wait in the database"
+        COUNT,
+        50_000,
+        "messages that may wait in the broker; the rest wait in the database",
+        used_by=("submit", *WORKING),
     )
     retry_delays: tuple[float, ...] = _setting(
         DELAYS,
         (15.0, 120.0, 900.0),
         "seconds before the second, third, ... attempt after a transient failure, shortest first",
+        used_by=("submit", "hosts", "api", *WORKING),
     )
     label_retry_delays: tuple[float, ...] = _setting(
         DELAYS,
         (1.0, 5.0, 15.0),
         "the same in `smartsight label` and dry runs, for which somebody waits",
         "`SMARTSIGHT_RETRY_DELAYS` if that is set, else `1,5,15`",
+        used_by=("label", "submit", "api", "up"),
     )
     sweep_after: float = _setting(
         SECONDS,
         1200.0,
         "seconds without progress after which items without a result are published again; keep it above the "
         "longest retry delay",
+        used_by=WORKING,
     )
     data_dir: Path = _setting(  # noqa: RUF009  # it returns a field
         FOLDER,
         lambda: _user_folder("data"),
         "imported models and the default database",
         "`~/.local/share/smartsight`",
+        used_by=("classify", "model", *STORING),
     )
     cache_dir: Path = _setting(  # noqa: RUF009  # it returns a field
         FOLDER,
         lambda: _user_folder("cache"),
         "built models, which can be built again",
         "`~/.cache/smartsight`",
+        used_by=("classify", "model", *LABELLING),
     )
     run_dir: Path = _setting(  # noqa: RUF009  # it returns a field
         FOLDER,
@@ -114,29 +149,42 @@ class Settings:
         "heartbeat files of a worker's processes, for `smartsight worker --check`, and their metrics; a few "
         "MB that must not run full",
         "a folder of this user in the temporary folder",
+        used_by=WORKING,
     )
-    model: str = _setting(TEXT, "lite0", "the model that labels")
-    concurrency: int = _setting(AT_ONCE, 32, "images that a process fetches at the same time")
+    model: str = _setting(TEXT, "lite0", "the model that labels", used_by=("classify", *LABELLING))
+    concurrency: int = _setting(
+        AT_ONCE, 32, "images that a process fetches at the same time", used_by=LABELLING
+    )
     nice: int = _setting(
-        whole(1, 19), 10, "niceness of workers: how far they yield the processor to other programs"
+        whole(1, 19),
+        10,
+        "niceness of workers: how far they yield the processor to other programs",
+        used_by=WORKING,
     )
-    metrics_port: int = _setting(whole(0, 65535), 0, "port of a worker's Prometheus metrics", "none")
-    max_bytes: int = _setting(SIZE, 20_000_000, "largest image file, in bytes")
-    max_pixels: int = _setting(SIZE, 64_000_000, "largest image, in pixels")
+    metrics_port: int = _setting(
+        whole(0, 65535), 0, "port of a worker's Prometheus metrics", "none", used_by=WORKING
+    )
+    max_bytes: int = _setting(
+        SIZE, 20_000_000, "largest image file, in bytes", used_by=("classify", *LABELLING)
+    )
+    max_pixels: int = _setting(SIZE, 64_000_000, "largest image, in pixels", used_by=("classify", *LABELLING))
     tiff: bool = _setting(
         YES_OR_NO,
         False,
         "whether TIFF is accepted, `yes` or `no`; its decoder has had the most security holes",
+        used_by=("classify", *LABELLING),
     )
     thumbnail_side: int = _setting(
         whole(0, 4096),
         128,
         "longest side of the stored thumbnails, in pixels; about 4 kB each at 128, and 0 stores none",
+        used_by=("label", *WORKING),
     )
     placeholder_urls: int = _setting(
         COUNT,
         5,
         "from this many URLs of one host in a job, the same bytes are a placeholder and not an image",
+        used_by=LABELLING,
     )
     contact: str = _setting(
         CONTACT,
@@ -144,34 +192,43 @@ class Settings:
         "a page or mail address where people reach whoever runs the crawl; it is sent to every host in the "
         "User-Agent header",
         "none: set it before you crawl",
+        used_by=LABELLING,
     )
     fetch_timeout: float = _setting(
-        SECONDS, 20.0, "time limit of one request, from connecting to the last byte, in seconds"
+        SECONDS,
+        20.0,
+        "time limit of one request, from connecting to the last byte, in seconds",
+        used_by=LABELLING,
     )
     host_connections: int = _setting(
-        AT_ONCE, 2, "connections to one host at the same time, of the whole fleet"
+        AT_ONCE, 2, "connections to one host at the same time, of the whole fleet", used_by=LABELLING
     )
     host_delay: float = _setting(
         SECONDS,
         0.25,
         "seconds between two requests to one host, of the whole fleet; robots.txt or a 429 response can make "
         "it longer, nothing makes it shorter",
+        used_by=("report", "hosts", *LABELLING),
     )
-    ports: tuple[int, ...] = _setting(PORTS, (80, 443), "ports that URLs may name")
+    ports: tuple[int, ...] = _setting(PORTS, (80, 443), "ports that URLs may name", used_by=LABELLING)
     own_hosts: tuple[Place, ...] = _setting(
         OWN_HOSTS,
         (),
         "hosts of your own, `HOST:PORT` or `HOST` for ports 80 and 443, separated by commas: they may be "
         "inside your network, their robots.txt is not read, and they have no rate limit",
         "none",
+        used_by=("report", *LABELLING),
     )
-    api_url: str = _setting(URL, "http://127.0.0.1:8000", "the API that commands use with `--api`")
+    api_url: str = _setting(
+        URL, "http://127.0.0.1:8000", "the API that commands use with `--api`", used_by=("--api",)
+    )
     api_key: str = _setting(
         SECRET,
         "",
         "the API key that commands send it, over https or on this machine only",
         "none",
         repr=False,
+        used_by=("--api",),
     )
     cors_origins: tuple[str, ...] = _setting(
         ORIGINS,
@@ -179,6 +236,7 @@ class Settings:
         "origins whose pages may use the API from a browser, such as `https://example.com`, separated by "
         "commas",
         "none",
+        used_by=SERVING,
     )
     host_names: frozenset[str] = _setting(
         HOST_NAMES,
@@ -186,28 +244,36 @@ class Settings:
         "names or addresses, separated by commas, that requests to an API with `--no-auth` may have in their "
         "Host header; all others are refused (DNS rebinding)",
         "all names",
+        used_by=SERVING,
     )
-    upload_bytes: int = _setting(SIZE, 10_000_000, "largest image of `POST /v1/classify`, in bytes")
+    upload_bytes: int = _setting(
+        SIZE, 10_000_000, "largest image of `POST /v1/classify`, in bytes", used_by=SERVING
+    )
     list_bytes: int = _setting(
         SIZE,
         200_000_000,
         f"largest list of `POST /v1/jobs`, in bytes; unpacked it may be {_UNPACKED_RATIO} times as large",
+        used_by=("worker", *SERVING),
     )
-    body_pause: float = _setting(SECONDS, 10.0, "longest pause while a request's body arrives, in seconds")
+    body_pause: float = _setting(
+        SECONDS, 10.0, "longest pause while a request's body arrives, in seconds", used_by=SERVING
+    )
     body_timeout: float = _setting(
         SECONDS,
         60.0,
         "time limit for a small request body, in seconds; a large one gets a second more for every "
         "100 000 bytes",
+        used_by=SERVING,
     )
     drain_timeout: float = _setting(
         SECONDS,
         30.0,
         "time limit for the requests in progress when the API is told to stop, in seconds; `smartsight api` "
         "exits at most ten seconds later",
+        used_by=SERVING,
     )
     classify_queue: int = _setting(
-        AT_ONCE, 8, "images that may wait for a processor of the API; more get status 503"
+        AT_ONCE, 8, "images that may wait for a processor of the API; more get status 503", used_by=SERVING
     )
 
     @property
@@ -323,10 +389,12 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
 
 _PAGE = """# Settings
 
-Environment variables; none is required. `smartsight settings` shows what is in force.
+Environment variables; none is required. `smartsight settings` shows what is in force. A setting has the same
+effect in all commands that it is used by, and none in others; `jobs` stands for all commands that show or
+control jobs, and `submit` and `api` label a sample for a dry run.
 
-| variable | meaning | default |
-|---|---|---|
+| variable | meaning | default | used by |
+|---|---|---|---|
 {rows}
 
 No setting opens your network to URLs as a whole or turns robots.txt off: name the hosts that are yours.
@@ -344,4 +412,11 @@ def as_markdown() -> str:
 
 def _row(setting: Any) -> str:
     default = setting.metadata["default"] or f"`{setting.metadata['kind'].show(setting.default)}`"
-    return f"| `{_variable(setting.name)}` | {setting.metadata['meaning']} | {default} |"
+    used_by = ", ".join(f"`{command}`" for command in sorted(set(setting.metadata["used_by"])))
+    return f"| `{_variable(setting.name)}` | {setting.metadata['meaning']} | {default} | {used_by} |"
+
+
+def users_of(name: str) -> set[str]:
+    """Return the commands in which a setting has an effect; ``jobs`` stands for all that control jobs."""
+    (used_by,) = (setting.metadata["used_by"] for setting in fields(Settings) if setting.name == name)
+    return set(used_by)
