@@ -172,15 +172,17 @@ def _causes(weights: Sequence[float], results: Sequence[Result]) -> list[tuple[C
     return sorted(parts.items(), key=lambda part: -part[1])
 
 
-def wilson(rate: float, count: float) -> tuple[float, float]:
+def wilson(rate: float, count: float, quantile: float = _Z) -> tuple[float, float]:
     """Return the interval in which the true rate lies, given one of so many (effective) observations.
+
+    ``quantile`` of the normal distribution sets the confidence, 95 % by default.
 
     Wilson, "Probable inference, the law of succession, and statistical inference", 1927; the effective number
     of weighted observations is Kish's (Survey Sampling, 1965).
     """
-    scale = 1 + _Z**2 / count
-    middle = (rate + _Z**2 / (2 * count)) / scale
-    width = _Z * math.sqrt(rate * (1 - rate) / count + _Z**2 / (4 * count**2)) / scale
+    scale = 1 + quantile**2 / count
+    middle = (rate + quantile**2 / (2 * count)) / scale
+    width = quantile * math.sqrt(rate * (1 - rate) / count + quantile**2 / (4 * count**2)) / scale
     return max(0.0, middle - width), min(1.0, middle + width)
 
 

@@ -8,18 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from producer.failure_budget import over_budget
 from shared.actions import cancel_rest, remove_rest
 from shared.broker import Publisher
 from shared.errors import ResourceError
-from shared.items import ItemState, JobState
-from shared.store.store import Job, Store, Tally
+from shared.items import JobState
+from shared.store.store import Job, Store
 
 _log = logging.getLogger("smartsight.dispatcher")
 
 #: Seconds between two rounds over all jobs.
 _INTERVAL = 1.0
-#: Least number of results for judging a failure rate.
-_ENOUGH = 50
 #: Seconds without progress after which duplicates are backfilled; at least doubled each time.
 _BACKFILL_AFTER = 1.0
 #: If the broker still holds messages, they get this many times longer before they are published again.
@@ -113,12 +112,12 @@ class JobMaintenance:
         tallies = self._store.results.tallies(job.id)
         done = sum(tally.count for tally in tallies)
         self._note_rate(job, done)
-        if reason := over_budget(job, tallies):
-            self._store.jobs.pause(job.id, reason)
-            _log.warning("job paused", extra={"job": job.id, "reason": reason})
-        elif job.recorded and done >= job.submitted:
+        if job.recorded and done >= job.submitted:
             self._store.results.skip_placeholders(job.id, self._placeholder_urls)
             self._store.jobs.complete(job.id)
+        elif reason := over_budget(job, tallies):
+            self._store.jobs.pause(job.id, reason)
+            _log.warning("job paused", extra={"job": job.id, "reason": reason})
         elif job.recorded and job.published >= job.submitted:
             self._wake(job, self._watches[job.id])
 
@@ -148,18 +147,3 @@ class JobMaintenance:
     def _is_forgotten(self, still: float) -> bool:
         """Tell whether the broker has nothing left to deliver, or has held it for too long."""
         return self._publisher.depth() == 0 or still >= _BROKER_FACTOR * self._sweep_after
-
-
-def over_budget(job: Job, tallies: Sequence[Tally]) -> str:
-    """Return why a job has to pause (more failures than its budget), or None."""
-    if job.max_failure_rate is None or not job.is_running:
-        return ""
-    judged = [tally for tally in tallies if tally.state in (ItemState.SUCCEEDED, ItemState.FAILED)]
-    done = sum(tally.count for tally in judged)
-    failures = [tally for tally in judged if tally.state is ItemState.FAILED]
-    failed = sum(tally.count for tally in failures)
-    if done < _ENOUGH or failed <= job.max_failure_rate * done:
-        return ""
-    most = max(failures, key=lambda tally: tally.count)
-    share = f"{failed} of {done} images failed ({failed / done:.0%}, {job.max_failure_rate:.0%} are allowed)"
-    return f"{share}, {most.count} of them with {most.code}"

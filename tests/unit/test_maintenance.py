@@ -90,7 +90,7 @@ def test_a_cancelled_job_is_brought_to_its_end(store: Store) -> None:
     assert store.jobs.get(job.id).state is JobState.CANCELLED
 
 
-@pytest.mark.parametrize(("failures", "state"), [(10, JobState.RUNNING), (11, JobState.PAUSED)])
+@pytest.mark.parametrize(("failures", "state"), [(20, JobState.RUNNING), (21, JobState.PAUSED)])
 def test_a_job_over_its_failure_budget_pauses_and_says_why(
     store: Store, failures: int, state: JobState
 ) -> None:
@@ -100,7 +100,7 @@ def test_a_job_over_its_failure_budget_pauses_and_says_why(
     _look(store, maintenance)
     assert store.jobs.get(job.id).state is state
     if state is JobState.PAUSED:
-        expected = "11 of 50 images failed (22%, 20% are allowed), 11 of them with http_403"
+        expected = "21 of 50 images failed, at most 20% of all 100 may; 21 of them with http_403"
         assert store.jobs.get(job.id).reason == expected
 
 
@@ -109,6 +109,13 @@ def test_few_outcomes_do_not_decide(store: Store) -> None:
     store.results.save([_result(job, index, Code.HTTP_403) for index in range(49)])
     _look(store, maintenance)
     assert store.jobs.get(job.id).state is JobState.RUNNING
+
+
+def test_a_job_with_nothing_left_to_save_is_completed_and_not_paused(store: Store) -> None:
+    job, maintenance = _job(store, 60, max_failure_rate=0.2), JobMaintenance(store, InProcessBroker(), 60, 5)
+    store.results.save([_result(job, index, Code.HTTP_403) for index in range(60)])
+    _look(store, maintenance)
+    assert store.jobs.get(job.id).state is JobState.COMPLETED
 
 
 def test_what_was_lost_is_published_again_but_not_at_once(store: Store) -> None:
