@@ -61,19 +61,13 @@ def _failures_faster(images: _Failures) -> Iterator[bool]:
         if len(busy) == 200:
             now, _, ended = heapq.heappop(busy)
             yield ended
-        heapq.heappush(
-            busy, (now + chance.uniform(0.5, 1.5) * (0.01 if has_failed else 1), number, has_failed)
-        )
+        seconds = chance.uniform(0.5, 1.5) * (0.01 if has_failed else 1)
+        heapq.heappush(busy, (now + seconds, number, has_failed))
     yield from (ended for _, _, ended in sorted(busy))
 
 
 _Order = Callable[[_Failures], Iterable[bool]]
-_ORDERS: list[_Order] = [
-    list,
-    _failures_first,
-    _failures_last,
-    _failures_faster,
-]
+_ORDERS: list[_Order] = [list, _failures_first, _failures_last, _failures_faster]
 
 
 @pytest.mark.parametrize("order", _ORDERS)
