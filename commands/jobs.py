@@ -1,19 +1,20 @@
 """`smartsight jobs`, `watch`, `cancel`, `retry`, `resume` and `delete`: show jobs and control them."""
 
+import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
 
 from commands.backend import open_backend
 from commands.progress import causes, show_progress, summary
-from commands.terminal import say, show, show_json
+from commands.terminal import painted, say, show, show_json
 from shared.items import ItemState, JobState
 from shared.job_status import JobStatus
 from shared.settings import Settings
 
 #: Jobs of one list.
 _LISTED = 20
-_HEAD = f"{'job':>8} {'state':<10} {'done':>10} {'of':>10} {'failed':>8}  {'created':<16}  name"
+_HEAD = f"{'job':>8} {'state':<13} {'done':>10} {'of':>10} {'failed':>8}  {'created':<16}  name"
 
 
 def show_jobs(options: Namespace, settings: Settings) -> int:
@@ -40,12 +41,13 @@ def watch(options: Namespace, settings: Settings) -> int:
         done_before, started = job.done, time.monotonic()
         progress = show_progress(job.submitted, done_before)
         try:
-            progress.update(job.outcomes, job.submitted)
+            progress.update(job.ended, job.submitted)
             for job in statuses:
-                progress.update(job.outcomes, job.submitted)
+                progress.update(job.ended, job.submitted)
         finally:
             progress.close()
-    say(f"Job {job.id} is {job.state}{f': {job.reason}' if job.reason else ''}.")
+    stands = painted(job.outcome.phrase(job.state), job.outcome.tone, sys.stderr)
+    say(f"Job {job.id} is {stands}{f': {job.reason}' if job.reason else ''}.")
     for line in summary(job, job.done - done_before, time.monotonic() - started):
         say(line)
     return 0 if job.has_labelled_all else 1
@@ -93,7 +95,7 @@ def describe(job: JobStatus, api_option: str) -> Iterator[str]:
     facts = {
         "job": job.id,
         "name": job.name,
-        "state": job.state,
+        "state": painted(job.outcome.phrase(job.state), job.outcome.tone),
         "reason": job.reason,
         "model": job.model,
         "created": f"{job.created_at:%Y-%m-%d %H:%M:%S}",
@@ -103,7 +105,7 @@ def describe(job: JobStatus, api_option: str) -> Iterator[str]:
         "done": job.done,
     }
     yield from (f"{name:<10} {value}" for name, value in facts.items() if value not in (None, ""))
-    yield from (f"  {count:>10} {state}" for state, count in job.outcomes.items())
+    yield from (f"  {count:>10} {state}" for state, count in job.ended.items())
     yield from causes(job, 10)
     yield from _what_next(job, api_option)
 
@@ -119,4 +121,5 @@ def _what_next(job: JobStatus, api_option: str) -> Iterator[str]:
 def _line(job: JobStatus) -> str:
     created = f"{job.created_at:%Y-%m-%d %H:%M}"
     numbers = f"{job.done:>10} {job.submitted:>10} {job.counts[ItemState.FAILED]:>8}"
-    return f"{job.id:>8} {job.state:<10} {numbers}  {created}  {job.name or ''}".rstrip()
+    state = painted(f"{job.outcome.word:<13}", job.outcome.tone)
+    return f"{job.id:>8} {state} {numbers}  {created}  {job.name or ''}".rstrip()

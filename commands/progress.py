@@ -51,7 +51,7 @@ def counts_by_state(tallies: Iterable[Tally]) -> dict[ItemState, int]:
 def summary(job: JobStatus, done_now: int, seconds: float) -> Iterator[str]:
     """Yield the lines of the summary: counts by state, failures by code, and the rate of this run."""
     rate = done_now / seconds if seconds else 0.0
-    counts = _in_words(job.outcomes)
+    counts = _in_words(job.ended)
     yield f"{job.done} images: {counts}; {done_now} in {seconds:.1f} s, {rate:.1f} images/s"
     yield from causes(job, 8)
 

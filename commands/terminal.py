@@ -3,11 +3,13 @@
 import contextlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from shared.errors import Code, ResourceError, printable
+from shared.job_outcome import Tone
 
 if TYPE_CHECKING:
     from results_api.rows import Row
@@ -17,6 +19,8 @@ _LOG_FIELDS = "%(levelname)s %(name)s %(message)s"
 #: What every log record has: all else are fields of an event.
 _RECORD_ATTRIBUTES = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 _REF_WIDTH = 32
+#: Colours of tones: parameters of the control sequence SGR (ECMA-48, 8.3.117).
+_COLOURS = {Tone.ACTIVE: 36, Tone.GOOD: 32, Tone.MIXED: 33, Tone.BAD: 31, Tone.STILL: 2}
 #: What `--verbose` and `--quiet` made of this process.
 _verbosity = "normal"
 #: Levels of the root logger and of ours.
@@ -41,6 +45,17 @@ def show(*lines: str) -> None:
 def show_json(data: object) -> None:
     """Print JSON on standard output, indented, as ``show`` prints lines."""
     show(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+def painted(text: str, tone: Tone, stream: TextIO | None = None) -> str:
+    """Return text in the colour of its tone if the stream, by default standard output, shows colours.
+
+    A terminal does, unless ``NO_COLOR`` is set (https://no-color.org) or it is a dumb one.
+    """
+    stream = stream or sys.stdout
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\x1b[{_COLOURS[tone]}m{text}\x1b[0m"
 
 
 def say(line: str, *, always: bool = False) -> None:

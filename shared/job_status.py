@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.errors import Code
 from shared.items import ItemState, JobState
+from shared.job_outcome import JobOutcome, outcome_of
 
 #: Names of priorities; workers take jobs with a higher number first.
 PRIORITIES = {"low": -1, "normal": 0, "high": 1}
@@ -132,7 +133,12 @@ class JobStatus:
         return self.state.is_over or self.state is JobState.PAUSED
 
     @property
-    def outcomes(self) -> dict[ItemState, int]:
+    def outcome(self) -> JobOutcome:
+        """How it stands, for people."""
+        return outcome_of(self.state, self.counts)
+
+    @property
+    def ended(self) -> dict[ItemState, int]:
         """How many images ended in each state that occurs."""
         return {
             state: count for state, count in self.counts.items() if count and state is not ItemState.PENDING

@@ -11,6 +11,8 @@ from results_api.report.report import Report, TimelineStep
 from shared.errors import printable
 
 _TEMPLATE = "report.html.jinja"
+#: The pages' colours: a report is one file.
+_PALETTE = Path(__file__).parents[1] / "static" / "palette.css"
 _DAY = 86_400
 #: Seconds between two ticks of the time axis.
 _INTERVALS = (
@@ -27,6 +29,7 @@ _STACKED = ("succeeded", "failed", "skipped")
 def render(report: Report) -> str:
     """Return the page."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -44,7 +47,11 @@ def render(report: Report) -> str:
     }
     chart = timeline_chart(report.steps, report.step_seconds) if report.steps else None
     return environment.get_template(_TEMPLATE).render(
-        report=report, chart=chart, share=words.share, pace=words.pace
+        report=report,
+        chart=chart,
+        palette=Markup(_PALETTE.read_text("utf-8")),  # a file of ours
+        share=words.share,
+        pace=words.pace,
     )
 
 

@@ -9,6 +9,7 @@ from results_api.report.sentences import of_code, of_host, remaining, sentences,
 from results_api.report.time_left import TimeLeft, time_left
 from shared.errors import Code
 from shared.items import ItemState, JobState
+from shared.job_outcome import JobOutcome, outcome_of
 from shared.store.store import RecordedModel
 from shared.store.summaries import HostLoad, SlowHost, Summary, in_utc
 
@@ -23,6 +24,7 @@ class JobFacts:
     id: int
     name: str | None
     state: JobState
+    outcome: JobOutcome
     reason: str
     model: str
     created_at: datetime
@@ -177,6 +179,7 @@ def _facts(summary: Summary, model: RecordedModel) -> JobFacts:
         id=job.id,
         name=job.name,
         state=job.state,
+        outcome=outcome_of(job.state, states(summary.endings)),
         reason=job.reason,
         model=f"{model.name}@{model.version}",
         created_at=in_utc(job.created_at),

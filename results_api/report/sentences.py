@@ -6,6 +6,7 @@ from results_api.report.time_left import TimeLeft
 from results_api.report.words import because, duration, number, pace, rate, share
 from shared.errors import Code, printable
 from shared.items import ItemState, JobState
+from shared.job_outcome import outcome_of
 from shared.store.store import Job
 from shared.store.summaries import RECENT, Cause, Classes, Ending, HostLoad, Summary
 
@@ -35,7 +36,8 @@ def headline(summary: Summary) -> str:
     more = "" if job.recorded else ", more to come"
     parts = ", ".join(f"{number(count)} {state} ({share(count, done)})" for state, count in counts.items())
     progress = f"{number(done)} of {number(job.submitted)} images are done{more}"
-    return f"Job {job.id}{name} is {job.state}{reason}. {progress}{f': {parts}' if parts else ''}."
+    stands = outcome_of(job.state, counts).phrase(job.state)
+    return f"Job {job.id}{name} is {stands}{reason}. {progress}{f': {parts}' if parts else ''}."
 
 
 def states(endings: Sequence[Ending]) -> dict[ItemState, int]:

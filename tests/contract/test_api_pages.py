@@ -197,6 +197,56 @@ def test_classes_are_counted_apart_and_lead_to_their_results(
     assert _indexes(_shown(api, full, unescape(link))) == [0, 1]
 
 
+def _tone(page: str) -> str:
+    (tone,) = re.findall(r'class="state (\w+)"', page)
+    return str(tone)
+
+
+def test_a_job_whose_images_all_failed_is_not_shown_as_a_success(
+    api: TestClient, store: Store, model: RecordedModel
+) -> None:
+    job = store.jobs.open("bad", model.id)
+    _record(store, job, "a", "b")
+    store.results.save([_failed(job, 0), _failed(job, 1)])
+    assert store.jobs.complete(job.id)
+    for path in ("/jobs", f"/jobs/{job.id}", f"/jobs/{job.id}/status", f"/jobs/{job.id}/report"):
+        page = api.get(path).text
+        assert _tone(page) == "bad", path
+        assert "All failed" in _text(page), path
+    assert '<rect class="failed" x="0.0" width="100.0"' in api.get("/jobs").text
+
+
+def test_a_job_of_which_some_images_failed_is_not_green(api: TestClient, full: Job) -> None:
+    for path in ("/jobs", f"/jobs/{full.id}", f"/jobs/{full.id}/report"):
+        assert _tone(api.get(path).text) == "mixed", path
+
+
+def test_the_number_of_a_job_stands_once_beside_its_title(
+    api: TestClient, store: Store, model: RecordedModel, full: Job
+) -> None:
+    unnamed = store.jobs.open("unnamed", model.id)
+    for path in (f"/jobs/{unnamed.id}", f"/jobs/{unnamed.id}/report"):
+        above, _, _ = api.get(path).text.partition("<section")
+        assert _text(above.partition("<h1")[2]).count(f"Job {unnamed.id}") == 1, path
+    card = api.get("/jobs").text.partition('<ol class="jobs">')[2].partition("</li>")[0]
+    assert _text(card).count(f"Job {unnamed.id}") == 1
+    assert f"Job {full.id} · " in _text(_shown(api, full))
+
+
+def test_while_no_image_has_a_label_the_classes_are_counted_again_and_again(
+    api: TestClient, store: Store, model: RecordedModel
+) -> None:
+    job = store.jobs.open("young", model.id)
+    _record(store, job, "a", "b")
+    part = api.get(f"/jobs/{job.id}/classes").text
+    assert 'data-when="change end"' in part
+    assert "No image had a label at " in part
+    store.results.save([_labelled(job, 0)])
+    part = api.get(f"/jobs/{job.id}/classes").text
+    assert 'data-when="end"' in part
+    assert re.search(r"1 labelled images in 1 classes. Counted at \d\d:\d\d:\d\d UTC.", part)
+
+
 def test_two_classes_of_one_name_are_told_apart(api: TestClient, store: Store) -> None:
     model = store.models.record("cranes", "1", [("n1", "crane"), ("n2", "crane")])
     job = store.jobs.open("cranes", model.id)

@@ -54,7 +54,7 @@ def test_a_status_is_the_same_after_it_was_sent() -> None:
     job = _job(90, {Code.HTTP_404: 1})
     assert JobStatus.from_json(job.as_json()) == job
     assert job.as_json().keys() | {"links"} == JOB.keys()
-    assert job.outcomes == {ItemState.SUCCEEDED: 90, ItemState.FAILED: 1}
+    assert job.ended == {ItemState.SUCCEEDED: 90, ItemState.FAILED: 1}
     assert not job.codes[0].is_transient
     newer = CodeCount("code_of_tomorrow", ItemState.FAILED, 1, "News.")
     assert not newer.is_transient

@@ -26,7 +26,7 @@ from results_api.service.request_bodies import validation_errors
 from results_api.service.results_filter import ResultsFilter
 from results_api.service.services import Services
 from shared.errors import UNPRINTABLE, Code, RequestError, message_for
-from shared.items import ItemState, JobState
+from shared.items import ItemState, JobState, now
 from shared.job_status import PRIORITIES, JobStatus
 from shared.store.result_columns import Found
 from shared.store.store import RecordedModel, Store
@@ -107,7 +107,10 @@ def _classes(request: Request, services: Services, caller: Caller, job_id: int) 
         {"name": labels[number][1], "phrase": phrase_for(number, labels), "count": count}
         for number, count in counts.most
     ]
-    return render_part(request, "classes.html.jinja", job_id=job.id, lines=lines, counts=counts)
+    when = "change end" if job.is_running and not lines else "end"
+    return render_part(
+        request, "classes.html.jinja", job_id=job.id, lines=lines, counts=counts, when=when, at=now()
+    )
 
 
 @routes.get("/{job_id}/report")
@@ -126,7 +129,26 @@ def _report(services: Services, caller: Caller, job_id: int) -> str:
 def _job_values(status: JobStatus) -> dict[str, Any]:
     """Return a job's status as templates use it; ``took`` is in seconds, None if the job is not over."""
     took = None if status.finished_at is None else (status.finished_at - status.created_at).total_seconds()
-    return as_json(status) | {"took": took}
+    return as_json(status) | {"took": took, "outcome": status.outcome, "bar": progress_bar(status)}
+
+
+@dataclass(frozen=True, slots=True)
+class BarPart:
+    """The part of a progress bar that the images of one state take; lengths in per cent of the bar."""
+
+    state: ItemState
+    x: float
+    width: float
+
+
+def progress_bar(status: JobStatus) -> tuple[BarPart, ...]:
+    """Return the parts of a job's progress bar, by state; the images that are pending are its free end."""
+    parts, begin = [], 0.0
+    for state, count in status.ended.items():
+        width = 100 * count / max(status.submitted, status.done)
+        parts.append(BarPart(state, round(begin, 3), round(width, 3)))
+        begin += width
+    return tuple(parts)
 
 
 def _status_values(caller: Caller, status: JobStatus) -> dict[str, object]:

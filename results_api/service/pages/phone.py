@@ -20,6 +20,7 @@ MODULES = ("camera.js", "classify.js", "history.js", "picture.js", "result.js", 
 #: Icons; a phone shows one of them.
 _LOGOS = ("art/logo.svg", "art/mark.svg")
 _VERSIONED = (
+    "palette.css",
     "page.css",
     "phone.css",
     "phone.js",

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,6 +116,7 @@ def _environment() -> "Environment":
         "rate": words.rate,
         "printable": printable,
         "moment": _moment,
+        "clock": _clock,
     }
     return environment
 
@@ -122,6 +124,11 @@ def _environment() -> "Environment":
 def _moment(time: str) -> str:
     """Return a time of the API for people: to the minute."""
     return f"{time[:10]} {time[11:16]} UTC"
+
+
+def _clock(time: datetime) -> str:
+    """Return the time of day of something that is counted again and again."""
+    return f"{time:%H:%M:%S} UTC"
 
 
 @cache
