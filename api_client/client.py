@@ -189,6 +189,13 @@ class Client:
         """
         return self._change(job_id, "retry", {"codes": [str(code) for code in codes]} if codes else {})
 
+    def give_up(self, job_id: int) -> JobStatus:
+        """End the images that wait for another attempt, with their last error.
+
+        ``given_up`` of the returned job says how many they are.
+        """
+        return self._change(job_id, "give-up", {})
+
     def delete(self, job_id: int) -> None:
         """Delete a job that is over, with its list and its results."""
         self._send(ApiRequest("DELETE", _path(job_id)))

@@ -90,6 +90,10 @@ class JobBackend(Protocol):
         """Try failures again: those with these codes, or all with a transient code; see ``retried``."""
         ...
 
+    def give_up(self, job_id: int) -> JobStatus:
+        """End the images that wait for another attempt, with their last error; see ``given_up``."""
+        ...
+
     def resume(self, job_id: int, max_failure_rate: float | None) -> JobStatus:
         """Resume a paused job, with a new limit to its failures or none."""
         ...

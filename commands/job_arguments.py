@@ -28,6 +28,7 @@ def add_job_commands(commands: Any) -> None:
     _add_report_output(_add_job_command(commands, "report", report, "commands.report:run"))
     _add_job_command(commands, "cancel", "stop a job for good; its results are kept")
     _add_codes(_add_job_command(commands, "retry", "try the failed images of a job again"))
+    _add_job_command(commands, "give-up", "end the images that wait for another try, with their last error")
     _add_failure_rate(_add_job_command(commands, "resume", "resume a paused job"))
     _add_job_command(commands, "delete", "delete a job that is over, with its results")
     _add_hosts(commands.add_parser("hosts", help="list hosts and their state; block or release one"))
@@ -37,7 +38,7 @@ def _add_job_command(commands: Any, name: str, what: str, handler: str = "") -> 
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=what, description=f"{what[0].upper()}{what[1:]}."
     )
-    parser.set_defaults(handler=handler or f"commands.jobs:{name}")
+    parser.set_defaults(handler=handler or f"commands.jobs:{name.replace('-', '_')}")
     parser.add_argument("job", type=number(int, 1, MAX_ID), metavar="ID", help="a job's number")
     add_remote(parser)
     return parser

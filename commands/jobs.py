@@ -1,16 +1,18 @@
-"""`smartsight jobs`, `watch`, `cancel`, `retry`, `resume` and `delete`: show jobs and control them."""
+"""`smartsight jobs`, `watch`, `cancel`, `retry`, `give-up`, `resume` and `delete`: show and control jobs."""
 
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
+from itertools import chain
 
 from commands.backend import open_backend
-from commands.progress import causes, show_progress, summary
+from commands.progress import GiveUpOffer, causes, show_progress, summary
 from commands.terminal import painted, say, show, show_json
-from shared.items import ItemState, JobState
+from shared.items import ItemState, JobState, now
 from shared.job_status import JobStatus
 from shared.settings import Settings
+from shared.time_left import how_to_give_up, sentences
 
 #: Jobs of one list.
 _LISTED = 20
@@ -37,13 +39,14 @@ def watch(options: Namespace, settings: Settings) -> int:
     """Show the progress of a job until it is over or paused; return 0 if every image has its labels."""
     with open_backend(options, settings) as backend:
         statuses = backend.follow(options.job)
-        job = next(statuses)
-        done_before, started = job.done, time.monotonic()
-        progress = show_progress(job.submitted, done_before)
+        first = next(statuses)
+        done_before, started = first.done, time.monotonic()
+        progress = show_progress(first.submitted, done_before)
+        offer = GiveUpOffer(first.id, backend.api_option)
         try:
-            progress.update(job.ended, job.submitted)
-            for job in statuses:
-                progress.update(job.ended, job.submitted)
+            for job in chain([first], statuses):
+                progress.update(job.ended, job.submitted, job.time_left)
+                offer.update(job.time_left, progress)
         finally:
             progress.close()
     stands = painted(job.outcome.phrase(job.state), job.outcome.tone, sys.stderr)
@@ -70,6 +73,14 @@ def retry(options: Namespace, settings: Settings) -> int:
     with open_backend(options, settings) as backend:
         job = backend.retry(options.job, options.code)
     say(f"Job {job.id}: {job.retried} images will be retried.")
+    return 0
+
+
+def give_up(options: Namespace, settings: Settings) -> int:
+    """End the images that wait for another attempt, with their last error."""
+    with open_backend(options, settings) as backend:
+        job = backend.give_up(options.job)
+    say(f"Job {job.id}: {job.given_up} waiting images were given up.")
     return 0
 
 
@@ -107,6 +118,8 @@ def describe(job: JobStatus, api_option: str) -> Iterator[str]:
     yield from (f"{name:<10} {value}" for name, value in facts.items() if value not in (None, ""))
     yield from (f"  {count:>10} {state}" for state, count in job.ended.items())
     yield from causes(job, 10)
+    if left := job.time_left:
+        yield from sentences(left, now(), job.is_running)
     yield from _what_next(job, api_option)
 
 
@@ -116,6 +129,8 @@ def _what_next(job: JobStatus, api_option: str) -> Iterator[str]:
         yield f"`{command}` resumes it, without a limit to failures unless it is given one."
     elif job.state is JobState.COMPLETED and any(count.is_transient for count in job.codes):
         yield f"`smartsight retry {job.id}{api_option}` retries the images with transient failures."
+    elif job.waiting:
+        yield how_to_give_up(job.id, api_option)
 
 
 def _line(job: JobStatus) -> str:

@@ -6,12 +6,14 @@ machines. What the user sees is read back from the store, which alone knows what
 
 import asyncio
 import threading
+import time
 from collections import deque
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from commands.parts import cores, make_fetchers, politeness_policy
-from commands.progress import Progress, counts_by_state, show_progress
+from commands.progress import GiveUpOffer, Progress, counts_by_state, show_progress
 from producer.dispatch import publish_all
+from producer.maintenance import RateMeter
 from producer.sources import InputSources, read_sources
 from producer.submit import Survey, record
 from results_api.exports import RowWriter, write_results
@@ -24,6 +26,7 @@ from shared.items import ItemState
 from shared.job_status import JobStatus
 from shared.settings import Settings
 from shared.store.store import Filter, Store
+from shared.time_left import TimeLeft, Waiting
 from worker.delivery import Inference
 from worker.worker import Backends, Worker, WorkerPlan
 
@@ -58,6 +61,9 @@ class LabelRun:
         self._broker = InProcessBroker()
         self.job = store.jobs.open(key, self._model.id, name)
         self.done_before = sum(self._counts().values())
+        self._meter, self._rate = RateMeter(), 0.0
+        self._waiting: Waiting | None = None
+        self._offer = GiveUpOffer(self.job.id)
         #: Images that turned out to be placeholders at the end, after their rows were written.
         self.placeholders = 0
 
@@ -153,9 +159,23 @@ class LabelRun:
         for task in finished:
             task.result()
         counts = self._counts()
-        progress.update(counts)
+        left = self._time_left(sum(counts.values()))
+        progress.update(counts, self._found.references, left)
+        self._offer.update(left, progress)
         recording = tasks[0]
         return recording.done() and sum(counts.values()) >= self._found.references
+
+    def _time_left(self, done: int) -> TimeLeft | None:
+        """Return what is left, from a look at the store every few seconds."""
+        rate = self._meter.note(time.monotonic(), done)
+        if rate is not None:
+            self._rate, self._waiting = rate, self._store.retries.waiting(self.job.id)
+        items, waiting = self._found.references - done, self._waiting
+        if items <= 0:
+            return None
+        moving = items - (waiting.count if waiting else 0)
+        seconds = moving / self._rate if self._rate else None
+        return TimeLeft(items, self._rate, seconds, knows_hosts=False, waiting=waiting)
 
 
 def _write_ready(rows: OrderedRows, writer: RowWriter, progress: Progress) -> None:

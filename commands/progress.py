@@ -7,19 +7,23 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from commands.terminal import is_quiet, say
-from shared.items import ItemState
+from shared.items import ItemState, now
 from shared.job_status import JobStatus
 from shared.store.store import Tally
+from shared.time_left import TimeLeft, how_to_give_up, in_short
+from shared.words import rate
 
 #: Seconds between two plain lines.
 _PLAIN_INTERVAL = 10.0
+#: A bar without the time left by tqdm, which knows nothing of images that wait for another attempt.
+_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
 
 class Progress(Protocol):
     """Shows counts as they change."""
 
-    def update(self, counts: Mapping[ItemState, int], total: int | None = None) -> None:
-        """Show these counts, and a total that has grown meanwhile."""
+    def update(self, counts: Mapping[ItemState, int], total: int, left: TimeLeft | None) -> None:
+        """Show these counts, a total that may have grown meanwhile, and what is known of what is left."""
         ...
 
     def aside(self) -> AbstractContextManager[None]:
@@ -50,15 +54,36 @@ def counts_by_state(tallies: Iterable[Tally]) -> dict[ItemState, int]:
 
 def summary(job: JobStatus, done_now: int, seconds: float) -> Iterator[str]:
     """Yield the lines of the summary: counts by state, failures by code, and the rate of this run."""
-    rate = done_now / seconds if seconds else 0.0
+    pace = done_now / seconds if seconds else 0.0
     counts = _in_words(job.ended)
-    yield f"{job.done} images: {counts}; {done_now} in {seconds:.1f} s, {rate:.1f} images/s"
+    yield f"{job.done} images: {counts}; {done_now} in {seconds:.1f} s, {pace:.1f} images/s"
     yield from causes(job, 8)
 
 
 def causes(job: JobStatus, width: int) -> Iterator[str]:
     """Yield a line for each error code of a job, the most frequent first."""
     yield from (f"  {count.count:>{width}} {count.code}: {count.message}" for count in job.codes)
+
+
+def _what_is_left(left: TimeLeft | None) -> str:
+    return (
+        ", ".join(filter(None, [rate(left.rate) if left.rate else "", in_short(left, now())])) if left else ""
+    )
+
+
+class GiveUpOffer:
+    """Says once how to end what waits for another attempt: when all that is left waits."""
+
+    def __init__(self, job_id: int, api_option: str = "") -> None:
+        self._words = how_to_give_up(job_id, api_option)
+        self._is_said = False
+
+    def update(self, left: TimeLeft | None, progress: Progress) -> None:
+        """Say it if it is time for that."""
+        if left and left.waiting and not left.moving and not self._is_said:
+            self._is_said = True
+            with progress.aside():
+                say(self._words)
 
 
 def _in_words(counts: Mapping[ItemState, int]) -> str:
@@ -71,13 +96,16 @@ class Bar:
     def __init__(self, total: int, done_before: int) -> None:
         from tqdm import tqdm
 
-        self._bar = tqdm(total=total, initial=done_before, unit=" images", dynamic_ncols=True, leave=False)
+        self._bar = tqdm(total=total, initial=done_before, bar_format=_BAR, dynamic_ncols=True, leave=False)
 
-    def update(self, counts: Mapping[ItemState, int], total: int | None = None) -> None:
+    def update(self, counts: Mapping[ItemState, int], total: int, left: TimeLeft | None) -> None:
         """Show these counts."""
-        self._bar.total = total or self._bar.total
-        self._bar.set_postfix({str(state): count for state, count in counts.items()}, refresh=False)
+        self._bar.total = total
+        self._bar.set_postfix_str(
+            ", ".join(filter(None, [_what_is_left(left), _in_words(counts)])), refresh=False
+        )
         self._bar.update(sum(counts.values()) - self._bar.n)
+        self._bar.refresh()  # also when nothing has moved: what is left is told by the clock
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -98,20 +126,20 @@ class PlainLines:
         self._done_before = done_before
         self._started = self._shown = time.monotonic()
 
-    def update(self, counts: Mapping[ItemState, int], total: int | None = None) -> None:
+    def update(self, counts: Mapping[ItemState, int], total: int, left: TimeLeft | None) -> None:
         """Print a line if it is time for one."""
-        self._total = total or self._total
+        self._total = total
         if time.monotonic() - self._shown >= _PLAIN_INTERVAL:
             self._shown = time.monotonic()
-            say(self.line(counts, self._shown - self._started))
+            say(self.line(counts, self._shown - self._started, left))
 
-    def line(self, counts: Mapping[ItemState, int], seconds: float) -> str:
+    def line(self, counts: Mapping[ItemState, int], seconds: float, left: TimeLeft | None) -> str:
         """Return the line for these counts, so many seconds after the start."""
         finished = sum(counts.values())
-        rate = (finished - self._done_before) / seconds
-        left = f"{(self._total - finished) / rate:.0f} s left" if rate else "time left unknown"
+        pace = (finished - self._done_before) / seconds
         by_state = _in_words(counts) or "none yet"
-        return f"{finished} of {self._total} images ({by_state}), {rate:.1f} images/s, {left}"
+        rest = f", {in_short(left, now())}" if left else ""
+        return f"{finished} of {self._total} images ({by_state}), {pace:.1f} images/s{rest}"
 
     def aside(self) -> AbstractContextManager[None]:
         """Do nothing: lines are no obstacle."""
@@ -124,7 +152,7 @@ class PlainLines:
 class Silent:
     """Shows nothing: nobody sits in front."""
 
-    def update(self, counts: Mapping[ItemState, int], total: int | None = None) -> None:
+    def update(self, counts: Mapping[ItemState, int], total: int, left: TimeLeft | None) -> None:
         """Show nothing."""
 
     def aside(self) -> AbstractContextManager[None]:
@@ -151,11 +179,10 @@ class Counting:
         """Show a number, if it is time for that."""
         if self._first is None:
             self._first = count
-        now = time.monotonic()
-        if now - self._shown >= self._interval and not is_quiet():
-            self._shown = now
-            rate = (count - self._first) / (now - self._started)
-            line = f"{count} {self._what}, {rate:.0f}/s"
+        time_now = time.monotonic()
+        if time_now - self._shown >= self._interval and not is_quiet():
+            self._shown = time_now
+            line = f"{count} {self._what}, {(count - self._first) / (time_now - self._started):.0f}/s"
             if sys.stderr.isatty():
                 print(f"\r{line} ", end="", file=sys.stderr, flush=True)
             else:

@@ -122,6 +122,10 @@ class RemoteBackend:
         """Try failures again."""
         return self._client.retry(job_id, codes)
 
+    def give_up(self, job_id: int) -> JobStatus:
+        """End the images that wait."""
+        return self._client.give_up(job_id)
+
     def resume(self, job_id: int, max_failure_rate: float | None) -> JobStatus:
         """Resume the job."""
         return self._client.resume(job_id, max_failure_rate)

@@ -112,7 +112,9 @@ class StoreBackend:
         """Sum the results up once, and write that in each format."""
         from results_api.report.report import make_report
 
-        summary = self._store.summaries.get(job_id, self._settings.host_delay, _REPORT_ROWS)
+        summary = self._store.summaries.get(
+            job_id, self._settings.host_delay, _REPORT_ROWS, self._settings.own_host_names
+        )
         report = make_report(summary, self._store.models.get(summary.job.model_id))
         return {format: _WRITERS[format](report) for format in formats}
 
@@ -126,6 +128,11 @@ class StoreBackend:
         """Remove the failures, so that the images are published again."""
         count = actions.retry(self._store, self._store.jobs.get(job_id), codes)
         return replace(self.job(job_id), retried=count)
+
+    def give_up(self, job_id: int) -> JobStatus:
+        """Store the last errors of the waiting images as their results."""
+        count = actions.give_up(self._store, self._store.jobs.get(job_id))
+        return replace(self.job(job_id), given_up=count)
 
     def resume(self, job_id: int, max_failure_rate: float | None) -> JobStatus:
         """Resume the job."""

@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from results_api.access import key_seen_by, may_see, unknown_job
 from results_api.api_keys import Caller
 from shared.batch_loader import BatchLoader
 from shared.errors import UsageError
-from shared.items import ItemState
+from shared.items import ItemState, now
 from shared.job_status import PRIORITIES, CodeCount, JobStatus, MalformedLines, WebhookStatus
 from shared.store.store import Job, Store, Tally
 from shared.store.summaries import in_utc
+from shared.time_left import Waiting
 
 T = TypeVar("T")
 
@@ -62,6 +64,7 @@ def read_status(store: Store, job: Job) -> JobStatus:
     """Return the status of a job whose row was just read."""
     model, tallies = store.models.get(job.model_id), store.results.tallies(job.id)
     done = sum(tally.count for tally in tallies)
+    waiting, has_worker = _progress(store, job, job.submitted - done)
     return JobStatus(
         id=job.id,
         name=job.name,
@@ -77,11 +80,13 @@ def read_status(store: Store, job: Job) -> JobStatus:
         counts=_counts(tallies, max(0, job.submitted - done)),
         codes=_codes(tallies),
         rate=job.rate if job.rate is None else round(job.rate, 3),
-        seconds_left=_seconds_left(job, done),
+        seconds_left=_seconds_left(job, job.submitted - done, waiting),
         max_failure_rate=job.max_failure_rate,
         malformed=_malformed(store, job),
         webhook=_webhook(store, job),
         published=job.published,
+        waiting=waiting,
+        has_worker=has_worker,
     )
 
 
@@ -101,6 +106,8 @@ def poll_after(status: JobStatus) -> int | None:
     if status.is_settled:
         return None
     left = status.seconds_left
+    if left is None and status.waiting:
+        left = (status.waiting.next_at - now()).total_seconds()
     return _SOONEST if left is None else round(min(_LATEST, max(_SOONEST, left / _POLLS)))
 
 
@@ -121,11 +128,20 @@ def _codes(tallies: Sequence[Tally]) -> tuple[CodeCount, ...]:
     return tuple(sorted(counts, key=lambda count: (-count.count, count.code)))
 
 
-def _seconds_left(job: Job, done: int) -> float | None:
-    """Return how long the rest takes at the present rate, if there is one."""
-    if not (job.is_running and job.rate):
-        return None
-    return round((job.submitted - done) / job.rate, 1)
+def _progress(store: Store, job: Job, left: int) -> tuple[Waiting | None, bool]:
+    """Return what of a running job waits for another attempt, and whether a worker was seen lately."""
+    if not job.is_running or left <= 0:
+        return None, True
+    waiting = store.retries.waiting(job.id)
+    # Results may have been stored since they were counted.
+    waiting = waiting and replace(waiting, count=min(waiting.count, left))
+    return waiting, store.workers.is_seen(job.id)
+
+
+def _seconds_left(job: Job, left: int, waiting: Waiting | None) -> float | None:
+    """Return how long the rest takes at the present rate, if there is one, without what waits."""
+    moving = left - (waiting.count if waiting else 0)
+    return round(moving / job.rate, 1) if job.is_running and job.rate and moving > 0 else None
 
 
 def _malformed(store: Store, job: Job) -> MalformedLines:

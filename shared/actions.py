@@ -8,7 +8,7 @@ from shared.items import JobState
 from shared.settings import Settings
 from shared.store.store import Job, ListedHost, Store
 
-#: Items cancelled, retried or deleted in one transaction.
+#: Items cancelled, retried, given up or deleted in one transaction.
 _AT_ONCE = 10_000
 
 
@@ -45,6 +45,16 @@ def retry(store: Store, job: Job, codes: Collection[Code]) -> int:
     store.jobs.mark_recorded(job.id)
     if not count:
         store.jobs.complete(job.id)
+    return count
+
+
+def give_up(store: Store, job: Job) -> int:
+    """End the items that wait for another attempt, with their last failure; return how many they are."""
+    if not (job.is_running or job.state is JobState.PAUSED):
+        raise _refused(job, "nothing waits for another attempt")
+    starts = range(0, job.submitted, _AT_ONCE)
+    count = sum(store.retries.give_up(job.id, start, start + _AT_ONCE) for start in starts)
+    store.duplicates.backfill(job.id)
     return count
 
 

@@ -65,13 +65,15 @@ class HostState:
     """What is known of a host; times are seconds since 1970 by the database's clock.
 
     ``delay`` is the pause between two requests in seconds, 0 where the setting holds; it is backed off until
-    ``closed_until``, because of ``code``; ``failures`` and ``trips`` (backoffs) are those in a row.
+    ``closed_until``, because of ``code``, and given up by ``gives_up_at`` if it goes on failing; ``failures``
+    and ``trips`` (backoffs) are those in a row.
     """
 
     host: str
     delay: float = 0.0
     next_at: float = 0.0
     closed_until: float = 0.0
+    gives_up_at: float = 0.0
     code: str | None = None
     failures: int = 0
     trips: int = 0

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from shared.errors import Code
 from shared.items import ItemState, JobState
 from shared.job_outcome import JobOutcome, outcome_of
+from shared.time_left import TimeLeft, Waiting, utc
 
 #: Names of priorities; workers take jobs with a higher number first.
 PRIORITIES = {"low": -1, "normal": 0, "high": 1}
@@ -98,7 +99,9 @@ class JobStatus:
 
     ``submitted`` counts the images recorded so far, all of them when the list is ``recorded``; ``done``
     those that have a result; ``published`` those handed to the broker, None where the API does not tell.
-    ``rate`` is in images a second. ``retried`` says how many failures the last ``retry`` took back.
+    ``rate`` is in images a second, and ``seconds_left`` at this rate without those ``waiting`` for another
+    attempt. ``has_worker`` tells whether a worker was seen lately. ``retried`` says how many failures the
+    last ``retry`` took back, ``given_up`` how many images the last ``give_up`` ended.
     """
 
     id: int
@@ -121,6 +124,9 @@ class JobStatus:
     webhook: WebhookStatus | None
     retried: int = 0
     published: int | None = None
+    waiting: Waiting | None = None
+    has_worker: bool = True
+    given_up: int = 0
 
     @property
     def is_running(self) -> bool:
@@ -145,6 +151,21 @@ class JobStatus:
         }
 
     @property
+    def time_left(self) -> TimeLeft | None:
+        """What is left of it, without a look at its hosts; None if nothing is."""
+        left = self.submitted - self.done
+        if self.state.is_over or left <= 0:
+            return None
+        return TimeLeft(
+            left,
+            self.rate or 0.0,
+            self.seconds_left,
+            knows_hosts=False,
+            waiting=self.waiting,
+            has_worker=self.has_worker,
+        )
+
+    @property
     def has_labelled_all(self) -> bool:
         """Whether the job is completed and every image has its labels."""
         return self.state is JobState.COMPLETED and self.counts[ItemState.SUCCEEDED] == self.done
@@ -158,8 +179,8 @@ class JobStatus:
             "reason": self.reason,
             "model": self.model,
             "priority": self.priority,
-            "created_at": _utc(self.created_at),
-            "finished_at": None if self.finished_at is None else _utc(self.finished_at),
+            "created_at": utc(self.created_at),
+            "finished_at": None if self.finished_at is None else utc(self.finished_at),
             "submitted": self.submitted,
             "recorded": self.recorded,
             "published": self.published,
@@ -168,6 +189,8 @@ class JobStatus:
             "codes": list(map(asdict, self.codes)),
             "rate": self.rate,
             "seconds_left": self.seconds_left,
+            "waiting": None if self.waiting is None else self.waiting.as_json(),
+            "has_worker": self.has_worker,
             "max_failure_rate": self.max_failure_rate,
             "malformed": asdict(self.malformed),
             "webhook": None if self.webhook is None else self.webhook.as_json(),
@@ -176,7 +199,7 @@ class JobStatus:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "JobStatus":
         """Parse the API's object; fields that a newer API adds are ignored."""
-        finished, webhook = data.get("finished_at"), data.get("webhook")
+        finished, webhook, waiting = data.get("finished_at"), data.get("webhook"), data.get("waiting")
         return cls(
             id=int(data["id"]),
             name=data.get("name"),
@@ -198,8 +221,7 @@ class JobStatus:
             webhook=None if webhook is None else WebhookStatus.from_json(webhook),
             retried=int(data.get("retried") or 0),
             published=data.get("published"),
+            waiting=None if waiting is None else Waiting.from_json(waiting),
+            has_worker=bool(data.get("has_worker", True)),
+            given_up=int(data.get("given_up") or 0),
         )
-
-
-def _utc(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

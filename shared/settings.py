@@ -282,6 +282,11 @@ class Settings:
         return _UNPACKED_RATIO * self.list_bytes
 
     @property
+    def own_host_names(self) -> frozenset[str]:
+        """The hosts of your own, without ports."""
+        return frozenset(host for host, _ in self.own_hosts)
+
+    @property
     def store_url(self) -> str:
         """The database URL to use."""
         return self.database_url or f"sqlite:///{self.data_dir / 'smartsight.db'}"

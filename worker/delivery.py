@@ -16,7 +16,7 @@ from shared.fetching.fetcher import Fetched, NotModified, Redirected
 from shared.hosts import host_of
 from shared.images import thumbnail
 from shared.items import Evidence, ItemState, Message, Result, now
-from shared.store.store import RecordedModel, StoredResponse
+from shared.store.store import RecordedModel, Store, StoredResponse
 from worker.fetch_task import DeliveryAcks, FetchTask
 from worker.fetching import DenyListChecker, PoliteFetcher
 from worker.heartbeat import BusyTracker
@@ -119,29 +119,43 @@ class Labeller:
 class RetryScheduler:
     """Puts the next attempt of an item off: ``delays`` are the seconds before its second, third, ... attempt.
 
-    After the last one a transient failure is final.
+    After the last one a transient failure is final. An attempt takes ``longest_attempt`` seconds at most.
     """
 
     queues: HostQueues
     acks: DeliveryAcks
     publisher: Publisher
+    store: Store
     store_retry: StoreRetry
     observer: Observer
     delays: Sequence[float]
+    longest_attempt: float
 
-    def may_retry(self, task: FetchTask, error: ItemError) -> bool:
+    async def is_over(self, task: FetchTask) -> bool:
+        """Tell whether the item was given up while it waited for this attempt."""
+        if task.message.attempt == 1:
+            return False
+        return await self.store_retry.call(self.store.retries.is_over, task.message)
+
+    def may_retry(self, task: FetchTask, slot: HostSlot, error: ItemError) -> bool:
         """Tell whether an attempt is left; for a host that was given up it would be wasted."""
         is_left = task.message.attempt <= len(self.delays)
-        return is_left and error.code.transient and error.code is not Code.HOST_DOWN
+        return is_left and error.code.transient and error.code is not Code.HOST_DOWN and not slot.is_given_up
 
-    async def schedule(self, task: FetchTask, slot: HostSlot, error: ItemError) -> None:
-        """Move the next attempt to the queue of the host if that wants a pause, else to the broker."""
+    async def schedule(self, task: FetchTask, slot: HostSlot, error: ItemError, failure: Result) -> None:
+        """Move the next attempt to the queue of the host if that wants a pause, else to the broker.
+
+        Until then the store has the failure, which is the item's result if it is given up.
+        """
         message = replace(task.message, attempt=task.message.attempt + 1)
         again = replace(task, delivery=replace(task.delivery, message=message), url=message.ref, hops=0)
-        if slot.host and (error.code is Code.RATE_LIMITED or error.http_status == 503):
+        waits_for_host = bool(slot.host) and (error.code is Code.RATE_LIMITED or error.http_status == 503)
+        delay = self._delay(task.message.attempt, error)
+        seconds, longest = None if waits_for_host else delay, delay + self._seconds_after(message.attempt)
+        await self.store_retry.call(self.store.retries.add, failure, seconds, longest)
+        if waits_for_host:
             self.queues.postpone(again, slot.host)
         else:
-            delay = self._delay(task.message.attempt, error)
             try:
                 await self.store_retry.call(self.publisher.publish, [message], delay)
             except BrokerClosedError:
@@ -152,6 +166,11 @@ class RetryScheduler:
     def _delay(self, attempt: int, error: ItemError) -> float:
         least = max(self.delays[attempt - 1], error.retry_after or 0)
         return next((delay for delay in self.delays if delay >= least), self.delays[-1])
+
+    def _seconds_after(self, attempt: int) -> float:
+        """Return how long this attempt and all after it take at most, each with the pause before the next."""
+        left = self.delays[attempt - 1 :]
+        return sum(left) + (len(left) + 1) * self.longest_attempt
 
 
 @dataclass(frozen=True)
@@ -171,16 +190,16 @@ class DeliveryHandler:
     async def handle(self, task: FetchTask, slot: HostSlot) -> None:
         """Bring a task to its result, which is on its way to the store then, or back into a queue."""
         model_id = await self.jobs.running_model(task.message.job_id)
-        if model_id is None:
+        if model_id is None or await self.retries.is_over(task):
             self.acks.ack(task)
             return
         try:
             result = await self._fetch_and_label(task, slot, model_id)
         except ItemError as error:
-            if self.retries.may_retry(task, error):
-                await self.retries.schedule(task, slot, error)
-                return
             result = failed(task.message, model_id, error, _failure_evidence(task, slot, error))
+            if self.retries.may_retry(task, slot, error):
+                await self.retries.schedule(task, slot, error, result)
+                return
         if result is not None:
             evidence = replace(result.evidence, redirects=task.hops if task.host else None)
             await self.saver.save(task, replace(result, evidence=evidence))

@@ -357,6 +357,12 @@ class HostSlot:
         if queue.throttle.is_given_up(self._queues.now()):
             raise ItemError(Code.HOST_DOWN, f"{queue.host}: {queue.throttle.state.code}")
 
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the host is given up, perhaps since the last request."""
+        throttle = self._queue.throttle if self._queue else None
+        return throttle is not None and throttle.is_given_up(self._queues.now())
+
     def require_delay(self, seconds: float) -> None:
         """Leave at least so many seconds between two requests, as the host's robots.txt wants."""
         if self._queue is not None and self._queue.throttle is not None:

@@ -15,6 +15,8 @@ _FAILURES = 5
 _LONGEST_DELAY, _FIRST_DELAY = 60.0, 0.5
 #: How much of a longer delay stays after each success.
 _RECOVERY = 0.9
+#: The longest that a try of a host takes until it has failed, in seconds: its name, robots.txt, and image.
+_LONGEST_TRY = 120.0
 #: Longest Retry-After that is honoured, in seconds.
 _LONGEST_RETRY_AFTER = 900.0
 #: Failures that say something about the host and not about the URL.
@@ -95,10 +97,11 @@ class HostThrottle:
             self._failed(code, now)
             if code is Code.RATE_LIMITED or retry_after is not None:
                 self._slow_down(now, retry_after)
+            self._note_end(now, retry_after)
 
     def _succeeded(self) -> None:
         state = self.state
-        state.failures, state.trips, state.code = 0, 0, None
+        state.failures, state.trips, state.code, state.gives_up_at = 0, 0, None, 0.0
         state.delay *= _RECOVERY
         if state.delay <= self._policy.delay:
             state.delay = 0.0
@@ -112,6 +115,16 @@ class HostThrottle:
             # One more failure is enough to back off once more.
             state.failures, state.trips = _FAILURES - 1, state.trips + 1
             self._changed_at = now
+
+    def _note_end(self, now: float, retry_after: float | None) -> None:
+        """Note by when the host is given up if it goes on failing, and asking for the same pause."""
+        state, later = self.state, self._policy.backoff_schedule[self.state.trips :]
+        if state.trips > len(self._policy.backoff_schedule):
+            state.gives_up_at = now
+        elif state.trips:
+            pause = min(retry_after or 0.0, _LONGEST_RETRY_AFTER)
+            steps = (max(step, pause) + _LONGEST_TRY for step in later)
+            state.gives_up_at = state.closed_until + _LONGEST_TRY + sum(steps)
 
     def _slow_down(self, now: float, retry_after: float | None) -> None:
         delay = min(max(2 * self.delay, _FIRST_DELAY), _LONGEST_DELAY)

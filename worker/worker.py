@@ -22,6 +22,7 @@ from worker.label_cache import LabelCache
 from worker.observer import NoObserver, Observer
 from worker.poison import PoisonGuard
 from worker.politeness import PolitenessPolicy
+from worker.presence import Presence
 from worker.saving import ResultSaver
 from worker.store_retry import StoreRetry
 
@@ -108,6 +109,7 @@ class Worker:
         poison, deny_list = PoisonGuard(store, retry), DenyListChecker(store, retry)
         label_cache = LabelCache(store, retry)
         robots = RobotsCache(fetchers.web, store, retry) if fetchers.web else None
+        self._presence = Presence(store, retry, plan.only_job)
         self._saver = ResultSaver(store, self._acks, retry, observer, poison)
         self._handler = DeliveryHandler(
             queues=self._queues,
@@ -120,7 +122,14 @@ class Worker:
                 label_cache, deny_list, poison, inference, observer, plan.top, plan.thumbnail_side
             ),
             retries=RetryScheduler(
-                self._queues, self._acks, backends.publisher, retry, observer, plan.retry_delays
+                queues=self._queues,
+                acks=self._acks,
+                publisher=backends.publisher,
+                store=store,
+                store_retry=retry,
+                observer=observer,
+                delays=plan.retry_delays,
+                longest_attempt=plan.request_timeout,
             ),
             saver=self._saver,
         )
@@ -139,10 +148,13 @@ class Worker:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._saver.run())
                 group.create_task(self._leases.run())
+                presence = group.create_task(self._presence.run())
                 await self._run_handlers()
                 await self._saver.finish()
                 self._leases.stop()
+                presence.cancel()
             await self._leases.close()
+            await self._presence.end()
         except ExceptionGroup as failures:
             failure = _first(failures)
             if not (

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from results_api.report import words
 from results_api.report.report import Report, TimelineStep
+from shared import words
 from shared.errors import printable
 
 _TEMPLATE = "report.html.jinja"

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from results_api.report.sentences import of_code, of_host, remaining, sentences, states, with_code
-from results_api.report.time_left import TimeLeft, time_left
+from results_api.report.time_left import time_left
 from shared.errors import Code
 from shared.items import ItemState, JobState
 from shared.job_outcome import JobOutcome, outcome_of
 from shared.store.store import RecordedModel
 from shared.store.summaries import HostLoad, SlowHost, Summary, in_utc
+from shared.time_left import TimeLeft
 
 #: Rows of a list of hosts.
 _HOSTS = 10
@@ -163,7 +164,7 @@ def make_report(summary: Summary, model: RecordedModel) -> Report:
         fetching=_fetching(summary),
         slowest_hosts=summary.slowest[:_HOSTS],
         time_left=left,
-        time_left_sentence=remaining(summary.job, left) if left else None,
+        time_left_sentence=" ".join(remaining(summary, left)) or None,
         hosts_left=hosts_left,
         other_hosts_left=Others(max(0, left.items - sum(load.left for load in hosts_left)) if left else 0),
     )

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from results_api.report.time_left import TimeLeft
-from results_api.report.words import because, duration, number, pace, rate, share
+from results_api.report.words import because
+from shared import time_left
 from shared.errors import Code, printable
 from shared.items import ItemState, JobState
 from shared.job_outcome import outcome_of
 from shared.store.store import Job
 from shared.store.summaries import RECENT, Cause, Classes, Ending, HostLoad, Summary
+from shared.time_left import TimeLeft
+from shared.words import duration, number, pace, share
 
 #: Causes with a sentence of their own; the tables have more.
 _SENTENCES = 6
@@ -21,9 +23,7 @@ def sentences(summary: Summary, left: TimeLeft | None) -> Iterator[str]:
     yield headline(summary)
     yield from _why(summary)
     yield from _copies(summary.classes)
-    if left:
-        yield from _standstill(summary)
-        yield remaining(summary.job, left)
+    yield from remaining(summary, left)
     yield from _what_next(summary)
 
 
@@ -96,7 +96,7 @@ def of_host(summary: Summary, cause: Cause) -> str:
 
 def _pace(load: HostLoad, job: Job) -> str:
     """Return a host's rate limit, and how long its remaining images take."""
-    limit = "blocked" if load.blocked else f"limited to {pace(load.delay)}"
+    limit = "blocked" if load.blocked else f"limited to {pace(load.delay)}" if load.delay else "not limited"
     if not job.is_running or load.blocked:
         return limit
     rest = f", backed off for {duration(load.closed_for)}" if load.closed_for else ""
@@ -111,33 +111,14 @@ def _copies(classes: Classes) -> Iterator[str]:
         yield f"Of {labelled} labelled images, {contents} are different and {rest}."
 
 
-def _standstill(summary: Summary) -> Iterator[str]:
-    """Yield a warning if nothing was finished for a while, though the job runs."""
+def remaining(summary: Summary, left: TimeLeft | None) -> Iterator[str]:
+    """Yield what is to be said of what is left: since when nothing was finished, how long it takes."""
+    if left is None:
+        return
     lasts = [ending.last_at for ending in summary.endings]
-    if summary.job.is_running and lasts and summary.at - max(lasts) > RECENT:
-        since = duration((summary.at - max(lasts)).total_seconds())
-        yield f"Nothing was finished for {since}: is a worker running?"
-
-
-def remaining(job: Job, left: TimeLeft) -> str:
-    """Return how long the remaining images take, and which host or rate decides that."""
-    begin = "" if job.is_running else "Once it is resumed, "
-    sentence = begin + _bound(left)
-    return sentence[0].upper() + sentence[1:] if left.host is None else sentence
-
-
-def _bound(left: TimeLeft) -> str:
-    at_rate = f" at {rate(left.rate)}" if left.rate else ""
-    if left.seconds is None:
-        return f"{number(left.items)} images are left; there is no estimate until some are done."
-    if left.host is None:
-        about = f"about {duration(left.seconds)} left for {number(left.items)} images"
-        return f"{about}{at_rate}; no single host slows the job down."
-    whole = f"{printable(left.host)} takes longest: {duration(left.seconds)}"
-    if left.others_seconds is None:
-        return f"{whole} or more; there is no estimate for the others yet."
-    others = f" in {duration(left.others_seconds)}" if left.others_seconds else ""
-    return f"{whole}; all others are done{others}."
+    if summary.job.is_running and left.moving and lasts and summary.at - max(lasts) > RECENT:
+        yield f"Nothing was finished for {duration((summary.at - max(lasts)).total_seconds())}."
+    yield from time_left.sentences(left, summary.at, summary.job.is_running)
 
 
 def _what_next(summary: Summary) -> Iterator[str]:
@@ -145,5 +126,7 @@ def _what_next(summary: Summary) -> Iterator[str]:
     again = sum(end.count for end in summary.endings if end.code and end.code.transient)
     if job.state is JobState.PAUSED:
         yield f"Resume it with `smartsight resume {job.id}`."
+    elif job.is_running and summary.waiting:
+        yield time_left.how_to_give_up(job.id)
     elif job.state is JobState.COMPLETED and again:
         yield f"Retry {number(again)} transient failures with `smartsight retry {job.id}`."

@@ -1,27 +1,15 @@
 """Estimate the time left: each host at its own rate limit, the whole at the workers' rate."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import replace
 
 from shared.items import ItemState, JobState
 from shared.store.store import Job
 from shared.store.summaries import RECENT, Ending, HostLoad, Summary, in_utc
+from shared.time_left import TimeLeft, Waiting
 
 #: States in which there is something left to wait for.
 _GOES_ON = (JobState.SUBMITTING, JobState.RUNNING, JobState.PAUSED)
-
-
-@dataclass(frozen=True, slots=True)
-class TimeLeft:
-    """What is left of a job: ``items`` at ``rate`` a second, and the ``seconds`` they take, None if unknown.
-
-    ``host`` is the one that takes longer than all others together, which take ``others_seconds``.
-    """
-
-    items: int
-    rate: float
-    seconds: float | None
-    host: str | None = None
-    others_seconds: float | None = None
 
 
 def time_left(summary: Summary) -> TimeLeft | None:
@@ -29,12 +17,31 @@ def time_left(summary: Summary) -> TimeLeft | None:
     items = summary.job.submitted - sum(ending.count for ending in summary.endings)
     if summary.job.state not in _GOES_ON or items <= 0:
         return None
-    return estimate(items, present_rate(summary), summary.busiest)
+    waiting = summary.waiting
+    moving = items - (min(waiting.count, items) if waiting else 0)
+    left = estimate(moving, present_rate(summary), _moving(summary.busiest, waiting))
+    return replace(left, items=items, waiting=waiting, has_worker=summary.has_worker)
+
+
+def _moving(busiest: tuple[HostLoad, ...], waiting: Waiting | None) -> tuple[HostLoad, ...]:
+    """Return the hosts with the images that do not wait for another attempt, the longest first."""
+    held = Counter[str | None]()
+    for group in waiting.groups if waiting else ():
+        held[group.host] += group.count
+    loads = (replace(load, left=load.left - held[load.host]) for load in busiest)
+    rest = (load for load in loads if load.left > 0)
+    paced = (load if not held[load.host] else _paced(load) for load in rest)
+    return tuple(sorted(paced, key=lambda load: -load.seconds))
+
+
+def _paced(load: HostLoad) -> HostLoad:
+    """Return a host of which some images wait: the others are called at its pace."""
+    return replace(load, seconds=0.0 if load.blocked else load.closed_for + load.left * load.delay)
 
 
 def estimate(items: int, rate: float, busiest: tuple[HostLoad, ...]) -> TimeLeft:
     """Return the time that these items take at this rate, with these hosts, the longest first."""
-    by_rate = items / rate if rate else None
+    by_rate = items / rate if rate and items else None
     if not busiest:
         return TimeLeft(items, rate, by_rate)
     first = busiest[0]

@@ -33,6 +33,16 @@ JOB: dict[str, Any] = {
     ],
     "rate": 41.5,
     "seconds_left": 18.1,
+    "waiting": {
+        "count": 7,
+        "is_all": True,
+        "next_at": "2026-11-25T09:02:00Z",
+        "ends_by": "2026-11-25T09:19:00Z",
+        "groups": [
+            {"host": "images.example.com", "code": "http_5xx", "count": 7, "next_at": "2026-11-25T09:02:00Z"}
+        ],
+    },
+    "has_worker": True,
     "max_failure_rate": 0.2,
     "malformed": {"count": 1, "lines": [{"line": 3, "lines": 1, "reason": "no http or https URL"}]},
     "webhook": None,
@@ -206,6 +216,27 @@ class WebhookRead(BaseModel):
     secret: str | None = None
 
 
+class RetryGroupRead(BaseModel):
+    """Images of one host that failed with the same code, and when the first of them is tried again."""
+
+    host: str | None
+    code: str | None
+    count: int
+    next_at: str
+
+
+class WaitingRead(BaseModel):
+    """Images that wait for another attempt."""
+
+    count: int
+    is_all: bool = Field(description="Whether that is all of them; there are more if not.")
+    next_at: str = Field(description="When the first is tried again.")
+    ends_by: str | None = Field(
+        description="When the last has its result at the latest; null where a host sets the pace."
+    )
+    groups: list[RetryGroupRead] = Field(description="By host and cause, the three largest.")
+
+
 class JobRead(BaseModel):
     """The status of a job."""
 
@@ -224,7 +255,11 @@ class JobRead(BaseModel):
     counts: dict[str, int]
     codes: list[CodeCountRead]
     rate: float | None = Field(description="Images a second, lately.")
-    seconds_left: float | None = Field(description="At this rate; a slow host can take longer.")
+    seconds_left: float | None = Field(
+        description="At this rate, without what waits for another attempt; a slow host takes longer."
+    )
+    waiting: WaitingRead | None = Field(description="Images that wait for another attempt.")
+    has_worker: bool = Field(description="Whether a worker was seen in the last minute, while it runs.")
     max_failure_rate: float | None
     malformed: MalformedLinesRead
     webhook: WebhookRead | None
@@ -259,6 +294,18 @@ class JobRetryResponse(SuccessResponse[JobRetryRead]):
     """A job, and how many of its failures are retried."""
 
     model_config = _example(200, JOB | {"retried": 10})
+
+
+class JobGiveUpRead(JobRead):
+    """The status of a job, and how many waiting images were given up."""
+
+    given_up: int
+
+
+class JobGiveUpResponse(SuccessResponse[JobGiveUpRead]):
+    """A job, and how many waiting images were given up."""
+
+    model_config = _example(200, JOB | {"given_up": 7, "waiting": None})
 
 
 class JobResume(BaseModel):

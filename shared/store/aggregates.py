@@ -1,6 +1,6 @@
 """The statements behind summaries; each groups the results of a job once, in SQL that both databases know."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -113,17 +113,23 @@ def bars(job_id: int, width: int) -> Select[Any]:
 
 
 def loads(
-    connection: Connection, job_id: int, default_delay: float, top: int, named: Sequence[str]
+    connection: Connection,
+    job_id: int,
+    default_delay: float,
+    top: int,
+    named: Sequence[str],
+    own_hosts: Collection[str],
 ) -> Select[Any]:
     """Return a job's remaining items by host and the least time they need, longest first.
 
-    Returns the ``top`` first ones, and those ``named``.
+    Returns the ``top`` first ones, and those ``named``. The operator's own hosts have no delay.
     """
     done = select(results.c.host, func.count().label("count")).where(_of(job_id))
     ended = done.group_by(results.c.host).subquery("ended")
     open_ = job_hosts.c["items"] - func.coalesce(ended.c["count"], 0)
     left = case((open_ > 0, open_), else_=0)
-    delay = case((hosts.c.delay > 0, hosts.c.delay), else_=default_delay)
+    own = job_hosts.c.host.in_(sorted(own_hosts))
+    delay = case((own, 0.0), (hosts.c.delay > default_delay, hosts.c.delay), else_=default_delay)
     wait = hosts.c.closed_until - cast(clock(connection), Double)
     closed_for = case((wait > 0, wait), else_=0.0)
     blocked = func.coalesce(hosts.c.blocked, false())

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, bindparam, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, delete, select, tuple_, update
 
 from shared.errors import Code
 from shared.hosts import host_of
@@ -15,6 +15,7 @@ from shared.store.mapping import ref_digest
 from shared.store.result_columns import COLUMNS
 from shared.store.schema import items, results
 from shared.store.schema_api import denied
+from shared.store.schema_hosts import retries
 from shared.store.statements import SAME_ITEM, add_counts, add_progress, insert_new, is_ref
 from shared.store.stored_responses import remove_validators
 from shared.store.thumbnails import remove_thumbnail, remove_unused_thumbnails
@@ -73,6 +74,9 @@ class DenyList:
         with self._database.write() as connection:
             deny(connection, url_digest(url))
             remove_validators(connection, [url])
+            place = tuple_(retries.c.job_id, retries.c.index)
+            those = select(items.c.job_id, items.c.index).where(is_ref(url))
+            connection.execute(delete(retries).where(place.in_(those)))
         return self._forget(_FOUND.where(is_ref(url)).order_by(items.c.job_id))
 
     def forget_sha256(self, sha256: str) -> Forgotten:

@@ -28,7 +28,7 @@ from shared.store.schema_hosts import hosts, robots, waiting
 from shared.store.statements import clock, insert_new, time_now, upsert, upsert_where
 
 #: What a holder learns of a host, and writes back.
-_LEARNED = ("delay", "next_at", "closed_until", "code", "failures", "trips")
+_LEARNED = ("delay", "next_at", "closed_until", "gives_up_at", "code", "failures", "trips")
 _WAITING = select(func.count()).where(waiting.c.host == hosts.c.host).scalar_subquery()
 _LISTED = select(hosts, _WAITING.label("waiting"))
 
@@ -133,7 +133,7 @@ class Hosts:
         with self._database.write() as connection:
             now = time_now(connection)
             values = {"origin": origin, "body": body, "fetched_at": now}
-            connection.execute(upsert(connection, robots, "origin", ("body", "fetched_at")), values)
+            connection.execute(upsert(connection, robots, ("origin",), ("body", "fetched_at")), values)
 
 
 def claim(connection: Connection, names: Collection[str], holder: str, seconds: float) -> Claims:

@@ -11,7 +11,7 @@ from shared.items import JobState, now
 from shared.store.database import Database
 from shared.store.schema import items, jobs, poison_trials, progress, results
 from shared.store.schema_api import malformed, upload_parts, uploads, webhooks
-from shared.store.schema_hosts import job_hosts, waiting
+from shared.store.schema_hosts import job_hosts, retries, waiting
 from shared.store.statements import clock, done_of, insert_new
 from shared.store.thumbnails import remove_unused_thumbnails
 from shared.store.webhooks import tell_again
@@ -254,7 +254,7 @@ def _job(row: RowMapping) -> Job:
 
 
 #: Other tables with a row per item, and tables with few rows per job.
-_BY_ITEM = (items, poison_trials, waiting)
+_BY_ITEM = (items, poison_trials, waiting, retries)
 _BY_JOB = (progress, job_hosts, upload_parts, uploads, malformed, webhooks)
 
 

@@ -1,11 +1,11 @@
 """Results: one per item, final, and counted when they are stored."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, literal, null, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, literal, null, select, update
 
 from shared.errors import Code
 from shared.items import Item, ItemState, Result, now
@@ -14,7 +14,7 @@ from shared.store.deny_list import without_denied
 from shared.store.items import copy_to_some_duplicates
 from shared.store.mapping import code_from, item_from, result_from, result_values
 from shared.store.schema import items, jobs, poison_trials, progress, results
-from shared.store.schema_hosts import waiting
+from shared.store.schema_hosts import retries, waiting
 from shared.store.statements import SAME_ITEM, add_counts, add_progress, insert_counted, insert_new
 from shared.store.stored_responses import save_validators
 from shared.store.thumbnails import remove_unused_thumbnails, save_thumbnails
@@ -69,6 +69,7 @@ class Results:
             values = [result_values(by_key[key]) for key in sorted(by_key)]
             added = [by_key[row[0], row[1]] for row in connection.execute(statement, values)]
             add_progress(connection, ((result.job_id, result.state, result.code) for result in added))
+            _end_retries(connection, added)
             save_validators(connection, added)
             for job_id in sorted({result.job_id for result in added}):
                 indexes = [result.index for result in added if result.job_id == job_id]
@@ -134,10 +135,11 @@ class Results:
             .join(jobs, jobs.c.id == items.c.job_id)
             .where(items.c.job_id == job_id, items.c.index.between(start, stop - 1))
         )
-        no_more = waiting.c.index.between(start, stop - 1) & (waiting.c.job_id == job_id)
         with self._database.write() as connection:
             insert_counted(connection, list(row), source)
-            connection.execute(delete(waiting).where(no_more))
+            for table in (waiting, retries):
+                span = table.c.index.between(start, stop - 1)
+                connection.execute(delete(table).where(table.c.job_id == job_id, span))
 
     def forget_failed(self, job_id: int, codes: Collection[Code], start: int, stop: int) -> int:
         """Remove the failed results of a range of indexes that have one of these codes; return how many."""
@@ -180,3 +182,11 @@ class Results:
             moved = {(job_id, ItemState.SUCCEEDED, None): -count}
             add_counts(connection, moved | {(job_id, ItemState.SKIPPED, Code.PLACEHOLDER): count})
             return count
+
+
+def _end_retries(connection: Connection, added: Sequence[Result]) -> None:
+    """Forget that items were to be attempted again, where an attempt led to a result."""
+    place = (retries.c.job_id == bindparam("job")) & (retries.c.index == bindparam("place"))
+    places = [{"job": one.job_id, "place": one.index} for one in added if one.attempts > 1]
+    if places:
+        connection.execute(delete(retries).where(place), places)

@@ -1,4 +1,4 @@
-"""The tables of fetching: hosts, items waiting for them, robots.txt, and validators."""
+"""The tables of fetching: hosts, items that wait, the workers, robots.txt, and validators."""
 
 from sqlalchemy import (
     BigInteger,
@@ -41,6 +41,8 @@ hosts = Table(
     #: Backed off until then, and why.
     Column("closed_until", Double, nullable=False, server_default="0"),
     Column("code", Text),
+    #: When it will be given up if it goes on failing; 0 if it is not backed off for failures.
+    Column("gives_up_at", Double, nullable=False, server_default="0"),
     #: Failures in a row, and how often in a row it was backed off.
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("trips", Integer, nullable=False, server_default="0"),
@@ -77,6 +79,35 @@ waiting = Table(
     Column("earlier", SmallInteger, nullable=False),
     Index("waiting_by_item", "job_id", "index", unique=True),
     Index("waiting_by_host", "host", "id"),
+)
+
+#: Items that failed and will be attempted again: their last failure, as it is stored if they are given up.
+#: Times are seconds since 1970 by the database's clock.
+retries = Table(
+    "retries",
+    metadata,
+    Column("job_id", Id, primary_key=True, autoincrement=False),
+    Column("index", BigInteger, primary_key=True, autoincrement=False),
+    *(Column(name, Text) for name in ("host", "final_url")),
+    *(Column(name, Text, nullable=False) for name in ("state", "code", "detail")),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("http_status", SmallInteger),
+    #: When the broker delivers it again; 0 while it waits in ``waiting`` until its host may be called.
+    Column("due_at", Double, nullable=False),
+    #: When it has a result at the latest if all its attempts fail.
+    Column("ends_at", Double, nullable=False),
+    Index("retries_by_time", "job_id", "due_at"),
+    sqlite_with_rowid=False,
+)
+
+#: Workers, and when each was last seen; one that works for a single job has its id.
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("job_id", Id),
+    Column("seen_at", Double, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 #: robots.txt by origin (scheme, host, port), as last fetched.

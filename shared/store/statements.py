@@ -25,11 +25,11 @@ def insert_new(connection: Connection, table: Table, *key: str) -> Any:
     return _insert(connection, table).on_conflict_do_nothing(index_elements=key)
 
 
-def upsert(connection: Connection, table: Table, key: str, columns: Sequence[str]) -> Any:
+def upsert(connection: Connection, table: Table, key: Sequence[str], columns: Sequence[str]) -> Any:
     """Return an INSERT that updates these columns of existing rows."""
     statement = _insert(connection, table)
     change = {name: statement.excluded[name] for name in columns}
-    return statement.on_conflict_do_update(index_elements=[key], set_=change)
+    return statement.on_conflict_do_update(index_elements=key, set_=change)
 
 
 def upsert_where(

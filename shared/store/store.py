@@ -8,12 +8,14 @@ from shared.store.jobs import Job, Jobs
 from shared.store.keys import ApiKey, ApiKeys, Grant
 from shared.store.models import Models, RecordedModel
 from shared.store.results import Outcome, Results, Tally
+from shared.store.retries import Retries
 from shared.store.search import Filter, FoundPage, Search
 from shared.store.stored_responses import StoredResponse, StoredResponses
 from shared.store.summaries import ClassCounts, Summaries
 from shared.store.thumbnails import Thumbnails
 from shared.store.uploads import NewJob, Upload, Uploads
 from shared.store.webhooks import Webhook, Webhooks, WebhookState
+from shared.store.workers import Workers
 
 __all__ = [
     "ApiKey",
@@ -52,12 +54,14 @@ class Store:
         self.uploads = Uploads(database)
         self.results = Results(database)
         self.duplicates = Duplicates(database)
+        self.retries = Retries(database)
         self.search = Search(database)
         self.summaries = Summaries(database)
         self.poison = PoisonTrials(database)
         self.thumbnails = Thumbnails(database)
         self.hosts = Hosts(database)
         self.waiting = WaitingItems(database)
+        self.workers = Workers(database)
         self.stored_responses = StoredResponses(database)
         self.keys = ApiKeys(database)
         self.webhooks = Webhooks(database)

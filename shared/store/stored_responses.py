@@ -57,7 +57,7 @@ def save_validators(connection: Connection, new: Iterable[Result]) -> None:
     # In key order: two workers that store the same references must not deadlock.
     values = [_values(digest, rows[digest]) for digest in sorted(rows)]
     if values:
-        connection.execute(upsert(connection, validators, "ref_digest", _CHANGING), values)
+        connection.execute(upsert(connection, validators, ("ref_digest",), _CHANGING), values)
 
 
 def remove_validators(connection: Connection, refs: Iterable[str]) -> None:

@@ -14,7 +14,10 @@ from shared.store.aggregates import whole
 from shared.store.database import Database
 from shared.store.jobs import Job, read_job
 from shared.store.mapping import code_from
+from shared.store.retries import read_waiting
 from shared.store.schema import results
+from shared.store.workers import worker_is_seen
+from shared.time_left import Waiting
 
 #: How far back the present rate is measured.
 RECENT = timedelta(minutes=5)
@@ -128,6 +131,7 @@ class Summary:
     """What a job came to so far, all of it read from one moment's state.
 
     ``loads`` are of the hosts that take longest, these first, and of those that occur among the causes.
+    ``has_worker`` tells whether a worker was seen lately.
     """
 
     at: datetime
@@ -139,6 +143,8 @@ class Summary:
     classes: Classes
     bar_seconds: int
     bars: tuple[ProgressBin, ...]
+    waiting: Waiting | None = None
+    has_worker: bool = True
 
     @property
     def busiest(self) -> tuple[HostLoad, ...]:
@@ -152,17 +158,18 @@ class Summaries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def get(self, job_id: int, default_delay: float, top: int) -> Summary:
+    def get(self, job_id: int, default_delay: float, top: int, own_hosts: Collection[str] = ()) -> Summary:
         """Sum up a job, with the first ``top`` of every list, or raise ``UsageError(job_unknown)``.
 
-        ``default_delay`` is the seconds between two requests to a host of which nothing is known.
+        ``default_delay`` is the seconds between two requests to a host of which nothing is known; the
+        operator's own hosts have no limit.
         """
         with self._database.read_at_length() as connection:
             job, at = read_job(connection, job_id), now()
             endings = _endings(connection, job_id, at)
             causes = _causes(connection, job_id, top)
             named = [cause.host for cause in causes if cause.host]
-            loads = aggregates.loads(connection, job_id, default_delay, top, named)
+            loads = aggregates.loads(connection, job_id, default_delay, top, named, own_hosts)
             width = bar_width(*span(endings))
             return Summary(
                 at,
@@ -174,6 +181,8 @@ class Summaries:
                 _classes(connection, job_id, top),
                 width,
                 _bars(connection, job_id, width),
+                read_waiting(connection, job_id) if job.is_running else None,
+                worker_is_seen(connection, job_id) or not job.is_running,
             )
 
     def class_counts(self, job_id: int, top: int) -> ClassCounts:

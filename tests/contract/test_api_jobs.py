@@ -20,7 +20,7 @@ from results_api.api_keys import digest_of, ending_of, make_key
 from results_api.service.job_models import ESTIMATE
 from shared.broker import InProcessBroker
 from shared.errors import Code
-from shared.items import ItemState, JobState, Result
+from shared.items import Evidence, ItemState, JobState, Result, now
 from shared.store.store import Grant, Store
 from tests.contract.api import Surroundings, client_on, record_lists, services_on
 
@@ -354,10 +354,60 @@ def test_how_fast_it_goes_is_told(api: TestClient, store: Store) -> None:
     assert (job["rate"], job["seconds_left"]) == (0.5, 6.0)
 
 
+def _put_off(store: Store, job_id: int, *indexes: int) -> None:
+    model_id, evidence = store.jobs.get(job_id).model_id, Evidence(host="x.example", http_status=500)
+    for index in indexes:
+        failure = Result(
+            job_id, index, ItemState.FAILED, now(), 1, model_id, code=Code.HTTP_5XX, evidence=evidence
+        )
+        store.retries.add(failure, 100, 1000)
+
+
+def test_what_waits_for_another_attempt_is_told_and_counts_for_no_rate(api: TestClient, store: Store) -> None:
+    job_id = _submit(api).json()["data"]["id"]
+    record_lists(store)
+    store.jobs.note_rate(job_id, 0.5)
+    store.workers.note("a worker", None)
+    _put_off(store, job_id, 0, 1)
+    answer = api.get(f"{_JOBS}/{job_id}")
+    job, waiting = answer.json()["data"], answer.json()["data"]["waiting"]
+    assert (job["seconds_left"], job["has_worker"]) == (2.0, True)
+    assert (waiting["count"], waiting["is_all"]) == (2, True)
+    assert [(one["host"], one["code"], one["count"]) for one in waiting["groups"]] == [
+        ("x.example", "http_5xx", 2)
+    ]
+    assert waiting["groups"][0]["next_at"] == waiting["next_at"] < waiting["ends_by"]
+    again = api.get(f"{_JOBS}/{job_id}", headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304, "it changes with every look"
+    _put_off(store, job_id, 2)
+    answer = api.get(f"{_JOBS}/{job_id}")
+    assert answer.json()["data"]["seconds_left"] is None
+    assert 1 < int(answer.headers["Retry-After"]) <= 5, "a twentieth of what is left"
+    store.workers.remove("a worker")
+    assert not api.get(f"{_JOBS}/{job_id}").json()["data"]["has_worker"]
+
+
+def test_what_waits_can_be_given_up(api: TestClient, store: Store) -> None:
+    job_id = _submit(api).json()["data"]["id"]
+    record_lists(store)
+    _put_off(store, job_id, 0, 1)
+    job = api.post(f"{_JOBS}/{job_id}/give-up").json()["data"]
+    assert (job["given_up"], job["waiting"], job["counts"]["failed"], job["counts"]["pending"]) == (
+        2,
+        None,
+        2,
+        1,
+    )
+    assert job["codes"][0]["code"] == "http_5xx"
+    assert api.post(f"{_JOBS}/{job_id}/give-up").json()["data"]["given_up"] == 0
+    _end(store, job_id)
+    assert _type(api.post(f"{_JOBS}/{job_id}/give-up")) == (409, "job_not_ready")
+
+
 def test_a_job_that_is_not_there(api: TestClient) -> None:
     for method, path in (
         *(("GET", ""), ("DELETE", "")),
-        *(("POST", "/cancel"), ("POST", "/resume"), ("POST", "/retry")),
+        *(("POST", "/cancel"), ("POST", "/resume"), ("POST", "/retry"), ("POST", "/give-up")),
     ):
         assert _type(api.request(method, f"{_JOBS}/99{path}")) == (404, "job_unknown")
     for wrong in ("0", "-1", "x", str(2**63)):

@@ -197,6 +197,26 @@ def test_classes_are_counted_apart_and_lead_to_their_results(
     assert _indexes(_shown(api, full, unescape(link))) == [0, 1]
 
 
+def test_what_waits_for_another_try_is_shown_and_can_be_given_up(
+    api: TestClient, store: Store, model: RecordedModel
+) -> None:
+    job = store.jobs.open("waits", model.id)
+    _record(store, job, "a", "b")
+    store.workers.note("a worker", None)
+    store.retries.add(_failed(job, 0, Code.HTTP_5XX), 3600, 7200)
+    store.retries.add(_failed(job, 1, Code.HTTP_5XX), 3600, 7200)
+    page = api.get(f"/jobs/{job.id}/status").text
+    assert re.search(r"2 images wait for another try at .* UTC \(http_5xx, b.example\)\.", _text(page))
+    assert "the last of them ends by " in _text(page)
+    assert f'data-url="../v1/jobs/{job.id}/give-up"' in page
+    assert "Give up 2 waiting" in page
+    assert "2 images wait for another try at " in _text(api.get("/jobs").text)
+    assert "2 images wait for another try at " in _text(api.get(f"/jobs/{job.id}/report").text)
+    assert not any("is one running" in api.get(path).text for path in ("/jobs", f"/jobs/{job.id}/report"))
+    store.workers.remove("a worker")
+    assert "is one running?" in api.get(f"/jobs/{job.id}/status").text
+
+
 def _tone(page: str) -> str:
     (tone,) = re.findall(r'class="state (\w+)"', page)
     return str(tone)

@@ -13,7 +13,7 @@ from api_client import Client
 from results_api.service.services import Services
 from shared.actions import cancel_rest, delete, remove_rest, retry
 from shared.errors import Code, RequestError
-from shared.items import Item, ItemState, JobState, Result
+from shared.items import Item, ItemState, JobState, Result, now
 from shared.store.database import Database
 from shared.store.store import Job, Store
 from tests.contract.api import Surroundings, record_lists, served, services_on
@@ -98,6 +98,12 @@ def test_jobs_are_controlled_and_removed(client: Client, store: Store) -> None:
     _end(store, job_id, Code.HTTP_404)
     assert client.retry(job_id).retried == 0
     assert client.retry(job_id, [Code.HTTP_404]).retried == 3
+    failure = Result(job_id, 0, ItemState.FAILED, now(), 1, 1, code=Code.HTTP_5XX)
+    store.retries.add(failure, 100, 1000)
+    waiting = client.job(job_id).waiting
+    assert waiting is not None
+    assert waiting.count == 1
+    assert client.give_up(job_id).given_up == 1
     assert store.jobs.pause(job_id, "too much fails")
     assert client.wait(job_id).reason == "too much fails"
     assert client.resume(job_id, 0.9).max_failure_rate == 0.9

@@ -19,7 +19,7 @@ from results_api.report.report import make_report
 from shared.classifier.model import Model
 from shared.errors import Code
 from shared.hosts import HostState
-from shared.items import Evidence, Item, ItemState, Result
+from shared.items import Evidence, Item, ItemState, Result, now
 from shared.store.store import Job, RecordedModel, Store
 from tests.contract.api import record_lists, served, services_on
 from tests.contract.colours import MODEL
@@ -290,6 +290,31 @@ def test_failures_are_retried(run: Backend, job: Job, store: Store) -> None:
     assert [item.index for item in store.items.pending(job.id, 0, 9)] == [3]
 
 
+def test_what_waits_is_told_and_given_up(run: Backend, open_job: Job, store: Store) -> None:
+    store.workers.note("a worker", None)
+    for index in range(3):
+        evidence = Evidence(host=_HOST)
+        failure = Result(
+            open_job.id, index, ItemState.FAILED, now(), 1, 1, code=Code.HTTP_5XX, evidence=evidence
+        )
+        store.retries.add(failure, 600, 6000)
+    described = run("jobs", str(open_job.id)).out.splitlines()
+    assert described[-3].startswith("3 images wait for another try at ")
+    assert described[-3].endswith(f"(http_5xx, {_HOST}).")
+    assert described[-2].startswith("If that fails again and again, the last of them ends by ")
+    assert described[-1] == f"`smartsight give-up 1{run.option}` ends what waits now, with its last error."
+    assert run("give-up", str(open_job.id)).err == "Job 1: 3 waiting images were given up.\n"
+    assert "3 http_5xx" in run("jobs", str(open_job.id)).out
+    store.jobs.complete(open_job.id)
+    refused = run("give-up", str(open_job.id))
+    assert (refused.status, "nothing waits for another attempt" in refused.err) == (2, True)
+
+
+def test_a_job_without_a_worker_says_so(run: Backend, open_job: Job) -> None:
+    asked = "No worker was seen in the last minute, and 3 images are left: is one running?"
+    assert asked in run("jobs", str(open_job.id)).out
+
+
 def test_a_paused_job_is_resumed(run: Backend, open_job: Job, store: Store) -> None:
     refused = run("resume", str(open_job.id))
     assert (refused.status, "only a paused job can be resumed" in refused.err) == (2, True)
@@ -309,7 +334,7 @@ def test_a_job_that_is_over_is_deleted(run: Backend, job: Job, open_job: Job, st
 
 
 @pytest.mark.parametrize(
-    "command", ["jobs", "watch", "results", "report", "cancel", "retry", "resume", "delete"]
+    "command", ["jobs", "watch", "results", "report", "cancel", "retry", "give-up", "resume", "delete"]
 )
 def test_a_job_that_is_not_there_is_named(run: Backend, command: str) -> None:
     Path("out.json").write_text("mine")

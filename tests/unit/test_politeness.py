@@ -86,6 +86,24 @@ def test_a_host_that_keeps_failing_is_backed_off_and_then_given_up() -> None:
     assert (throttle.connections, throttle.is_given_up(212.0)) == (2, False)
 
 
+@pytest.mark.parametrize("retry_after", [None, 60.0, 5000.0])
+@pytest.mark.parametrize("seconds", [0.0, 30.0, 100.0])
+def test_a_host_that_goes_on_failing_is_given_up_by_the_time_that_was_told(
+    retry_after: float | None, seconds: float
+) -> None:
+    throttle, now, told = _throttle(), 0.0, list[float]()
+    while not throttle.is_given_up(now):
+        started, now = max(now, throttle.opens_at), max(now, throttle.opens_at) + seconds
+        throttle.record_outcome(Code.HTTP_5XX, started, now, retry_after)
+        if throttle.state.trips and not throttle.is_given_up(now):
+            told.append(throttle.state.gives_up_at)
+    assert len(told) == len(_POLICY.backoff_schedule)
+    assert all(end >= now for end in told), "it took longer than was told"
+    assert told[-1] - now <= 120, "and not much too long at the end"
+    throttle.record_outcome(None, throttle.opens_at, throttle.opens_at)
+    assert throttle.state.gives_up_at == 0
+
+
 def test_one_success_forgives_all() -> None:
     throttle = _throttle()
     _fail(throttle, 4)

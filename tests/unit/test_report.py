@@ -13,8 +13,7 @@ import pytest
 from results_api.report.page import rate_ticks, render, tick_labels, time_ticks, timeline_chart
 from results_api.report.report import TimelineStep, make_report
 from results_api.report.sentences import sentences
-from results_api.report.time_left import TimeLeft, estimate, present_rate, time_left
-from results_api.report.words import duration, pace, rate, share, size
+from results_api.report.time_left import estimate, present_rate, time_left
 from shared.errors import Code
 from shared.items import ItemState, JobState
 from shared.store.store import Job, RecordedModel
@@ -29,6 +28,8 @@ from shared.store.summaries import (
     SlowHost,
     Summary,
 )
+from shared.time_left import RetryGroup, TimeLeft, Waiting
+from shared.words import duration, pace, rate, share, size
 
 _NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _HOSTILE = "<script>alert(1)</script>&\"'"
@@ -200,11 +201,46 @@ def test_copies_are_counted() -> None:
     assert "Of 4,588 labelled images, 625 are different and 3,963 are copies." in _said(summary)
 
 
-def test_a_standstill_is_told() -> None:
+def test_a_standstill_is_told_and_a_worker_asked_for_only_where_none_was_seen() -> None:
     stale = replace(_GOOD, last_at=_NOW - timedelta(minutes=20))
-    assert "Nothing was finished for 20 min: is a worker running?" in _said(_summary(stale))
-    assert not any("worker" in line for line in _said(_summary(_GOOD)))
-    assert not any("is a worker" in line for line in _said(_summary(stale, job=_job(state=JobState.PAUSED))))
+    assert "Nothing was finished for 20 min." in _said(_summary(stale))
+    assert not any("is one running" in line for line in _said(_summary(stale)))
+    asked = "No worker was seen in the last minute, and 412 images are left: is one running?"
+    assert _said(_summary(stale, has_worker=False))[-2:] == ["Nothing was finished for 20 min.", asked]
+    paused = _job(state=JobState.PAUSED)
+    assert not any("running?" in line for line in _said(_summary(stale, job=paused, has_worker=False)))
+
+
+def _waiting(count: int, minutes: int, host: str = "x.example") -> Waiting:
+    at = _NOW + timedelta(minutes=minutes)
+    return Waiting(count, True, at, at + timedelta(minutes=17), (RetryGroup(host, "http_5xx", count, at),))
+
+
+def test_what_waits_for_another_try_has_no_rate_and_no_standstill() -> None:
+    stale = replace(_GOOD, last_at=_NOW - timedelta(minutes=20))
+    summary = _summary(stale, loads=(_load("x.example", 412, 0.01),), waiting=_waiting(412, 15))
+    assert _said(summary)[-3:] == [
+        "412 images wait for another try at 12:15 UTC (http_5xx, x.example).",
+        "If that fails again and again, the last of them ends by 12:32 UTC.",
+        "`smartsight give-up 7` ends what waits now, with its last error.",
+    ]
+    report = make_report(summary, _MODEL)
+    assert " ".join(_said(summary)[-3:-1]) == report.time_left_sentence
+    left = json.loads(report.as_json())["time_left"]
+    assert (left["items"], left["seconds"], left["waiting"]["count"]) == (412, None, 412)
+    assert "wait for another try at 12:15 UTC" in _Page(render(report)).text
+
+
+def test_the_others_take_as_long_as_without_what_waits() -> None:
+    summary = _summary(
+        replace(_GOOD, recent=600),
+        loads=(_load("x.example", 312, 1.0, closed_for=900.0), _load("y.example", 100, 2.0)),
+        waiting=_waiting(312, 15),
+    )
+    assert _said(summary)[-4:-2] == [
+        "y.example takes longest: 3 min; all others are done.",
+        "312 images wait for another try at 12:15 UTC (http_5xx, x.example).",
+    ]
 
 
 def test_the_host_that_takes_longest_bounds_the_job() -> None:

@@ -10,12 +10,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from shared.broker import InProcessBroker
+from shared.broker import Delivery, InProcessBroker
 from shared.classifier.classifier import Classification, Classifier, Prediction
 from shared.classifier.model import Label
 from shared.errors import Code, ItemError, ResourceError
@@ -24,7 +24,9 @@ from shared.images import Picture
 from shared.items import ItemState, JobState, Message, Result
 from shared.store.store import Job, RecordedModel, Store
 from tests.servers.waiting import wait_until
-from worker.delivery import Inference
+from worker.delivery import Inference, RetryScheduler
+from worker.fetch_task import FetchTask
+from worker.host_queues import HostSlot
 from worker.worker import Backends, Fetchers, Worker, WorkerPlan
 
 _PATIENCE = 10.0
@@ -51,6 +53,14 @@ class _Store:
         self.poison = SimpleNamespace(begin_trial=self._begin_trial, end_trial=self._end_trial)
         # Nothing waits: no host is throttled here.
         self.waiting = SimpleNamespace(take=lambda *_: None)
+        #: The failures that were noted with their next attempt, and the items that were given up.
+        self.noted: list[tuple[Result, float | None, float]] = []
+        self.given_up: set[int] = set()
+        self.retries = SimpleNamespace(
+            add=lambda *values: self.noted.append(values),
+            is_over=lambda message: message.index in self.given_up,
+        )
+        self.workers = SimpleNamespace(note=lambda *_: None, remove=lambda *_: None)
 
     def _job(self, job_id: int) -> Job:
         epoch = datetime.fromtimestamp(0, UTC)
@@ -199,6 +209,36 @@ def _raising(code: Code, times: int) -> Callable[[str, int], bytes]:
         return b"fine"
 
     return answer
+
+
+def test_a_failure_is_noted_with_its_next_attempt_and_its_last() -> None:
+    store, broker = _Store(), _published("a")
+    _run(broker, store, _Fetcher(_raising(Code.HTTP_5XX, times=2)), retry_delays=(0.01, 0.02, 0.03))
+    (first, soon, latest), (second, later, last) = store.noted
+    assert [(one.code, one.attempts) for one in (first, second)] == [(Code.HTTP_5XX, 1), (Code.HTTP_5XX, 2)]
+    assert (soon, later) == (0.01, 0.02)
+    assert (latest, last) == (pytest.approx(0.06 + 3 * 20), pytest.approx(0.05 + 2 * 20))
+    assert store.saved[0].attempts == 3
+
+
+def test_an_item_that_was_given_up_meanwhile_is_not_fetched_again() -> None:
+    store, broker = _Store(), InProcessBroker()
+    store.given_up = {0}
+    broker.publish([Message(1, 0, "given up", attempt=2), Message(1, 1, "waited for", attempt=2)])
+    fetcher = _Fetcher(lambda *_: b"picture")
+    _run(broker, store, fetcher)
+    wait_until(lambda: not _unacked(broker), _PATIENCE, "all acks")
+    assert fetcher.calls == ["waited for"]
+
+
+def test_of_a_host_that_was_given_up_nothing_is_tried_again() -> None:
+    store, error = cast(Store, _Store()), ItemError(Code.HTTP_5XX)
+    nothing = cast(Any, None)
+    retries = RetryScheduler(nothing, nothing, nothing, store, nothing, nothing, (1.0, 2.0), 20.0)
+    task = FetchTask(Delivery(Message(1, 0, "http://a/"), 1), "http://a/")
+    for is_given_up in (False, True):
+        slot = cast(HostSlot, SimpleNamespace(is_given_up=is_given_up))
+        assert retries.may_retry(task, slot, error) is not is_given_up
 
 
 def test_a_transient_failure_is_tried_again() -> None:

@@ -30,6 +30,7 @@ from shared.items import ItemState, JobState, now
 from shared.job_status import PRIORITIES, JobStatus
 from shared.store.result_columns import Found
 from shared.store.store import RecordedModel, Store
+from shared.time_left import in_short, sentences
 
 routes = APIRouter(prefix="/jobs", include_in_schema=False, route_class=PageRoute)
 
@@ -122,14 +123,22 @@ async def report(job_id: JobId, services: ServicesDep, caller: RequireRead) -> R
 
 def _report(services: Services, caller: Caller, job_id: int) -> str:
     job = own_job(services.store, caller, job_id)
-    summary = services.store.summaries.get(job.id, services.settings.host_delay, _TOP)
+    summary = services.store.summaries.get(
+        job.id, services.settings.host_delay, _TOP, services.settings.own_host_names
+    )
     return render_report(make_report(summary, services.store.models.get(job.model_id)))
 
 
 def _job_values(status: JobStatus) -> dict[str, Any]:
     """Return a job's status as templates use it; ``took`` is in seconds, None if the job is not over."""
     took = None if status.finished_at is None else (status.finished_at - status.created_at).total_seconds()
-    return as_json(status) | {"took": took, "outcome": status.outcome, "bar": progress_bar(status)}
+    shown = {"took": took, "outcome": status.outcome, "bar": progress_bar(status), "left": _left(status)}
+    return as_json(status) | shown
+
+
+def _left(status: JobStatus) -> str:
+    """Return what is left of a running job, in a few words."""
+    return in_short(status.time_left, now()) if status.is_running and status.time_left else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +161,13 @@ def progress_bar(status: JobStatus) -> tuple[BarPart, ...]:
 
 
 def _status_values(caller: Caller, status: JobStatus) -> dict[str, object]:
+    left = status.time_left
     return {
         "job": _job_values(status),
         "many": status.done >= _MANY,
         "actions": actions_of(status, caller),
         "transient": sum(count.count for count in status.codes if count.is_transient),
+        "sentences": list(sentences(left, now(), status.is_running)) if left else [],
         "every": None if status.is_settled else _SOON,
     }
 
@@ -165,6 +176,7 @@ class JobAction(StrEnum):
     """What can be done with a job."""
 
     RETRY = "retry"
+    GIVE_UP = "give-up"
     RESUME = "resume"
     CANCEL = "cancel"
     DELETE = "delete"
@@ -177,6 +189,7 @@ def actions_of(job: JobStatus, caller: Caller) -> tuple[JobAction, ...]:
     possible = {
         JobAction.RETRY: job.recorded
         and job.state in (JobState.RUNNING, JobState.PAUSED, JobState.COMPLETED),
+        JobAction.GIVE_UP: job.waiting is not None,
         JobAction.RESUME: job.state is JobState.PAUSED,
         JobAction.CANCEL: job.is_running or job.state is JobState.PAUSED,
         JobAction.DELETE: job.state.is_over,

@@ -17,8 +17,8 @@ from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import QueryParams
 from starlette.types import Scope
 
-from results_api.report import words
 from results_api.service.error_responses import public_error, status_of
+from shared import words
 from shared.errors import Code, SmartSightError, printable
 from shared.list_formats import ENDINGS
 

@@ -22,6 +22,7 @@ from results_api.service.job_models import (
     JobAcceptedResponse,
     JobCreate,
     JobCreateParams,
+    JobGiveUpResponse,
     JobListResponse,
     JobResponse,
     JobResume,
@@ -296,6 +297,17 @@ async def retry_job(
 
     retried = await asyncio.to_thread(retry)
     return await _status_response(services, caller, job_id, retried=retried)
+
+
+@routes.post("/{job_id}/give-up", response_model=JobGiveUpResponse, responses=_CHANGE_ERRORS)
+async def give_up_waiting(job_id: JobId, services: ServicesDep, caller: RequireSubmit) -> Response:
+    """Give up the images that wait for another attempt: each ends with its last error."""
+
+    def give_up() -> int:
+        return actions.give_up(services.store, own_job(services.store, caller, job_id))
+
+    given_up = await asyncio.to_thread(give_up)
+    return await _status_response(services, caller, job_id, given_up=given_up)
 
 
 @routes.delete("/{job_id}", status_code=204, responses=_CHANGE_ERRORS)

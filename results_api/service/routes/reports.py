@@ -102,7 +102,9 @@ def _accepted(request: Request) -> str:
 
 def _report(services: Services, caller: Caller, job_id: int, media_type: str) -> Response:
     job = own_job(services.store, caller, job_id)
-    summary = services.store.summaries.get(job.id, services.settings.host_delay, _ROWS)
+    summary = services.store.summaries.get(
+        job.id, services.settings.host_delay, _ROWS, services.settings.own_host_names
+    )
     report = make_report(summary, services.store.models.get(job.model_id))
     if media_type == _MEDIA_TYPES["html"]:
         return report_response(render(report))
@@ -144,5 +146,7 @@ async def summary(
 
 def _summary(services: Services, caller: Caller, job_id: int, top: int) -> Response:
     job = own_job(services.store, caller, job_id)
-    found = services.store.summaries.get(job.id, services.settings.host_delay, top)
+    found = services.store.summaries.get(
+        job.id, services.settings.host_delay, top, services.settings.own_host_names
+    )
     return json_response(success_body(make_report(found, services.store.models.get(job.model_id))))
