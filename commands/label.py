@@ -55,7 +55,9 @@ def _label(
 ) -> int:
     key = _job_key(found, classifier.model, options.top)
     with open_store(settings) as store:
-        job_run = LabelRun(store, classifier, found, options.top, key, options.name)
+        # Another command looks for the job in the database of the settings.
+        is_found = options.db is None
+        job_run = LabelRun(store, classifier, found, options.top, key, options.name, is_found)
         job = _finish(job_run, sources, settings, options.output)
         store.jobs.release_key(job_run.job.id)
     if found.malformed:

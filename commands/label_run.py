@@ -39,7 +39,10 @@ _COMPACT_EVERY = 50
 
 
 class LabelRun:
-    """A job of this command, new or half done, and the means to finish it."""
+    """A job of this command, new or half done, and the means to finish it.
+
+    ``offers_to_give_up`` what waits by another command, which must have the same database.
+    """
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class LabelRun:
         top: int,
         key: str,
         name: str | None = None,
+        offers_to_give_up: bool = False,
     ) -> None:
         model = classifier.model
         self._store = store
@@ -63,7 +67,7 @@ class LabelRun:
         self.done_before = sum(self._counts().values())
         self._meter, self._rate = RateMeter(), 0.0
         self._waiting: Waiting | None = None
-        self._offer = GiveUpOffer(self.job.id)
+        self._offer = GiveUpOffer(self.job.id) if offers_to_give_up else None
         #: Images that turned out to be placeholders at the end, after their rows were written.
         self.placeholders = 0
 
@@ -161,7 +165,8 @@ class LabelRun:
         counts = self._counts()
         left = self._time_left(sum(counts.values()))
         progress.update(counts, self._found.references, left)
-        self._offer.update(left, progress)
+        if self._offer:
+            self._offer.update(left, progress)
         recording = tasks[0]
         return recording.done() and sum(counts.values()) >= self._found.references
 

@@ -28,15 +28,14 @@ def _moving(busiest: tuple[HostLoad, ...], waiting: Waiting | None) -> tuple[Hos
     held = Counter[str | None]()
     for group in waiting.groups if waiting else ():
         held[group.host] += group.count
-    loads = (replace(load, left=load.left - held[load.host]) for load in busiest)
-    rest = (load for load in loads if load.left > 0)
-    paced = (load if not held[load.host] else _paced(load) for load in rest)
-    return tuple(sorted(paced, key=lambda load: -load.seconds))
+    loads = (_without(load, held[load.host]) if held[load.host] else load for load in busiest)
+    return tuple(sorted((load for load in loads if load.left > 0), key=lambda load: -load.seconds))
 
 
-def _paced(load: HostLoad) -> HostLoad:
-    """Return a host of which some images wait: the others are called at its pace."""
-    return replace(load, seconds=0.0 if load.blocked else load.closed_for + load.left * load.delay)
+def _without(load: HostLoad, waiting: int) -> HostLoad:
+    """Return a host without images that wait; the others are called at its pace."""
+    left = load.left - waiting
+    return replace(load, left=left, seconds=0.0 if load.blocked else load.closed_for + left * load.delay)
 
 
 def estimate(items: int, rate: float, busiest: tuple[HostLoad, ...]) -> TimeLeft:

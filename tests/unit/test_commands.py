@@ -18,6 +18,7 @@ from shared.errors import Code
 from shared.items import ItemState, JobState
 from shared.job_status import CodeCount, JobStatus
 from shared.settings import variables
+from shared.time_left import TimeLeft
 from smartsight import build_parser
 from tests.servers.commands import run_command
 
@@ -64,10 +65,10 @@ def test_a_status_is_the_same_after_it_was_sent() -> None:
 
 def test_a_plain_line_tells_rate_and_time_left_of_this_run() -> None:
     lines = PlainLines(total=200, done_before=50)
-    assert lines.line(_COUNTS, seconds=10) == (
-        "100 of 200 images (90 succeeded, 10 failed), 5.0 images/s, 20 s left"
+    assert lines.line(_COUNTS, 10, TimeLeft(100, 5.0, 20.0)) == (
+        "100 of 200 images (90 succeeded, 10 failed), 5.0 images/s, about 20 s left"
     )
-    assert PlainLines(200, 0).line({}, 10).endswith("0.0 images/s, time left unknown")
+    assert PlainLines(200, 0).line({}, 10, TimeLeft(200, 0.0, None)).endswith(", time left unknown")
 
 
 def test_a_line_is_for_people() -> None:
