@@ -129,7 +129,7 @@ def loads(
     open_ = job_hosts.c["items"] - func.coalesce(ended.c["count"], 0)
     left = case((open_ > 0, open_), else_=0)
     own = job_hosts.c.host.in_(sorted(own_hosts))
-    delay = case((own, 0.0), (hosts.c.delay > default_delay, hosts.c.delay), else_=default_delay)
+    delay = case((own, 0.0), (hosts.c.delay > 0, hosts.c.delay), else_=default_delay)
     wait = hosts.c.closed_until - cast(clock(connection), Double)
     closed_for = case((wait > 0, wait), else_=0.0)
     blocked = func.coalesce(hosts.c.blocked, false())

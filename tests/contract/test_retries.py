@@ -35,12 +35,11 @@ def _success(job: Job, index: int, attempts: int = 2) -> Result:
     return Result(job.id, index, ItemState.SUCCEEDED, now(), attempts, job.model_id, (0,), (0.5,))
 
 
-def _back_off(store: Store, host: str, seconds: float, gives_up_in: float, trips: int = 1) -> None:
+def _back_off(store: Store, host: str, seconds: float, gives_up_in: float | None, trips: int = 1) -> None:
     state = store.hosts.claim([host], "me", 60).states[host]
     at = store.hosts.now()
-    state = replace(
-        state, closed_until=at + seconds, gives_up_at=at + gives_up_in, code="http_5xx", trips=trips
-    )
+    gives_up_at = 0 if gives_up_in is None else at + gives_up_in
+    state = replace(state, closed_until=at + seconds, gives_up_at=gives_up_at, code="http_5xx", trips=trips)
     store.hosts.renew([state], [0], "me", 0)
 
 
@@ -96,11 +95,11 @@ def test_a_host_that_only_wants_a_short_pause_is_slow_and_one_that_is_given_up_h
     store: Store, crawl: Job
 ) -> None:
     _wait_for_host(store, crawl, 0, 1)
-    _back_off(store, _HOST, 2, 0, trips=0)
+    _back_off(store, _HOST, 2, None, trips=0)
     assert store.retries.waiting(crawl.id) is None
     _back_off(store, _HOST, 900, -1, trips=4)
     assert store.retries.waiting(crawl.id) is None
-    _back_off(store, _HOST, 300, 0, trips=0)
+    _back_off(store, _HOST, 300, None, trips=0)
     waiting = store.retries.waiting(crawl.id)
     assert waiting is not None
     assert (waiting.count, waiting.ends_by) == (2, None), "the host sets the pace"
