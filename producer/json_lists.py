@@ -12,22 +12,34 @@ from functools import partial
 from typing import IO, Any
 
 from producer.references import SEVERAL, Entry, ListColumns, MalformedEntry, listed
-from producer.text_lists import TOO_LONG, check_is_text, lines_of
+from producer.text_lists import TOO_LONG, check_is_text, lines_of, read_text
 
 #: Longest value of a document, in characters.
 _MAX_VALUE = 1 << 20
 #: Bytes of a document that are read at a time.
 _PIECE = 1 << 16
 _DOCUMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:\[|\{[ \t]*+[\r\n])")
+#: How JSON begins that holds references; no path and no URL does.
+_JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:\[\s*+[\"{]|\{\s*+\")")
 #: What may stand between two values of a document.
 _BETWEEN = re.compile(r"[\s,\ufeff]*+")
 _DECODER = json.JSONDecoder()
 
 
+def read_text_or_json(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
+    """Yield the entries of a list whose name does not tell; raise ``OSError`` if it is no text."""
+    return (read_json if _JSON.match(_head(file)) else read_text)(source, file, columns)
+
+
 def read_json(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
     """Yield the entries of a list that is JSON; raise ``OSError`` if it is no text."""
-    head = file.peek(_PIECE) if hasattr(file, "peek") else b""
-    return (_read_document if _DOCUMENT.match(head) else _read_lines)(source, file, columns)
+    return (_read_document if _DOCUMENT.match(_head(file)) else _read_lines)(source, file, columns)
+
+
+def _head(file: IO[bytes]) -> bytes:
+    """Return the first bytes of a file, and leave them to be read."""
+    head: bytes = file.peek(_PIECE) if hasattr(file, "peek") else b""
+    return head
 
 
 def _read_lines(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:

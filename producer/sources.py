@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import IO
 
 from producer.binary_lists import read_parquet, read_warc
-from producer.json_lists import read_json
+from producer.json_lists import read_json, read_text_or_json
 from producer.packing import unpacked
 from producer.references import IMAGE_ENDINGS, Entry, ListColumns, MalformedEntry, checked
-from producer.text_lists import read_csv, read_text, read_tsv
+from producer.text_lists import read_csv, read_tsv
 from shared.errors import Code, ResourceError, UsageError, printable
 from shared.list_formats import KNOWN, PARQUET, WARC, ListFormat, advice, format_of
 from shared.warc import is_warc_reference
@@ -174,7 +174,7 @@ def _translated(source: str) -> Iterator[None]:
 
 
 _READERS: dict[str, Callable[[str, IO[bytes], ListColumns], Iterator[Entry]]] = {
-    ".txt": read_text,
+    ".txt": read_text_or_json,
     ".csv": read_csv,
     ".tsv": read_tsv,
     ".jsonl": read_json,

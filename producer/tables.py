@@ -19,7 +19,8 @@ _HoldsReference = Callable[[list[str], int, int], bool]
 
 #: Longest row of several lines, in characters; it is read and searched only so far.
 _MAX_ROW = 1 << 20
-_BARE_CR = "a carriage return within the line; are its line ends LF or CRLF?"
+#: What is wrong with a line that may be several.
+BARE_CR = "a carriage return within the line; are its line ends LF or CRLF?"
 #: A quote, and what it quotes up to the next one that is not doubled. Each part is possessive: the pattern
 #: reads a line once, whatever is in it.
 _OPENED = re.compile(r' *+"([^"]*+(?:""[^"]*+)*+)')
@@ -54,9 +55,9 @@ class Table:
                 yield first, first, too_long
             elif '"' in line:
                 fields = self._fields(line, holds_reference)
-                yield first, self._line, _BARE_CR if fields is None else fields
+                yield first, self._line, BARE_CR if fields is None else fields
             elif text := line.rstrip("\r\n"):
-                yield first, first, _BARE_CR if "\r" in text else text.split(self._delimiter)
+                yield first, first, BARE_CR if "\r" in text else text.split(self._delimiter)
 
     def _taken(self) -> Iterator[str | None]:
         """Yield the lines one after another, first those that were read ahead."""

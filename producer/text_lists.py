@@ -15,7 +15,7 @@ from producer.references import (
     is_like_a_reference,
     listed,
 )
-from producer.tables import IsReference, Table
+from producer.tables import BARE_CR, IsReference, Table
 from shared.errors import Code, UsageError
 
 #: Longest line of a list, in bytes.
@@ -35,6 +35,8 @@ _OTHERS = {
     b"\xfd7zXZ\x00": "packed by xz: name it .xz",
     b"\x28\xb5\x2f\xfd": "packed by zstd: unpack it",
 }
+#: What is wrong with a line of text that has such a character in it.
+_ODDITIES = {"\t": "it has tabs; a table is named .tsv, and has a header", "\r": BARE_CR}
 #: Endings of tables, by what separates their columns.
 _ENDINGS = {",": ".csv", "\t": ".tsv"}
 
@@ -74,7 +76,8 @@ def read_text(source: str, file: IO[bytes], _columns: ListColumns) -> Iterator[E
         if line is None:
             yield MalformedEntry(source, number, TOO_LONG)
         elif ref := cleaned(line):
-            yield listed(ref, source, number)
+            oddity = next((what for character, what in _ODDITIES.items() if character in ref), None)
+            yield MalformedEntry(source, number, oddity) if oddity else listed(ref, source, number)
 
 
 def read_csv(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:

@@ -81,6 +81,10 @@ class RecordSource(Protocol):
         """Return the first line of a record, or nothing if there is none."""
         ...
 
+    def surplus(self) -> bytes:
+        """Return what a record has more than it says, right after the rest was read."""
+        ...
+
     def end(self) -> int:
         """Return the offset after the record just read and what is between records."""
         ...
@@ -95,6 +99,15 @@ class PlainSource:
     def first_line(self) -> bytes:
         """Return the first line of a record, or nothing if there is none."""
         return self.stream.readline(_MAX_LINE)
+
+    def surplus(self) -> bytes:
+        """Return what a record has more than it says, right after the rest was read."""
+        start = self.stream.tell()
+        size = self.end() - start
+        self.stream.seek(start)
+        surplus = self.stream.read(min(size, _SURPLUS)).rstrip(_FILLER)
+        self.stream.seek(start)
+        return surplus
 
     def end(self) -> int:
         """Return the offset after the record just read and what is between records."""
@@ -125,6 +138,8 @@ class GzipMember:
         self._file = file
         self._unpacking = _Unpacking(file)
         self.stream: IO[bytes] = io.BufferedReader(self._unpacking, _BLOCK)
+        #: What comes after the record, as far as it was read.
+        self._behind = b"\n"
 
     def first_line(self) -> bytes:
         """Return the first line of a record, or nothing if there is none."""
@@ -132,18 +147,23 @@ class GzipMember:
             pass
         return line
 
+    def surplus(self) -> bytes:
+        """Return what a record has more than it says, right after the rest was read."""
+        surplus = self.stream.read(_BLOCK)
+        self._behind += surplus
+        return b"" if _RECORD.search(self._behind) else surplus.rstrip(_FILLER)
+
     def end(self) -> int:
         """Return the offset after the member and what is between records.
 
-        More than a record says that it has is passed over. Raises ``OneStreamError`` if another record is in
-        the member.
+        Raises ``OneStreamError`` if another record is in the member.
         """
-        before = b"\n"
-        while block := self.stream.read(_BLOCK):
-            if _RECORD.search(before + block):
-                raise OneStreamError("several records share a gzip member")
-            before = block[-_SURPLUS:]
-        return self.past()
+        while not _RECORD.search(self._behind):
+            block = self.stream.read(_BLOCK)
+            if not block:
+                return self.past()
+            self._behind = self._behind[-_SURPLUS:] + block
+        raise OneStreamError("several records share a gzip member")
 
     def past(self) -> int:
         """Return the offset after the member and what is between members; it must have been read."""
@@ -328,6 +348,28 @@ class DamagedError(Exception):
         self.offset = offset
 
 
+class _WholeBody:
+    """The content of a record, with what it has more than it says: some tools count one byte too few."""
+
+    def __init__(self, said: Any, place: RecordSource) -> None:
+        self._said = said
+        self._place = place
+        self._has_surplus = True
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most this many bytes, none at the end."""
+        piece: bytes = self._said.read(size)
+        if piece or self._said.limit or not self._has_surplus:
+            return piece
+        self._has_surplus = False
+        return self._place.surplus()[:size]
+
+    def readline(self, size: int, /) -> bytes:
+        """Return a line, or this many bytes of it, none at the end."""
+        line: bytes = self._said.readline(size)
+        return line
+
+
 class Record:
     """One record. Its content can be read once, before the next record is read."""
 
@@ -358,7 +400,7 @@ class Record:
         Raises ``UndecodableError`` if the content is damaged, and ``DamagedError`` if the record is.
         """
         with _damage_named(self.offset):
-            yield from decoded(self._body, *self._encodings)
+            yield from decoded(_WholeBody(self._body, self._place), *self._encodings)
 
     def finish(self) -> int:
         """Read to the end of the record and return the offset of the next one.

@@ -206,6 +206,7 @@ def web_folder() -> Iterator[str]:
         (["links.csv", "--column", "link", "--id-column", "key"], 2, ["column_unknown", "'key'"]),
         (["broken.parquet"], 1, ["source_unreadable", "broken.parquet"]),
         (["broken.txt.gz"], 1, ["source_unreadable", "broken.txt.gz"]),
+        (["sheet.xlsx"], 2, ["source_unreadable", "sheet.xlsx: it is a spreadsheet", ".ndjson"]),
         (["empty.warc.gz"], 1, ["source_unreadable", "empty.warc.gz: it is empty"]),
         (["pages.warc"], 1, ["nothing_to_label", "pages.warc; of a WARC file, images are taken"]),
         (["a.jpg", "--model", "vgg"], 2, ["model_unknown", "'vgg'", "lite0"]),

@@ -3,6 +3,7 @@ import gzip
 import io
 import json
 import lzma
+import tempfile
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -375,3 +376,18 @@ def test_a_column_of_images_is_called_so(tmp_path: Path) -> None:
         parquet.write_table(pyarrow.table({"image": column}), tmp_path / "l.parquet")
         ((line, reason),) = _malformed(_read(str(tmp_path / "l.parquet"), ListColumns("image")))
         assert (line, "it holds an image, not a reference" in reason) == (1, True)
+
+
+def test_text_without_a_telling_name_may_be_json(write: Write) -> None:
+    for content in ('{"url": "a.jpg"}\n{"url": "b.jpg"}\n', '["a.jpg", {"url": "b.jpg"}]'):
+        assert _refs(_read(write("l.lst", content.encode()))) == ["a.jpg", "b.jpg"]
+        with tempfile.TemporaryFile() as stdin:
+            stdin.write(content.encode())
+            assert _refs(list(read_list("-", ListColumns(), stdin))) == ["a.jpg", "b.jpg"]
+    assert _refs(_read(write("l.txt", b"[a] 1.jpg\n{b}.jpg\n"))) == ["[a] 1.jpg", "{b}.jpg"]
+
+
+def test_a_line_that_may_be_more_than_one_reference_says_so(write: Write) -> None:
+    (table, mac) = _malformed(_read(write("l.lst", b"0\t1\ta.jpg\nb.jpg\rc.jpg\r\n")))
+    assert (table[0], "a table is named .tsv" in table[1]) == (1, True)
+    assert (mac[0], "line ends LF or CRLF?" in mac[1]) == (2, True)

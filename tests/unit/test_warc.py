@@ -317,6 +317,7 @@ _ODD = {
     "a zero byte after records": {"behind": b"\r\n\r\n\0"},
     "many of them": {"behind": b"\r\n\r\n" + bytes(5000)},
     "a length that is one short": {"says": -1},
+    "a length that is a few short": {"says": -9},
     "a length that is one too long": {"says": 1},
     "one line end after records": {"behind": b"\n"},
     "nothing after records": {"behind": b""},
@@ -333,7 +334,7 @@ def test_records_as_tools_write_them_are_read(odd: dict[str, Any], pack: Callabl
     refs = _refs("c.warc.gz")
     assert refs == [f"c.warc.gz:{number * len(record)}:urn:a" for number in range(3)]
     for ref in refs:
-        assert _content(ref)[: len(JPEG) - 1] == JPEG[:-1]
+        assert _content(ref).strip(b"\r") == JPEG
 
 
 @pytest.mark.parametrize("filler", [b"\0", b"\r\n", bytes(600)])
