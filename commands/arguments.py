@@ -14,6 +14,7 @@ from commands.options import (
     add_sources,
     add_workload,
     number,
+    short_name,
 )
 from results_api.api_keys import Scope
 
@@ -60,7 +61,7 @@ def _add_label(parser: argparse.ArgumentParser) -> None:
         ".warc.gz: the images in it), or a list of images",
     )
     add_output(parser)
-    parser.add_argument("--name", help="a name for the job")
+    parser.add_argument("--name", type=short_name, help="a name for the job")
     parser.add_argument("--db", metavar="URL", help="the database for results, such as sqlite:///labels.db")
     add_classifier(parser)
 

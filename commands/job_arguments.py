@@ -13,6 +13,7 @@ from commands.options import (
     add_sources,
     error_code,
     number,
+    short_name,
 )
 
 _STATES = ("succeeded", "failed", "skipped", "cancelled")
@@ -61,7 +62,7 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
         "Record a job and publish it to the workers. Its number is printed at once, on standard output."
     )
     add_sources(parser, "an http(s) URL, a list of URLs")
-    parser.add_argument("--name", help="a name for the job")
+    parser.add_argument("--name", type=short_name, help="a name for the job")
     add_model(parser)
     _add_failure_rate(parser)
     parser.add_argument(
@@ -77,6 +78,7 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--idempotency-key",
+        type=short_name,
         metavar="KEY",
         help="a name for this submission; with the same key the command resumes where it stopped",
     )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
-from shared.errors import Code, UsageError
+from shared.errors import UNPRINTABLE, Code, UsageError, printable
 from shared.list_formats import KNOWN
 from shared.server_urls import without_password
 from shared.settings import parse_setting
@@ -15,6 +15,8 @@ from shared.settings import parse_setting
 #: Largest id of a job.
 MAX_ID = 2**63 - 1
 _ENGINES = ("auto", "litert", "tensorflow")
+#: Longest name of a job, in characters.
+_LONGEST_NAME = 200
 #: What follows ``--api`` and is meant as its URL, well-formed or not.
 _LIKE_URL = re.compile(r".*://|[\w.-]+:[0-9]+|\[|localhost")
 #: What exit status 0 and 1 of a command mean, where that is more than success and failure.
@@ -146,6 +148,14 @@ def add_several(
         help=f"{help_text}; several: with commas, or again",
         **options,
     )
+
+
+def short_name(text: str) -> str:
+    """Read a name of a job or a submission, as the API takes it: a line of 200 characters at most."""
+    if not text or len(text) > _LONGEST_NAME or UNPRINTABLE.search(text):
+        detail = f"{printable(text)!r} is not one line of 1 to {_LONGEST_NAME} characters"
+        raise argparse.ArgumentTypeError(detail)
+    return text
 
 
 def error_code(text: str) -> Code:

@@ -163,6 +163,13 @@ def test_arguments_may_follow_any_option(words: str, given: dict[str, object]) -
     assert vars(build_parser().parse_args(words.split())).items() >= given.items()
 
 
+@pytest.mark.parametrize("name", ["", "x" * 201, "a\nb", "\x1b[31m"])
+@pytest.mark.parametrize("option", ["label --name", "submit --name", "submit --idempotency-key"])
+def test_a_name_is_one_short_line_as_in_the_api(option: str, name: str) -> None:
+    status, _, err = call(*option.split(), name, "list.txt")
+    assert (status, "is not one line of 1 to 200 characters" in err) == (2, True)
+
+
 def test_nothing_is_suggested_where_nothing_is_near() -> None:
     status, _, err = call("xyzzy")
     assert (status, "invalid choice: 'xyzzy' (choose from" in err) == (2, True)
