@@ -56,7 +56,7 @@ def test_a_command_uses_the_settings_that_it_says(
     command: str, invocations: list[str], run: Run, samples: Path, tmp_path: Path
 ) -> None:
     Path("list.txt").write_text("http://127.0.0.1/a.jpg\n")
-    run("label", str(samples / "coffee.png"))  # so that there is a job
+    run("submit", "list.txt")  # so that there is a job
     target = tmp_path / "read.txt"
     end = note_settings(target)
     try:
