@@ -217,7 +217,7 @@ class Settings:
         "hosts of your own, `HOST:PORT` or `HOST` for ports 80 and 443, separated by commas: they may be "
         "inside your network, their robots.txt is not read, and they have no rate limit",
         "none",
-        used_by=LABELLING,
+        used_by=("report", *LABELLING),
     )
     api_url: str = _setting(
         URL, "http://127.0.0.1:8000", "the API that commands use with `--api`", used_by=("--api",)
