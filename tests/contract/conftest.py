@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from results_api import encoders, exports
 from results_api.service.services import Services
 from shared.store.database import Database
 from shared.store.store import Job, RecordedModel, Store
@@ -66,6 +67,14 @@ def model(store: Store) -> RecordedModel:
 @pytest.fixture
 def job(store: Store, model: RecordedModel) -> Job:
     return store.jobs.open("key", model.id)
+
+
+@pytest.fixture
+def short_pages(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Read and write exports in pages of so few results that a test can have many pages."""
+    for module in (exports, encoders):
+        monkeypatch.setattr(module, "ROW_GROUP", 200)
+    return 200
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 from fastapi.testclient import TestClient
 from pyarrow import parquet
 
-from results_api import encoders, exports
 from results_api.access import Access
 from results_api.api_keys import Caller, Scope
 from results_api.cursors import decode_cursor, encode_cursor
@@ -312,12 +311,11 @@ _ENCODERS: dict[str, Callable[[bool], Encoder]] = {"ndjson": JsonLines, "csv": C
 
 @pytest.mark.both_databases
 @pytest.mark.parametrize("format", list(_ENCODERS))
+@pytest.mark.usefixtures("short_pages")
 def test_a_stream_takes_no_more_memory_the_longer_it_is(
-    store: Store, full: Job, database: Database, format: str, monkeypatch: pytest.MonkeyPatch
+    store: Store, full: Job, database: Database, format: str
 ) -> None:
-    for module in (exports, encoders):
-        monkeypatch.setattr(module, "ROW_GROUP", 400)
-    multiply(database, full.id, 2000)
+    multiply(database, full.id, 1000)
     chunks = stream(store, full, Filter(), BEGINNING, _ENCODERS[format](True))
     tracemalloc.start()
     try:
@@ -433,9 +431,9 @@ class _Leaver:
 @pytest.mark.both_databases
 @pytest.mark.parametrize("format", list(_ENCODERS))
 def test_nothing_more_is_read_for_a_client_that_went_away(
-    services: Services, full: Job, database: Database, format: str
+    services: Services, full: Job, database: Database, format: str, short_pages: int
 ) -> None:
-    multiply(database, full.id, 10_000)
+    multiply(database, full.id, short_pages)
     store = Store(database)
     store.search = search = _CountedSearch(database)
     scope = {
@@ -456,7 +454,7 @@ def test_nothing_more_is_read_for_a_client_that_went_away(
     whole.search = counted = _CountedSearch(database)
     for _ in stream(whole, full, Filter(), BEGINNING, JsonLines()):
         pass
-    assert counted.pages == 10
+    assert counted.pages == _COUNT
 
 
 @pytest.mark.both_databases

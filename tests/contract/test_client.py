@@ -140,11 +140,11 @@ def test_an_image_is_known_until_it_is_forgotten(client: Client, store: Store) -
     assert client.forget(url=url)["denied"] is True
 
 
-_ITEMS, _TIMES = 5, 4000
+_ITEMS, _TIMES = 5, 400
 
 
 @pytest.fixture
-def long(store: Store, database: Database, services: Services) -> Job:
+def long(store: Store, database: Database, services: Services, short_pages: int) -> Job:
     """A job that is over, of more results than are read at a time, all of which failed."""
     job = store.jobs.open("long", services.image_classifier.model_id)
     store.items.add([Item(job.id, index, f"https://a.example/{index}.jpg") for index in range(_ITEMS)])
