@@ -174,6 +174,13 @@ class Settings:
         "whether TIFF is accepted, `yes` or `no`; its decoder has had the most security holes",
         used_by=("classify", *LABELLING),
     )
+    heic: bool = _setting(
+        YES_OR_NO,
+        False,
+        "whether HEIC, the format of iPhone photos, is accepted, `yes` or `no`; its decoder is large and has "
+        "had many security holes",
+        used_by=("classify", *LABELLING),
+    )
     thumbnail_side: int = _setting(
         whole(0, 4096),
         128,

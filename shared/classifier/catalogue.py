@@ -156,7 +156,7 @@ def open_classifier(
 
 def limits_of(settings: Settings) -> Limits:
     """Return what an image may be by the settings."""
-    return Limits(settings.max_bytes, settings.max_pixels, settings.tiff)
+    return Limits(settings.max_bytes, settings.max_pixels, settings.tiff, settings.heic)
 
 
 def _names_in(folder: Path) -> list[str]:

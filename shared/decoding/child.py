@@ -11,6 +11,7 @@ Started by ``shared.decoding.decoder``.
 import resource
 import struct
 import sys
+from dataclasses import astuple
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from shared.images import Decode, Limits, Picture, decode
 #: Sent by the process when it is ready for requests.
 READY = b"r"
 #: Bytes of the file, side, crop, and the limits.
-_REQUEST = struct.Struct("<QIdQQ?")
+_REQUEST = struct.Struct("<QIdQQ??")
 #: Whether there are pixels, width, height, bytes of the text.
 _ANSWER = struct.Struct("<?IIH")
 ANSWER_SIZE = _ANSWER.size
@@ -49,7 +50,7 @@ class AnswerHead(NamedTuple):
 def pack_request(request: DecodeRequest) -> bytes:
     """Return a request as one piece, so that one write sends it."""
     data, side, crop, limits = request
-    head = _REQUEST.pack(len(data), side, crop, limits.max_bytes, limits.max_pixels, limits.tiff)
+    head = _REQUEST.pack(len(data), side, crop, *astuple(limits))
     return head + data
 
 
@@ -58,9 +59,9 @@ def read_request(stream: BinaryIO) -> DecodeRequest | None:
     head = stream.read(_REQUEST.size)
     if len(head) < _REQUEST.size:
         return None
-    size, side, crop, max_bytes, max_pixels, tiff = _REQUEST.unpack(head)
+    size, side, crop, *limits = _REQUEST.unpack(head)
     data = stream.read(size)
-    return DecodeRequest(data, side, crop, Limits(max_bytes, max_pixels, tiff)) if len(data) == size else None
+    return DecodeRequest(data, side, crop, Limits(*limits)) if len(data) == size else None
 
 
 def pack_picture(picture: Picture) -> bytes:

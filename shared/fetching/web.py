@@ -15,15 +15,13 @@ from shared.fetching.fetcher import Fetched, FetchRequest, FetchResponse, NotMod
 from shared.fetching.guard import Guard
 from shared.fetching.headers import code_of_status, opt_out, retry_after, target
 from shared.fetching.session import RequestContext, open_session, when_sent
-from shared.image_signatures import format_from_signature
+from shared.image_signatures import SIGNATURE_SIZE, check_format
 from shared.items import Validators
 
 if TYPE_CHECKING:
     import aiohttp
     from yarl import URL
 
-#: Bytes that are enough to recognize every format.
-_ANNOUNCED = 32
 _REDIRECTS = (301, 302, 303, 307, 308)
 #: Longest stored validator, in characters.
 _MAX_VALIDATOR = 512
@@ -120,12 +118,8 @@ class WebFetcher:
 
     def _check_beginning(self, content: bytes) -> None:
         """Raise ``ItemError`` if a body does not begin like an accepted image, such as an error page."""
-        kind = format_from_signature(content)
-        if kind is None and content:
-            raise ItemError(Code.NOT_AN_IMAGE)
-        # AVIF may use the brand of its format family: the decoder decides.
-        if kind and kind not in self._limits.formats and kind != "HEIF":
-            raise ItemError(Code.UNSUPPORTED_FORMAT, kind)
+        if content:
+            check_format(content, self._limits.formats)
 
     async def _read(
         self,
@@ -140,16 +134,16 @@ class WebFetcher:
         while chunk := await answer.content.readany():
             context.moved()
             chunks.append(chunk)
-            begun = size < _ANNOUNCED
+            begun = size < SIGNATURE_SIZE
             size += len(chunk)
-            if check and begun and size >= _ANNOUNCED:
+            if check and begun and size >= SIGNATURE_SIZE:
                 check(chunk if size == len(chunk) else b"".join(chunks))
             if size > limit:
                 if check:
                     raise self._too_many_bytes()
                 break
         content = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        if check and size < _ANNOUNCED:
+        if check and size < SIGNATURE_SIZE:
             check(content)
         return content[:limit] if size > limit else content
 

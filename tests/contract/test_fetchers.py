@@ -15,6 +15,7 @@ from shared.fetching.fetcher import Fetched, Fetcher, FetchRequest, FileFetcher,
 from shared.fetching.guard import Guard
 from shared.fetching.warc import WarcFetcher
 from shared.fetching.web import WebFetcher, WebLimits
+from shared.images import Limits, decode
 from shared.warc import WarcReference
 from tests.crawls import Crawl
 
@@ -171,3 +172,45 @@ def test_each_reference_goes_to_who_can_fetch_it(files: Place, web: Place, warc_
     for place in (files, web, warc_gz):
         fetcher = SchemeFetcher(web.fetcher(), files.fetcher(), warc_gz.fetcher())
         assert _fetched(fetcher, place.refs["good.jpg"])[1] == _CONTENTS["good.jpg"]
+
+
+def _outcome(content: Callable[[], bytes], limits: Limits) -> object:
+    """Return what becomes of an image: its size and format, or the reason why it has none."""
+    try:
+        picture = decode(content(), 32, 1.0, limits)
+    except ItemError as error:
+        return error.code, error.detail
+    return picture.width, picture.height, picture.format
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(tiff=True)], ids=["default", "tiff"])
+def test_every_file_has_the_same_outcome_from_disk_and_over_http(
+    limits: Limits, server: str, folder: Path, test_data: Path
+) -> None:
+    files = [path for kind in ("hostile", "cases") for path in (test_data / kind).iterdir()]
+    for path in files:
+        link = folder / path.name
+        link.exists() or link.symlink_to(path)
+    guard = Guard((80, 443), [("127.0.0.1", int(server.rpartition(":")[2]))])
+
+    async def fetch_all() -> None:
+        fetcher = WebFetcher(guard, WebLimits(limits.max_bytes, 10, frozenset(limits.formats)), "TestBot/1")
+        for path in files:
+            fetched: Fetched | ItemError
+            try:
+                fetched = await fetcher.fetch(FetchRequest(f"{server}/{path.name}"))
+            except ItemError as error:
+                fetched = error
+            assert _outcome(_content(fetched), limits) == _outcome(path.read_bytes, limits), path.name
+        await fetcher.close()
+
+    asyncio.run(fetch_all())
+
+
+def _content(fetched: Fetched | ItemError) -> Callable[[], bytes]:
+    def content() -> bytes:
+        if isinstance(fetched, ItemError):
+            raise fetched
+        return fetched.read()
+
+    return content

@@ -15,6 +15,7 @@ _PACKAGES = (*_ROLES, "shared", "commands", "api_client")
 #: Which modules alone may import a technology.
 _HOMES = {
     "PIL": ("shared.images",),
+    "pi_heif": ("shared.images",),
     "sqlalchemy": ("shared.store",),
     "alembic": ("shared.store",),
     "sqlite3": ("shared.store",),

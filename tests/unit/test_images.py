@@ -106,7 +106,7 @@ def test_a_colour_profile_bomb_unpacks_nothing(halves: Image.Image, encoded: Enc
     chunk = struct.pack(">I", len(profile)) + b"iCCP" + profile
     chunk += struct.pack(">I", zlib.crc32(b"iCCP" + profile))
     data = encoded(halves, "PNG")
-    assert _code(data[:33] + chunk + data[33:]) is Code.IMAGE_CORRUPT
+    assert _decode(data[:33] + chunk + data[33:]).format == "PNG"
 
 
 def test_a_jpeg_of_endless_scans_is_refused(halves: Image.Image, encoded: Encode) -> None:

@@ -1,0 +1,1 @@
+"""What of an image file draws its first picture; all else is skipped unread."""
