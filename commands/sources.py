@@ -54,7 +54,8 @@ def what_was_looked_for(sources: Sequence[str]) -> str:
     """Say where no reference was found, and what would have been one."""
     names = ", ".join(sources)
     if any(Path(source).is_dir() for source in sources):
-        return f"{names}; of a folder, files are taken that end in {', '.join(IMAGE_ENDINGS)}"
+        kinds = f"end in {', '.join(IMAGE_ENDINGS)}; or else Parquet files, as parts of a list"
+        return f"{names}; of a folder, files are taken that {kinds}"
     if any(source.lower().endswith((".warc", ".warc.gz")) for source in sources):
         return f"{names}; of a WARC file, images are taken that came with HTTP status 200"
     return names

@@ -37,25 +37,31 @@ def read_warc(source: str, file: IO[bytes], _columns: ListColumns) -> Iterator[E
     A damaged record is a malformed entry; nothing after it can be read, unless it is in a gzip member that is
     complete. A file without any usable record raises ``OSError``, like an unreadable file.
     """
-    empty = True
+    first: DamagedError | None = None
+    is_usable = False
     try:
-        for entry in _read(source, file):
-            empty = False
-            if entry:
-                yield entry
-        if empty:
-            raise OSError("it is empty")
+        for found in _read(source, file):
+            if isinstance(found, DamagedError):
+                first = first or found
+                yield MalformedEntry(_place(source, found.offset), None, str(found))
+                continue
+            is_usable = True
+            if found:
+                yield found
     except OneStreamError as error:
         detail = "it is gzipped as a whole, not record by record; convert it with `warcio recompress OLD NEW`"
         raise OSError(detail) from error
     except DamagedError as damage:
-        if damage.offset == 0:
-            raise OSError(f"{damage}; is it a WARC file?") from damage
-        yield MalformedEntry(_place(source, damage.offset), None, f"{damage}; nothing after it can be read")
+        first = first or damage
+        if is_usable:
+            reason = f"{damage}; nothing after it can be read"
+            yield MalformedEntry(_place(source, damage.offset), None, reason)
+    if not is_usable:
+        raise OSError(f"{first}; is it a WARC file?" if first else "it is empty")
 
 
-def _read(source: str, file: IO[bytes]) -> Iterator[Entry | None]:
-    """Yield an entry for each complete record with an image and each damaged one, and None for the others."""
+def _read(source: str, file: IO[bytes]) -> Iterator[Entry | DamagedError | None]:
+    """Yield an entry for each complete record with an image, what is damaged, and None for other records."""
     end = offset = 0
     while True:
         try:
@@ -65,11 +71,11 @@ def _read(source: str, file: IO[bytes]) -> Iterator[Entry | None]:
             held = record.has_content and _is_image(record)
             end = record.finish()
         except DamagedError as damage:
-            following = past_member(file, damage.offset) if damage.offset else None
+            following = past_member(file, damage.offset)
             if following is None:
                 raise
             end = following
-            yield MalformedEntry(_place(source, damage.offset), None, str(damage))
+            yield damage
         else:
             ref = str(WarcReference(source, record.offset, record.uri))
             yield checked(ref, _place(source, record.offset)) if held else None

@@ -350,11 +350,13 @@ def test_what_is_between_gzip_members_is_passed_over(filler: bytes) -> None:
 
 def test_a_damaged_record_in_a_complete_gzip_member_costs_itself_alone() -> None:
     good, bad = gzip.compress(_record(JPEG), mtime=0), gzip.compress(_record(JPEG, says=100), mtime=0)
-    Path("c.warc.gz").write_bytes(good + bad + gzip.compress(b"no record", mtime=0) + good)
-    first, incomplete, none, last = _entries("c.warc.gz")
+    Path("c.warc.gz").write_bytes(bad + good + gzip.compress(b"no record", mtime=0) + good)
+    incomplete, first, none, last = _entries("c.warc.gz")
     assert [type(entry) for entry in (first, last)] == [Reference, Reference]
-    assert str(incomplete) == f"c.warc.gz, byte {len(good)}: the record is incomplete"
+    assert str(incomplete) == "c.warc.gz, byte 0: the record is incomplete"
     assert str(none).endswith("no WARC record begins here")
+    Path("c.warc.gz").write_bytes(bad * 3)
+    assert "the record is incomplete; is it a WARC file?" in str(_failure("c.warc.gz"))
 
 
 def test_a_plain_record_that_is_much_longer_than_it_says_is_not_guessed_at() -> None:
