@@ -39,7 +39,7 @@ class Code(StrEnum):
     CONNECT_TIMEOUT = "connect_timeout", "The host did not accept a connection in time.", True
     TLS_FAILED = "tls_failed", "No secure connection: the host's certificate or TLS set-up is bad."
     FETCH_TIMEOUT = "fetch_timeout", "The image did not arrive in time.", True
-    FETCH_FAILED = "fetch_failed", "The connection broke, or the response was not valid HTTP.", True
+    FETCH_FAILED = "fetch_failed", "The connection broke before the response was complete.", True
     TOO_MANY_REDIRECTS = "too_many_redirects", "The URL redirects too many times."
     RATE_LIMITED = "rate_limited", "The host asks us to slow down (HTTP 429).", True
     HTTP_401 = "http_401", "The host requires a login for this URL (HTTP 401)."
@@ -51,6 +51,7 @@ class Code(StrEnum):
     HTTP_4XX = "http_4xx", "The host rejected the request (HTTP 4xx)."
     HTTP_5XX = "http_5xx", "The host has an internal error (HTTP 5xx).", True
     HTTP_UNEXPECTED = "http_unexpected", "The host answered with an unexpected status and no image."
+    HTTP_INVALID = "http_invalid", "The host's response is not valid HTTP."
     ENCODING_UNSUPPORTED = (
         "encoding_unsupported",
         "The host compressed the image (Content-Encoding) although asked not to.",

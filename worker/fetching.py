@@ -11,6 +11,7 @@ from yarl import URL
 from shared.batch_loader import BatchLoader
 from shared.errors import Code, ItemError
 from shared.fetching.fetcher import Fetcher, FetchRequest, FetchResponse, Redirected
+from shared.fetching.headers import code_of_status
 from shared.hosts import host_of
 from shared.items import Validators
 from shared.store.store import Store
@@ -37,10 +38,10 @@ _ORIGIN = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 _MAX_RULES, _MAX_LENGTH = 2000, 4_000_000
 #: Longest rules that are parsed in the event loop, in characters; longer ones would hold it up.
 _PARSED_INLINE = 10_000
-#: Failures to reach the host at all: the item gets these codes themselves.
+#: Failures to reach the host at all, or to get an answer for good: the item gets these codes themselves.
 _UNREACHABLE = (
     *(Code.URL_NOT_ALLOWED, Code.DNS_FAILED, Code.CONNECT_FAILED),
-    *(Code.CONNECT_TIMEOUT, Code.TLS_FAILED),
+    *(Code.CONNECT_TIMEOUT, Code.TLS_FAILED, Code.HTTP_INVALID, Code.HTTP_UNEXPECTED),
 )
 
 
@@ -75,6 +76,10 @@ class RobotsCache:
         self._store_retry = store_retry
         self._rules: TTLCache[str, Rules] = TTLCache(_MAX_LENGTH, _TTL, getsizeof=_size)
 
+    def has_rules(self, url: str) -> bool:
+        """Tell whether a robots.txt is read for a URL: not for files and our own hosts."""
+        return self._web.throttled_host(url) is not None
+
     async def rules(self, url: str, slot: HostSlot) -> "Rules":
         """Return the rules for a URL; asking the host for them is a request like any other.
 
@@ -87,7 +92,7 @@ class RobotsCache:
         known = self._rules.get(beginning)
         if known:
             return known
-        origin = str(URL(url).origin())
+        origin = str(URL(beginning).origin())
         text = await self._store_retry.call(self._store.hosts.robots, origin, _STORE_TTL)
         if text is None:
             text = await self._fetch(origin, slot)
@@ -137,8 +142,8 @@ class PoliteFetcher:
         """
         await self.deny_list.check_url(task.url)
         _check_redeliveries(task)
-        if slot.host and self.robots is not None:
-            slot.check_host()
+        slot.check_host()
+        if self.robots is not None and self.robots.has_rules(task.url):
             await self._check_robots(task, slot, self.robots)
         async with slot.request():
             answer = await self._request(task, slot, known)
@@ -185,7 +190,7 @@ def _unavailable(error: ItemError) -> ItemError:
 def _text_of(status: int, body: bytes) -> str:
     """Return the rules in an answer: none where the host has no such page (2.3.1.3)."""
     if status == 429 or status >= 500:
-        raise ItemError(Code.RATE_LIMITED if status == 429 else Code.HTTP_5XX, "", status)
+        raise ItemError(code_of_status(status), f"its robots.txt: HTTP {status}", status)
     if status != 200:
         return ""
     # No database takes the character zero.

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from yarl import URL
 
 from shared.errors import Code, ItemError
+from shared.fetching.urls import not_a_url, split_url
 
 if TYPE_CHECKING:
     import aiohttp
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
 _MAX_LENGTH = 2048
 #: Longest host name and label, in characters (RFC 1035, section 2.3.4).
 _MAX_HOST, _MAX_LABEL = 253, 63
-_URL = re.compile(r"(https?)://([^/?#]+)", re.IGNORECASE)
-#: Parsers disagree on these: control characters, spaces, and a backslash, which browsers take for a slash.
-DISPUTED = re.compile(r"[\x00-\x20\x7f\\]")
+#: Parsers disagree on these: control characters, and a backslash, which browsers take for a slash.
+_DISPUTED = re.compile(r"[\x00-\x1f\x7f\\]")
+#: What no host and port has: a user name before it, an escape, a space of any kind.
+_NOT_IN_AUTHORITY = re.compile(r"[@%\s]")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"[a-z0-9_-]+")
 #: A host whose last label looks like this is meant as an IPv4 address
 #: (https://url.spec.whatwg.org/#ends-in-a-number-checker).
@@ -53,30 +56,33 @@ class UrlGate:
         self._endpoint_of = lru_cache(10_000)(self._judge)
 
     def check(self, text: str) -> URL:
-        """Return an allowed URL without its fragment; raise ``ItemError(url_not_allowed)``."""
+        """Return what to request for an allowed URL; raise ``ItemError(url_not_allowed)``.
+
+        Its host is the one that was checked. Path and query are one text for yarl, which would rewrite them.
+        """
         if len(text) > _MAX_LENGTH:
             raise _refusal(f"longer than {_MAX_LENGTH} characters")
-        if DISPUTED.search(text):
-            raise _refusal("it contains a space, a backslash or a control character")
-        match = _URL.match(text)
-        if match is None:
-            raise _refusal("not a well-formed http or https URL")
-        host, port = self._endpoint_of(match[1].lower(), match[2])
-        url = _parsed(text)
+        if _DISPUTED.search(text):
+            raise _refusal("it contains a backslash or a control character")
+        split = split_url(text)
+        if split is None:
+            raise not_a_url()
+        host, port = self._endpoint_of(split.scheme, split.authority)
+        authority = _authority(split.scheme, host, port)
+        url = URL.build(scheme=split.scheme, authority=authority, path=split.target, encoded=True)
         if (url.raw_host, url.port) != (host, port):
             raise _refusal("its host is ambiguous")
-        return url.with_fragment(None) if "#" in text else url
+        return url
 
     def throttled_host(self, text: str) -> str | None:
         """Return the host of a URL if it has a rate limit; None for own hosts and other references."""
-        match = _URL.match(text)
-        if match is None:
-            return None
-        try:
-            host, port = self._endpoint_of(match[1].lower(), match[2])
-        except ItemError:
-            return None
-        return None if self.is_own_endpoint(host, port) else host.removesuffix(".")
+        endpoint = self._endpoint(text)
+        return None if endpoint is None or endpoint in self._own else endpoint[0].removesuffix(".")
+
+    def own_host(self, text: str) -> str | None:
+        """Return the host of a URL if the operator named it as their own."""
+        endpoint = self._endpoint(text)
+        return endpoint[0].removesuffix(".") if endpoint in self._own else None
 
     def is_own(self, url: URL) -> bool:
         """Tell whether the URL's host and port are the operator's own."""
@@ -86,11 +92,24 @@ class UrlGate:
         """Tell whether the operator named this host and port as their own."""
         return (host, port) in self._own
 
+    def _endpoint(self, text: str) -> Endpoint | None:
+        """Return what a URL calls, if it may be called."""
+        split = split_url(text)
+        if split is None:
+            return None
+        try:
+            return self._endpoint_of(split.scheme, split.authority)
+        except ItemError:
+            return None
+
     def _judge(self, scheme: str, authority: str) -> Endpoint:
         """Return host and port of a URL's authority, or refuse it."""
-        if "@" in authority or "%" in authority:
-            raise _refusal("a user name, or an escape in the host")
-        url = _parsed(f"{scheme}://{authority}/")
+        if _NOT_IN_AUTHORITY.search(authority):
+            raise _refusal("a user name, or a space or an escape in the host")
+        try:
+            url = URL(f"{scheme}://{authority}/")
+        except (ValueError, UnicodeError) as error:
+            raise not_a_url() from error
         # Check what the HTTP client will use: it normalizes circled digits and the like.
         host, port = url.raw_host or "", url.port or 0
         if not self.is_own_endpoint(host, port):
@@ -100,23 +119,14 @@ class UrlGate:
         return host, port
 
 
-def plain_url(text: str) -> str:
-    """Return a URL in the normalized form of a request; other texts unchanged."""
-    try:
-        return str(_parsed(text).with_fragment(None)) if _URL.match(text) else text
-    except ItemError:
-        return text
+def _authority(scheme: str, host: str, port: int) -> str:
+    """Return host and port as a URL has them."""
+    name = f"[{host}]" if ":" in host else host
+    return name if port == _DEFAULT_PORTS[scheme] else f"{name}:{port}"
 
 
-def _refusal(detail: str = "") -> ItemError:
+def _refusal(detail: str) -> ItemError:
     return ItemError(Code.URL_NOT_ALLOWED, detail)
-
-
-def _parsed(text: str) -> URL:
-    try:
-        return URL(text)
-    except (ValueError, UnicodeError) as error:
-        raise _refusal("not a well-formed http or https URL") from error
 
 
 def _check_host(host: str, in_brackets: bool) -> None:

@@ -1,18 +1,17 @@
-"""Interpret response headers: status, Retry-After, X-Robots-Tag, and the target of a redirect."""
+"""Interpret status and headers of a response: Content-Range, Content-Encoding, Retry-After, X-Robots-Tag."""
 
 import re
 from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
 
 from shared.errors import Code
-from shared.fetching.guard import DISPUTED
-
-if TYPE_CHECKING:
-    from yarl import URL
 
 #: A Retry-After with more digits just means "long".
 _MAX_DIGITS = 9
+#: A date with more characters is none.
+_MAX_DATE = 100
+#: All bytes of so many, counted from 0.
+_RANGE = re.compile(r"bytes[ \t]+0-(\d{1,15})/(\d{1,15})", re.IGNORECASE)
 _CODES_BY_STATUS = {
     401: Code.HTTP_401,
     403: Code.HTTP_403,
@@ -22,19 +21,34 @@ _CODES_BY_STATUS = {
     425: Code.HTTP_425,
     429: Code.RATE_LIMITED,
 }
+#: Content codings that change the bytes of an image
+#: (https://www.iana.org/assignments/http-parameters); others that hosts name say nothing.
+_COMPRESSIONS = frozenset(("gzip", "x-gzip", "compress", "x-compress", "deflate", "br", "zstd", "dcb", "dcz"))
 #: Directives that opt out; "none" means "noindex, nofollow".
 _OPT_OUTS = frozenset(("noai", "noimageai", "noindex", "noimageindex", "none"))
 #: Directives with a value after a colon; any other word before a colon names a robot.
 _WITH_VALUE = frozenset(("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"))
 
 
+def is_whole(status: int, content_range: str | None) -> bool:
+    """Tell whether a response has the whole content of its URL.
+
+    RFC 9110, sections 15.3.1, 15.3.4 and 15.3.7, and RFC 3229, section 10.4.1. A partial one that names no
+    range is taken for whole: half an image cannot be decoded.
+    """
+    if status != 206 or content_range is None:
+        return status in (200, 203, 206, 226)
+    match = _RANGE.fullmatch(content_range)
+    return match is not None and int(match[1]) + 1 == int(match[2])
+
+
 def code_of_status(status: int) -> Code:
-    """Return the code of an HTTP status other than 200."""
+    """Return the code of an HTTP status without content; what is no status of HTTP (999) refuses for good."""
     if status in _CODES_BY_STATUS:
         return _CODES_BY_STATUS[status]
     if 400 <= status < 500:
         return Code.HTTP_4XX
-    return Code.HTTP_5XX if status >= 500 else Code.HTTP_UNEXPECTED
+    return Code.HTTP_5XX if 500 <= status < 600 else Code.HTTP_UNEXPECTED
 
 
 def retry_after(header: str, now: float) -> float | None:
@@ -45,9 +59,15 @@ def retry_after(header: str, now: float) -> float | None:
     if header.isascii() and header.isdigit():
         return float(header[:_MAX_DIGITS])
     try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - now)
+        return max(0.0, parsedate_to_datetime(header[:_MAX_DATE]).timestamp() - now)
     except (ValueError, OverflowError):
         return None
+
+
+def compression(values: Iterable[str]) -> str | None:
+    """Return the first coding of Content-Encoding that compresses, or None."""
+    names = (part.strip().lower() for value in values for part in value.split(","))
+    return next((name for name in names if name in _COMPRESSIONS), None)
 
 
 def opt_out(values: Iterable[str], robot: str) -> str | None:
@@ -67,30 +87,3 @@ def opt_out(values: Iterable[str], robot: str) -> str | None:
             if ours and part.strip() in _OPT_OUTS:
                 return part.strip()
     return None
-
-
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-#: Scheme and host: never percent-encoded, because they determine whom we call.
-_BEFORE_PATH = re.compile(rf"(?:{_SCHEME.pattern})?(?://[^/?#]*)?", re.IGNORECASE)
-#: Bytes that are invalid in URLs, but which hosts send nevertheless.
-_UNQUOTED = re.compile(rb"[ \x80-\xff]")
-
-
-def target(url: "URL", location: str) -> str:
-    """Return the absolute target of a Location header, or a text that the URL check refuses."""
-    from yarl import URL
-
-    location = _quoted(location)
-    # Otherwise the parser would drop or rewrite invalid characters.
-    if _SCHEME.match(location) or DISPUTED.search(location):
-        return location
-    return str(url.join(URL(location)))
-
-
-def _quoted(location: str) -> str:
-    """Percent-encode (RFC 3986, section 2.1) invalid bytes in path and query, whatever their encoding."""
-    match = _BEFORE_PATH.match(location)
-    end = match.end() if match else 0
-    # The HTTP client passes undecodable bytes as surrogates.
-    rest = location[end:].encode("utf-8", "surrogateescape")
-    return location[:end] + _UNQUOTED.sub(lambda byte: b"%%%02X" % byte[0][0], rest).decode("ascii")

@@ -5,6 +5,8 @@ from functools import cached_property
 
 from protego import Protego
 
+from shared.fetching.urls import normal_url
+
 #: Longest robots.txt in which the matching rule is searched, in characters, and most rules tried; beyond
 #: that no rule is named, because the search would hold up others.
 _SEARCHED, _TRIED = 20_000, 20
@@ -29,7 +31,10 @@ class Rules:
 
     def against(self, url: str) -> str | None:
         """Return the rule that forbids a URL, or None if it may be fetched."""
-        if not self.text or self._parsed.can_fetch(url, self.robot):
+        if not self.text:
+            return None
+        url = normal_url(url)  # dots and escapes are sent as they are, and rules are about where they lead
+        if self._parsed.can_fetch(url, self.robot):
             return None
         return f"robots.txt: {self._rule(url)}"
 

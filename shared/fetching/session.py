@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ItemError
 from shared.fetching.guard import Guard, NotAllowedError
+from shared.fetching.responses import MAX_HEAD
 
 if TYPE_CHECKING:
     import aiohttp
@@ -23,9 +25,17 @@ def open_session(guard: Guard, user_agent: str) -> "aiohttp.ClientSession":
     It ignores proxy settings, keeps no cookies, and neither requests nor decodes content encodings.
     """
     import aiohttp
+    from aiohttp.client_proto import ResponseHandler
 
+    from shared.fetching.http_protocol import LenientResponseHandler
+
+    connector = guard.connector()
+    # aiohttp has no public way to read responses as they are; tests with sockets notice if this one goes.
+    connector._factory = partial[ResponseHandler](LenientResponseHandler, loop=asyncio.get_running_loop())
     return aiohttp.ClientSession(
-        connector=guard.connector(),
+        connector=connector,
+        max_line_size=MAX_HEAD,
+        max_field_size=MAX_HEAD,
         headers={"User-Agent": user_agent, "Accept": "image/*", "Accept-Encoding": "identity"},
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
         auto_decompress=False,

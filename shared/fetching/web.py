@@ -1,20 +1,24 @@
 """Fetch images over HTTP with aiohttp, with limits and the guard's checks.
 
 Headers are not trusted: neither length nor type nor encoding. The first bytes of a body are checked before
-the rest is read, and it is never decompressed.
+the rest is read: they tell what it is, also where Content-Encoding says otherwise. No image is decompressed.
 """
 
 import time
+import zlib
+from codecs import getincrementaldecoder
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shared.errors import Code, ItemError, printable
 from shared.fetching.fetcher import Fetched, FetchRequest, FetchResponse, NotModified, Redirected
 from shared.fetching.guard import Guard
-from shared.fetching.headers import code_of_status, opt_out, retry_after, target
+from shared.fetching.headers import code_of_status, compression, is_whole, opt_out, retry_after
 from shared.fetching.session import RequestContext, open_session, when_sent
+from shared.fetching.urls import redirect_target
 from shared.image_signatures import SIGNATURE_SIZE, check_format
 from shared.items import Validators
 
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from yarl import URL
 
 _REDIRECTS = (301, 302, 303, 307, 308)
+_GZIP = b"\x1f\x8b"
 #: Longest stored validator, in characters.
 _MAX_VALIDATOR = 512
 
@@ -67,12 +72,17 @@ class WebFetcher:
             async with self._get(checked, {"Accept": "text/plain"}, sent) as answer:
                 if answer.status in _REDIRECTS:
                     return Redirected(_target(checked, answer))
-                body = await self._read(answer, context, max_bytes) if answer.status == 200 else b""
-                return answer.status, body
+                if not _has_content(answer):
+                    return answer.status, b""
+                return 200, _unpacked(answer, await self._read(answer, context, max_bytes), max_bytes)
 
     def throttled_host(self, url: str) -> str | None:
         """Return the host that a URL calls, or None if it calls nobody, or a place of our own."""
         return self._guard.throttled_host(url)
+
+    def own_host(self, url: str) -> str | None:
+        """Return the host that a URL calls if it is our own."""
+        return self._guard.own_host(url)
 
     async def close(self) -> None:
         """Close the session."""
@@ -97,18 +107,18 @@ class WebFetcher:
             if self._guard.is_own(there) and not self._guard.is_own(url):
                 raise ItemError(Code.URL_NOT_ALLOWED, "a redirect to an address that is not public")
             return Redirected(str(there))
-        if answer.status != 200:
+        if not _has_content(answer):
             wait = retry_after(answer.headers.get("Retry-After", ""), time.time())
-            raise ItemError(code_of_status(answer.status), "", answer.status, wait)
+            detail = answer.headers.get("Content-Range", "") if answer.status == 206 else ""
+            raise ItemError(code_of_status(answer.status), detail, answer.status, wait)
         self._check_headers(answer, url)
-        content = await self._read(answer, context, self._limits.max_bytes, self._check_beginning)
+        check = partial(self._check_beginning, answer)
+        content = await self._read(answer, context, self._limits.max_bytes, check)
         final = str(url)
         return Fetched(lambda: content, printable(final), answer.status, _validators(final, answer))
 
     def _check_headers(self, answer: "aiohttp.ClientResponse", url: "URL") -> None:
         headers = answer.headers
-        if headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise ItemError(Code.ENCODING_UNSUPPORTED, headers["Content-Encoding"])
         if (answer.content_length or 0) > self._limits.max_bytes:
             raise self._too_many_bytes()
         if "X-Robots-Tag" in headers and not self._guard.is_own(url):
@@ -116,10 +126,17 @@ class WebFetcher:
             if directive:
                 raise ItemError(Code.OPTED_OUT, f"X-Robots-Tag: {directive}")
 
-    def _check_beginning(self, content: bytes) -> None:
+    def _check_beginning(self, answer: "aiohttp.ClientResponse", content: bytes) -> None:
         """Raise ``ItemError`` if a body does not begin like an accepted image, such as an error page."""
-        if content:
+        if not content:
+            return
+        try:
             check_format(content, self._limits.formats)
+        except ItemError as error:
+            coding = compression(answer.headers.getall("Content-Encoding", ()))
+            if coding and error.code is Code.NOT_AN_IMAGE:
+                raise ItemError(Code.ENCODING_UNSUPPORTED, coding) from error
+            raise
 
     async def _read(
         self,
@@ -151,6 +168,26 @@ class WebFetcher:
         return ItemError(Code.TOO_MANY_BYTES, f"the limit is {self._limits.max_bytes}")
 
 
+def _has_content(answer: "aiohttp.ClientResponse") -> bool:
+    return is_whole(answer.status, answer.headers.get("Content-Range"))
+
+
+def _unpacked(answer: "aiohttp.ClientResponse", page: bytes, limit: int) -> bytes:
+    """Return a page that a host may have compressed although asked not to, and at most so many bytes of it.
+
+    A robots.txt that could not be read would forbid nothing. Raises ``ItemError(encoding_unsupported)``.
+    """
+    coding = compression(answer.headers.getall("Content-Encoding", ()))
+    try:
+        if page.startswith(_GZIP):
+            return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(page, limit)
+        if coding:
+            getincrementaldecoder("utf-8")().decode(page)  # it may be plain all the same, and cut off
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise ItemError(Code.ENCODING_UNSUPPORTED, coding or "gzip", answer.status) from error
+    return page
+
+
 def _conditions(known: Validators | None, url: "URL") -> dict[str, str]:
     """Return the headers of a conditional request, if the validators came from this URL."""
     if known is None or known.final_url != str(url):
@@ -175,4 +212,4 @@ def _target(url: "URL", answer: "aiohttp.ClientResponse") -> str:
     location = answer.headers.get("Location", "")
     if not location:
         raise ItemError(Code.HTTP_UNEXPECTED, f"HTTP {answer.status} without a Location", answer.status)
-    return target(url, location)
+    return redirect_target(str(url), location)

@@ -138,9 +138,9 @@ def _empty(connection: Connection, rows: Sequence[RowMapping]) -> None:
 
 def url_digest(url: str) -> bytes:
     """Return the digest of a URL on the deny list: the same for all spellings of the same request."""
-    from shared.fetching.guard import plain_url  # imports the URL parser, which files do not need
+    from shared.fetching.urls import normal_url  # imports the URL parser, which files do not need
 
-    return ref_digest(plain_url(url))
+    return ref_digest(normal_url(url))
 
 
 def deny(connection: Connection, digest: bytes) -> None:

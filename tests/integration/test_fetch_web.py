@@ -3,6 +3,8 @@
 import asyncio
 import resource
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -18,6 +20,7 @@ from tests.servers.names import FakeResolver
 from tests.servers.opening import opened
 from tests.servers.web import TRAP, Web
 from tests.servers.web_hosts import INSIDE, MIXED, REBINDING
+from tests.unit.test_urls import SIGNED
 
 T = TypeVar("T")
 
@@ -84,12 +87,12 @@ def test_an_image_is_returned_with_where_it_came_from(web: Web) -> None:
         (_STRANGE, "/endless-body/1", Code.TOO_MANY_BYTES),  # 67
         (_STRANGE, "/drip/1", Code.FETCH_TIMEOUT),  # 68
         (_STRANGE, "/hang/1", Code.FETCH_TIMEOUT),  # 69
-        (_STRANGE, "/endless-headers/1", Code.FETCH_FAILED),  # 70
+        (_STRANGE, "/endless-headers/1", Code.HTTP_INVALID),  # 70
         (_STRANGE, "/header-drip/1", Code.FETCH_TIMEOUT),  # 71
         (_STRANGE, "/continue/1", Code.FETCH_TIMEOUT),  # 71
         (_STRANGE, "/short/1", Code.FETCH_FAILED),  # 72
-        (_STRANGE, "/old/1", Code.FETCH_FAILED),  # 73
-        (_STRANGE, "/garbage/1", Code.FETCH_FAILED),
+        (_STRANGE, "/old/1", Code.HTTP_INVALID),  # 73
+        (_STRANGE, "/garbage/1", Code.HTTP_INVALID),
         (_STRANGE, "/closed/1", Code.FETCH_FAILED),
         (_STRANGE, "/reset/1", Code.FETCH_FAILED),
         (_STRANGE, "/status/404", Code.HTTP_404),
@@ -175,6 +178,34 @@ def test_a_redirect_leads_where_its_bytes_say(web: Web) -> None:
     answer = _fetch(web, _STRANGE, "/moved-latin1/1")
     assert isinstance(answer, Redirected)
     assert answer.url == web.url(_STRANGE, "/ok/caf%E9%201.jpg")
+
+
+@pytest.mark.usefixtures("names")
+@pytest.mark.parametrize("target", SIGNED)
+def test_a_signed_url_is_sent_letter_for_letter(web: Web, target: str) -> None:
+    with suppress(ItemError):  # most paths are none of the web's
+        _fetch(web, _GOOD, target)
+    assert list(web.observed(_GOOD).requests) == [target]
+
+
+@pytest.mark.usefixtures("names")
+@pytest.mark.parametrize("target", SIGNED)
+def test_a_redirect_is_followed_letter_for_letter(web: Web, target: str) -> None:
+    answer = _fetch(web, "moved.example.net", f"/to/{target.encode().hex()}")
+    assert isinstance(answer, Redirected)
+    with suppress(ItemError):
+        _with_fetcher(web, lambda fetcher: fetcher.fetch(FetchRequest(answer.url)))  # type: ignore[arg-type, return-value]
+    assert list(web.observed("moved.example.net").requests)[1:] == [target]
+
+
+def test_the_cases_of_signed_urls_are_sent_letter_for_letter(
+    web: Web, names: FakeResolver, test_data: Path
+) -> None:
+    targets = (test_data / "cases" / "signed-urls.txt").read_text().split()
+    for target in targets:
+        assert _failure(web, _GOOD, target).code is Code.HTTP_404
+    assert list(web.observed(_GOOD).requests) == targets
+    assert names.calls[_GOOD] == len(targets)
 
 
 @pytest.mark.usefixtures("names")

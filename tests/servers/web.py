@@ -39,8 +39,8 @@ class Web:
     Pictures are `ok`, `plain` (as text/plain), `private` (as a robots.txt calls it), `slow`, `etag` and
     `modified` (with 304), `flaky-short` (cut short at first), `429` and `503` (busy for as long as
     `?after=SECONDS&times=HOW_OFTEN` says), `same` (the same bytes at each number) and `gone` (redirects to
-    one stand-in for all numbers). `status/NNN`, `hops/N`, `redirect/WORD` and `html` are other proper
-    answers, `ATTACKS` improper ones.
+    one stand-in for all numbers). `status/NNN`, `hops/N`, `redirect/WORD`, `to/HEX` and `html` are other
+    proper answers, `ATTACKS` improper ones.
     """
 
     def __init__(self, samples: Path) -> None:

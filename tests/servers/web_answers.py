@@ -180,6 +180,11 @@ REDIRECTS = {
 }
 
 
+def _to(asked: Asked, _gallery: Gallery) -> Answer:
+    """Redirect to the text that /to/HEX has in hexadecimal digits."""
+    return _moved(bytes.fromhex(asked.rest).decode())
+
+
 def _redirect(asked: Asked, _gallery: Gallery) -> Answer:
     if asked.rest not in REDIRECTS:
         return Answer(302)  # without saying whereto
@@ -219,6 +224,7 @@ _ANSWERS: dict[str, Answering] = {
     "huge-rules": _huge_rules,
     "hops": _hops,
     "redirect": _redirect,
+    "to": _to,
     "etag": _tagged,
     "modified": _dated,
 }

@@ -17,13 +17,13 @@ _BROKEN: dict[str, str] = {
     "drip": Code.FETCH_TIMEOUT,
     "header-drip": Code.FETCH_TIMEOUT,
     "continue": Code.FETCH_TIMEOUT,
-    "endless-headers": Code.FETCH_FAILED,  # a choice: too_many_bytes would be as true
+    "endless-headers": Code.HTTP_INVALID,  # a choice: too_many_bytes would be as true
     "gzip": Code.ENCODING_UNSUPPORTED,
     "short": Code.FETCH_FAILED,
     "closed": Code.FETCH_FAILED,
     "reset": Code.FETCH_FAILED,
-    "old": Code.FETCH_FAILED,
-    "garbage": Code.FETCH_FAILED,
+    "old": Code.HTTP_INVALID,
+    "garbage": Code.HTTP_INVALID,
 }
 _STATUSES: dict[int, str] = {
     204: Code.HTTP_UNEXPECTED,

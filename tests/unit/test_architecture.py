@@ -138,6 +138,7 @@ def test_importing_everything_is_light() -> None:
     """No heavy library is loaded before it is needed."""
     laden = ("producer.parquet_rows", "results_api.service", "shared.rabbitmq", "commands.connections")
     laden += ("commands.serving", "shared.store.migrations", "shared.store.postgres")
+    laden += ("shared.fetching.http_protocol",)
     light = [name for name in _trees() if not name.startswith(laden)]
     code = (
         "import importlib, sys\n"

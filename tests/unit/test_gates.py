@@ -77,7 +77,12 @@ _REFUSED = {
     47: ["http://[::1", "http://[127.0.0.1]/"],
     48: [
         *("http://example.com/a\r\nHost: x", "http://exa\tmple.com/", "http://example.com/\0"),
-        *("http://example.com/a b", " http://example.com/"),
+        *(
+            "http://exa mple.com/",
+            "http://example.com:80 /",
+            " http://example.com/",
+            "http://example.com/\ud800",
+        ),
     ],
     49: [f"http://example.com/{'a' * 2048}", f"http://{'a' * 64}.com/"],
     50: ["http://localhost%00.example.com/", "http://ex%61mple.com/"],
