@@ -11,7 +11,8 @@ from collections import deque
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from commands.parts import cores, make_fetchers, politeness_policy
-from commands.progress import GiveUpOffer, Progress, counts_by_state, show_progress
+from commands.progress import GiveUpOffer, Progress, Silent, counts_by_state, show_progress
+from commands.terminal import say
 from producer.dispatch import publish_all
 from producer.maintenance import RateMeter
 from producer.sources import InputSources, read_sources
@@ -28,6 +29,7 @@ from shared.settings import Settings
 from shared.store.store import Filter, Store
 from shared.time_left import TimeLeft, Waiting
 from worker.delivery import Inference
+from worker.observer import NoObserver
 from worker.worker import Backends, Worker, WorkerPlan
 
 #: How long what is in hand may take when the command is interrupted, in seconds.
@@ -36,6 +38,20 @@ _GRACE = 3.0
 _TICK = 0.2
 #: Looks between two times of compacting the progress and backfilling duplicates.
 _COMPACT_EVERY = 50
+
+
+class _Notes(NoObserver):
+    """Tells the user at once when their own image server does not answer."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def host_backed_off(self, host: str, is_own: bool, code: Code, seconds: float | None) -> None:
+        """Print a line, unless the host is a stranger's: crawls have many."""
+        if is_own:
+            then = "It is given up." if seconds is None else f"Next try in {seconds:.0f} s."
+            with self._progress.aside():
+                say(f"Your image server {host} keeps failing: {code.sentence} {then}")
 
 
 class LabelRun:
@@ -90,6 +106,7 @@ class LabelRun:
                 make_fetchers(settings),
                 Inference(lambda _: self._classifier, cpu),
                 plan,
+                None if isinstance(progress, Silent) else _Notes(progress),
             )
             try:
                 recording = threads.submit(self._record, sources)

@@ -29,6 +29,7 @@ class Metrics:
         self._items = Counter("smartsight_items", "Items with a result", ["state", "code"])
         self._reused = Counter("smartsight_reused", "Items that took labels known before")
         self._retries = Counter("smartsight_retries", "Items put off until later", ["code"])
+        self._backoffs = Counter("smartsight_backoffs", "Hosts that were backed off", ["code"])
         self._stages = Histogram(
             "smartsight_stage_seconds", "Time that a stage took", ["stage"], buckets=_BUCKETS
         )
@@ -57,6 +58,10 @@ class Metrics:
     def retry_scheduled(self, code: Code) -> None:
         """Count an item that is tried again later."""
         self._retries.labels(code).inc()
+
+    def host_backed_off(self, host: str, is_own: bool, code: Code, seconds: float | None) -> None:
+        """Count a host that is left alone for a while."""
+        self._backoffs.labels(code).inc()
 
     def set_oldest_unacked(self, seconds: float) -> None:
         """Note the age of the oldest delivery that is neither acked nor handed back."""

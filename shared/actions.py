@@ -85,8 +85,8 @@ def set_blocked(store: Store, settings: Settings, host: str, blocked: bool) -> H
 
 
 def _described(listed: ListedHost, now: float, settings: Settings) -> Host:
-    steps = len(settings.retry_delays)
-    return describe_host(listed.state, listed.waiting, now, settings.host_delay, steps)
+    delay = 0.0 if listed.state.host in settings.own_host_names else settings.host_delay
+    return describe_host(listed.state, listed.waiting, now, delay, len(settings.retry_delays))
 
 
 def _refused(job: Job, what: str) -> UsageError:

@@ -222,9 +222,10 @@ class Settings:
         OWN_HOSTS,
         (),
         "hosts of your own, `HOST:PORT` or `HOST` for ports 80 and 443, separated by commas: they may be "
-        "inside your network, their robots.txt is not read, and they have no rate limit",
+        "inside your network, their robots.txt is not read, and they have no rate limit; when they fail, "
+        "they are backed off like others",
         "none",
-        used_by=("report", *LABELLING),
+        used_by=("report", "hosts", *LABELLING),
     )
     api_url: str = _setting(
         URL, "http://127.0.0.1:8000", "the API that commands use with `--api`", used_by=("--api",)

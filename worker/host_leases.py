@@ -2,7 +2,8 @@
 
 A host is called by one process at a time, the one that has its lease in the store: so the delay between two
 requests, and the number of connections, hold for the whole fleet. A task that cannot start soon waits in the
-store, where it takes no place from other hosts, for the process that has the lease of its host.
+store, where it takes no place from other hosts, for the process that has the lease of its host. Our own hosts
+are called by all processes; only what waits for them in the store is for the one that has the lease.
 """
 
 import asyncio
@@ -13,12 +14,13 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.errors import ResourceError
+from shared.errors import Code, ResourceError
 from shared.fetching.guard import KEEP_ALIVE
 from shared.hosts import HostState
 from shared.store.store import Claims, Demand, Store
 from worker.fetch_task import DeliveryAcks, FetchTask
 from worker.host_queues import HostQueue, HostQueues
+from worker.observer import NoObserver, Observer
 from worker.store_retry import StoreRetry
 
 _log = logging.getLogger("smartsight.worker")
@@ -82,8 +84,10 @@ class HostLeases:
         acks: DeliveryAcks,
         clock: StoreClock,
         only_job: int | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._store = store
+        self._observer = observer or NoObserver()
         self._call = store_retry.call
         self._queues = queues
         self._acks = acks
@@ -126,6 +130,7 @@ class HostLeases:
         self._queues.postpone_overdue(self._clock.now())
         await self._settle()
         await self._claim()
+        await self._report_backoffs()
         await self._renew()
         await self._take()
         await self._store_postponed()
@@ -141,6 +146,22 @@ class HostLeases:
             self._clock.learn(claims.now, asked)
             self._apply(claims)
 
+    async def _report_backoffs(self) -> None:
+        """Tell at once which hosts keep failing: nobody should have to wait to hear it."""
+        now, backed_off = self._clock.now(), dict.fromkeys(self._queues.backed_off)
+        self._queues.backed_off.clear()
+        states = [(queue, queue.throttle.state) for queue in backed_off if queue.throttle]
+        for queue, state in states:
+            seconds = None if queue.is_closed(now) else round(max(0.0, state.closed_until - now), 1)
+            event = "host given up" if seconds is None else "host backed off"
+            fields = {"host": queue.host, "code": state.code, "seconds": seconds}
+            _log.log(logging.WARNING if queue.is_own else logging.DEBUG, event, extra=fields)
+            if state.code:
+                self._observer.host_backed_off(queue.host, queue.is_own, Code(state.code), seconds)
+        leased = [(queue, state) for queue, state in states if queue.is_leased]
+        if leased:
+            self._apply(await self._report(leased, self._seconds))
+
     async def _renew(self) -> None:
         """Now and then, renew our leases, and release those of idle hosts."""
         now = self._clock.now()
@@ -153,7 +174,9 @@ class HostLeases:
         idle = [queue for queue in leased if queue.is_idle(now - _IDLE) and queue.host not in unsettled_hosts]
         if idle:
             await self._release(idle)
-        learned = [(queue, queue.throttle.state) for queue in leased if queue.throttle]
+        # Another process has the lease of these own hosts: ask again, also for what operators decided.
+        self._queues.wanted.update(queue.host for queue in leased if queue.throttle and not queue.is_leased)
+        learned = [(queue, queue.throttle.state) for queue in leased if queue.throttle and queue.is_leased]
         if learned:
             self._apply(await self._report(learned, self._seconds))
 
@@ -172,6 +195,8 @@ class HostLeases:
         if taken is None:
             return
         self._clock.learn(taken.claims.now, asked)
+        for item in taken.items:
+            self._queues.queue_for(item.host, self._queues.called_host(item.url)[1])
         self._apply(taken.claims)
         for item in taken.items:
             if item.id is not None:
@@ -222,8 +247,9 @@ class HostLeases:
         """Note which hosts are ours; what waits here for those of other processes waits in the store."""
         for host, state in claims.states.items():
             queue = self._queues.queue(host)
-            if state.holder == self._holder:
-                queue.grant(state, claims.now + self._seconds)
+            is_leased = state.holder == self._holder
+            if is_leased or queue.is_own:
+                queue.grant(state, claims.now + self._seconds, is_leased)
                 self._queues.arrange(queue, claims.now)
             else:
                 queue.revoke()

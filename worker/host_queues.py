@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from shared.errors import Code, ItemError
 from shared.hosts import HostState
+from worker.auto_reset_event import AutoResetEvent
 from worker.fetch_task import FetchTask
 from worker.politeness import HostThrottle, PolitenessPolicy
 
@@ -41,12 +42,18 @@ class QueuePlan:
 
 @dataclass(eq=False)
 class HostQueue:
-    """The tasks that wait for one host; it may be called while this process has the lease."""
+    """The tasks that wait for one host; it may be called while this process has the lease.
+
+    Our own hosts are called by all processes. The lease then only says which of them tells the store about
+    the host, and takes what waits there.
+    """
 
     host: str
     plan: QueuePlan
-    #: What is known of the host; None without the lease.
+    is_own: bool = False
+    #: What is known of the host; None while it may not be called.
     throttle: HostThrottle | None = None
+    is_leased: bool = False
     leased_until: float = 0.0
     used_at: float = 0.0
     #: Slots in use.
@@ -59,40 +66,57 @@ class HostQueue:
     starting: "HostSlot | None" = None
     waiting: deque[tuple[FetchTask, float]] = field(default_factory=deque)
 
-    def grant(self, state: HostState, until: float) -> None:
-        """Take the lease with what the store knows of the host, or extend it: then we know it better."""
+    def grant(self, state: HostState, until: float, is_leased: bool = True) -> None:
+        """Call the host with what the store knows of it, or go on calling it: then we know it better."""
         if self.throttle is None:
-            self.throttle = HostThrottle(self.plan.policy, state)
+            policy = self.plan.policy
+            self.throttle = HostThrottle(policy.without_limits() if self.is_own else policy, state)
         elif self.throttle.state.generation != state.generation:
             self.throttle.state = state  # an operator changed it
-        self.leased_until = until
+        self.is_leased = is_leased
+        self.leased_until = math.inf if self.is_own else until
 
     def revoke(self) -> None:
-        """Lose the lease: another process has it now, or may have it."""
+        """Call the host no more: another process has the lease now, or may have it."""
         self.throttle = None
+        self.is_leased = False
         self.leased_until = 0.0
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing but our own limits holds its tasks up: it is our own, and well."""
+        return self.is_own and (
+            self.throttle is None or not (self.throttle.state.trips or self.throttle.delay)
+        )
 
     def room(self, now: float) -> int:
         """Return how many more tasks can wait here and still start soon if the host is healthy."""
         if self.throttle is None:
-            return _LONGEST - len(self.waiting)
+            return (self.plan.capacity if self.is_own else _LONGEST) - len(self.waiting)
         if self.is_closed(now):
             return _LONGEST_CLOSED
         if self.throttle.opens_at > now + _MAX_WAIT:
             return 0
+        if self.is_free:
+            return self.plan.capacity - len(self.waiting)
         soon = int(_MAX_WAIT / self.throttle.delay) if self.throttle.delay else _LONGEST
         return max(1, min(_LONGEST, soon)) - len(self.waiting)
 
     def demand(self, now: float) -> int:
         """Return how many tasks to take from the store: none without the lease or a free slot."""
-        if self.throttle is None:
+        if self.throttle is None or not self.is_leased:
             return 0
         busy = self.active >= self.throttle.connections and not self.is_closed(now)
         return 0 if busy else self.room(now)
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.active or self.waiting)
+
     def is_idle(self, since: float) -> bool:
         """Tell whether there is nothing to do, and has not been since then."""
-        return not (self.active or self.waiting) and self.used_at < since
+        return self.is_unused and self.used_at < since
 
     def is_closed(self, now: float) -> bool:
         """Tell whether the host is not to be called at all: given up, or blocked."""
@@ -119,9 +143,12 @@ class HostQueue:
     def take_overdue(self, now: float) -> list[FetchTask]:
         """Remove and return the tasks that have waited for too long, or would."""
         overdue = []
-        while self.waiting and (now - self.waiting[0][1] > _MAX_WAIT or self._is_backed_off(now)):
+        while self.waiting and (self._is_late(self.waiting[0][1], now) or self._is_backed_off(now)):
             overdue.append(self.waiting.popleft()[0])
         return overdue
+
+    def _is_late(self, since: float, now: float) -> bool:
+        return not self.is_free and now - since > _MAX_WAIT
 
     def _is_backed_off(self, now: float) -> bool:
         if self.throttle is None or self.is_closed(now):
@@ -130,10 +157,17 @@ class HostQueue:
 
 
 class HostQueues:
-    """All queues of this process. ``throttled_host`` returns the host of a URL if it is to be throttled."""
+    """All queues of this process.
+
+    ``throttled_host`` returns the host of a URL if it is to be throttled, ``own_host`` if it is our own.
+    """
 
     def __init__(
-        self, plan: QueuePlan, throttled_host: Callable[[str], str | None], now: Callable[[], float]
+        self,
+        plan: QueuePlan,
+        throttled_host: Callable[[str], str | None],
+        now: Callable[[], float],
+        own_host: Callable[[str], str | None] = lambda _url: None,
     ) -> None:
         self.plan = plan
         self.now = now
@@ -143,9 +177,12 @@ class HostQueues:
         self.wanted: set[str] = set()
         #: Set when there is something to tell the store.
         self.news = asyncio.Event()
+        #: Hosts that have just been backed off.
+        self.backed_off: list[HostQueue] = []
         self._throttled_host = throttled_host
+        self._own_host = own_host
         self._queues: dict[str, HostQueue] = {}
-        #: Tasks of files and of our own hosts.
+        #: Tasks that call no host.
         self._unthrottled: deque[FetchTask] = deque()
         self._due: list[tuple[float, int, HostQueue]] = []
         self._numbers = itertools.count()
@@ -166,13 +203,13 @@ class HostQueues:
 
     def put(self, task: FetchTask) -> None:
         """Add a task, new or redirected."""
-        host = self._throttled_host(task.url)
+        host, is_own = self.called_host(task.url)
         if host is None:
             self._unthrottled.append(task)
             self.count += 1
             self._changed.set()
             return
-        now, queue = self.now(), self.queue(host)
+        now, queue = self.now(), self.queue_for(host, is_own)
         if queue.throttle is None:
             self.wanted.add(host)
             self.news.set()
@@ -184,7 +221,7 @@ class HostQueues:
 
     def postpone(self, task: FetchTask, host: str) -> None:
         """Move a task to the store, to wait there for the host of its URL, or else for ``host``."""
-        self._postponed.append((task, self._throttled_host(task.url) or host))
+        self._postponed.append((task, self.called_host(task.url)[0] or host))
         self.news.set()
 
     async def next(self) -> tuple[FetchTask, "HostSlot"]:
@@ -207,7 +244,31 @@ class HostQueues:
         self.arrange(queue, self.now())
         self._wake()
 
+    def note_backoff(self, queue: HostQueue) -> None:
+        """Let everybody know at once that a host keeps failing."""
+        self.backed_off.append(queue)
+        self.news.set()
+
     # For the leases.
+
+    def called_host(self, url: str) -> tuple[str | None, bool]:
+        """Return the host that a URL calls, and whether it is our own."""
+        host = self._throttled_host(url)
+        if host is not None:
+            return host, False
+        own = self._own_host(url)
+        return own, own is not None
+
+    def queue_for(self, host: str, is_own: bool) -> HostQueue:
+        """Return the queue of a host for a task that calls it as our own, or as a stranger's.
+
+        A name may be both, by its ports: then it is treated as a stranger's while it has such tasks.
+        """
+        queue = self.queue(host)
+        if queue.is_own is not is_own and (queue.is_own or queue.is_unused):
+            queue.revoke()
+            queue.is_own = is_own
+        return queue
 
     def queue(self, host: str) -> HostQueue:
         """Return the queue of a host, a new one if there is none."""
@@ -294,8 +355,8 @@ class HostQueues:
         queue.active += 1
         queue.used_at = now
         task, slot = queue.waiting.popleft()[0], HostSlot(self, queue)
-        if queue.is_closed(now):
-            self.arrange(queue, now)  # the host is not called: the other tasks can fail at once
+        if queue.is_closed(now) or queue.is_free:
+            self.arrange(queue, now)  # the next task need not wait for this one, or can fail at once
         else:
             queue.starting = slot
         return task, slot
@@ -325,7 +386,7 @@ class HostQueues:
 class HostSlot:
     """The right to call a host now, for one task; leaving the context gives it to the next one.
 
-    Without a queue, the task calls no throttled host.
+    Without a queue, the task calls no host.
     """
 
     __slots__ = ("_ended", "_queue", "_queues", "_started")
@@ -344,7 +405,7 @@ class HostSlot:
 
     @property
     def host(self) -> str:
-        """The throttled host, or nothing."""
+        """The host that is called, or nothing."""
         return self._queue.host if self._queue else ""
 
     def check_host(self) -> None:
@@ -427,56 +488,10 @@ class HostSlot:
         self._queue.requests += 1
 
     def _record(self, code: Code | None, retry_after: float | None) -> None:
-        if self._queue is not None and self._queue.throttle is not None:
-            self._queue.throttle.record_outcome(code, self._started, self._queues.now(), retry_after)
-
-
-class AutoResetEvent:
-    """Wakes its waiters one at a time.
-
-    One timer for all waiters is cheaper than a timer for each; it may go off when it is no longer needed.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._is_set = False
-        self._timer: asyncio.TimerHandle | None = None
-
-    def set(self) -> None:
-        """Wake one waiter, or the next one to come."""
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-        self._is_set = True
-
-    def set_later(self, seconds: float) -> None:
-        """Set it after so many seconds, if there is a waiter."""
-        if self._waiting:
-            loop = asyncio.get_running_loop()
-            self._set_timer(loop, loop.time() + seconds)
-
-    async def wait(self, timeout: float | None) -> None:
-        """Wait until it is set, or for so many seconds at most."""
-        if self._is_set:
-            self._is_set = False
+        if self._queue is None or self._queue.throttle is None:
             return
-        loop = asyncio.get_running_loop()
-        if timeout is not None:
-            self._set_timer(loop, loop.time() + timeout)
-        waiter = loop.create_future()
-        self._waiting.append(waiter)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self.set()  # pass it on to another waiter
-            raise
-
-    def _set_timer(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
-        if self._timer is not None and loop.time() < self._timer.when() <= when:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = loop.call_at(when, self.set)
+        throttle, others = self._queue.throttle, self._queue.active - 1
+        trips = throttle.state.trips
+        throttle.record_outcome(code, self._started, self._queues.now(), retry_after, others)
+        if throttle.state.trips > trips:
+            self._queues.note_backoff(self._queue)

@@ -21,6 +21,10 @@ class Observer(Protocol):
         """Note an item that is tried again later, and why."""
         ...
 
+    def host_backed_off(self, host: str, is_own: bool, code: Code, seconds: float | None) -> None:
+        """Note a host that keeps failing and is not called for so many seconds; None if it is given up."""
+        ...
+
 
 class NoObserver:
     """Ignores them."""
@@ -32,4 +36,7 @@ class NoObserver:
         """Do nothing."""
 
     def retry_scheduled(self, code: Code) -> None:
+        """Do nothing."""
+
+    def host_backed_off(self, host: str, is_own: bool, code: Code, seconds: float | None) -> None:
         """Do nothing."""

@@ -3,18 +3,20 @@
 Pure: no clock and no I/O. Every method is told the time, in seconds by the store's clock.
 """
 
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.errors import Code
 from shared.hosts import HostState
 
-#: Failures in a row after which a host is backed off.
+#: Failures in a row after which a host is backed off, if no more requests than that are under way: those that
+#: fail are the first to come back.
 _FAILURES = 5
 #: Longest delay between two requests that a host's answers can cause, and the first one, in seconds.
 _LONGEST_DELAY, _FIRST_DELAY = 60.0, 0.5
-#: How much of a longer delay stays after each success.
-_RECOVERY = 0.9
+#: How much of a longer delay stays after each success, and the shortest one that is kept, in seconds.
+_RECOVERY, _SHORTEST_DELAY = 0.9, 0.01
 #: The longest that a try of a host takes until it has failed, in seconds: its name, robots.txt, and image.
 _LONGEST_TRY = 120.0
 #: Longest Retry-After that is honoured, in seconds.
@@ -39,6 +41,10 @@ class PolitenessPolicy:
     connections: int
     delay: float
     backoff_schedule: Sequence[float]
+
+    def without_limits(self) -> "PolitenessPolicy":
+        """Return the policy for our own hosts: called as fast as we can, but backed off like others."""
+        return replace(self, connections=sys.maxsize, delay=0.0)
 
 
 class HostThrottle:
@@ -88,13 +94,21 @@ class HostThrottle:
         self.state.next_at = max(self.state.next_at, now + self.delay)
 
     def record_outcome(
-        self, code: Code | None, started: float, now: float, retry_after: float | None = None
+        self,
+        code: Code | None,
+        started: float,
+        now: float,
+        retry_after: float | None = None,
+        under_way: int = 0,
     ) -> None:
-        """Learn from the outcome of a request; a host may want a pause of ``retry_after`` seconds."""
+        """Learn from the outcome of a request, while so many others are ``under_way``.
+
+        A host may want a pause of ``retry_after`` seconds.
+        """
         if code is None or code not in _HOST_FAILURES:
             self._succeeded()
         elif started >= self._changed_at:  # requests that were under way before say nothing new
-            self._failed(code, now)
+            self._failed(code, now, under_way)
             if code is Code.RATE_LIMITED or retry_after is not None:
                 self._slow_down(now, retry_after)
             self._note_end(now, retry_after)
@@ -103,14 +117,14 @@ class HostThrottle:
         state = self.state
         state.failures, state.trips, state.code, state.gives_up_at = 0, 0, None, 0.0
         state.delay *= _RECOVERY
-        if state.delay <= self._policy.delay:
+        if state.delay <= max(self._policy.delay, _SHORTEST_DELAY):
             state.delay = 0.0
 
-    def _failed(self, code: Code, now: float) -> None:
+    def _failed(self, code: Code, now: float, under_way: int) -> None:
         state, schedule = self.state, self._policy.backoff_schedule
         state.code = code
         state.failures += 1
-        if state.failures >= _FAILURES:
+        if state.failures >= max(_FAILURES, under_way):
             state.closed_until = now + schedule[min(state.trips, len(schedule) - 1)]
             # One more failure is enough to back off once more.
             state.failures, state.trips = _FAILURES - 1, state.trips + 1

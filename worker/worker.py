@@ -81,6 +81,10 @@ class Fetchers:
         """Return the host of a URL if it is to be throttled."""
         return self.web.throttled_host(url) if self.web else None
 
+    def own_host(self, url: str) -> str | None:
+        """Return the host of a URL if it is our own."""
+        return self.web.own_host(url) if self.web else None
+
 
 class Worker:
     """Labels what the broker delivers: receives, lets many handlers work, and stops in good order."""
@@ -103,9 +107,9 @@ class Worker:
         retry = StoreRetry(self._waiting, self._stopping, plan.wait_for_store)
         clock = StoreClock()
         queue_plan = QueuePlan(2 * plan.concurrency, plan.policy, plan.request_timeout)
-        self._queues = HostQueues(queue_plan, fetchers.throttled_host, clock.now)
+        self._queues = HostQueues(queue_plan, fetchers.throttled_host, clock.now, fetchers.own_host)
         self._acks = DeliveryAcks(backends.consumer)
-        self._leases = HostLeases(store, retry, self._queues, self._acks, clock, plan.only_job)
+        self._leases = HostLeases(store, retry, self._queues, self._acks, clock, plan.only_job, observer)
         poison, deny_list = PoisonGuard(store, retry), DenyListChecker(store, retry)
         label_cache = LabelCache(store, retry)
         robots = RobotsCache(fetchers.web, store, retry) if fetchers.web else None

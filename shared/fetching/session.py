@@ -31,7 +31,8 @@ def open_session(guard: Guard, user_agent: str) -> "aiohttp.ClientSession":
 
     connector = guard.connector()
     # aiohttp has no public way to read responses as they are; tests with sockets notice if this one goes.
-    connector._factory = partial[ResponseHandler](LenientResponseHandler, loop=asyncio.get_running_loop())
+    handler: Callable[..., ResponseHandler] = LenientResponseHandler
+    connector._factory = partial(handler, loop=asyncio.get_running_loop())
     return aiohttp.ClientSession(
         connector=connector,
         max_line_size=MAX_HEAD,

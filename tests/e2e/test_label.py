@@ -31,6 +31,7 @@ from pyarrow import parquet
 from results_api.rows import Row
 from shared.store.result_columns import NAMES
 from tests.crawls import Crawl, bomb, chunked
+from tests.servers.ports import free_port
 
 Run = Callable[..., Any]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -170,6 +171,25 @@ def test_urls_are_fetched(run: Run, photos: Path, web_folder: str) -> None:
     assert good["final_url"] == good["ref"]
     assert good["fetch_ms"] > 0
     assert (bad["code"], bad["http_status"], bad["final_url"]) == ("http_404", 404, bad["ref"])
+
+
+def test_a_dead_image_server_of_ones_own_is_told_of_at_once_and_backed_off(start: Start, run: Run) -> None:
+    base = f"http://127.0.0.1:{free_port()}"
+    Path("l.txt").write_text("".join(f"{base}/{i}.jpg\n" for i in range(300)))
+    settings = {"SMARTSIGHT_OWN_HOSTS": _place(base), "SMARTSIGHT_DATABASE_URL": "sqlite:///x.db"}
+    with start("label", "l.txt", **settings) as process:
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if "127.0.0.1" in line)
+        (host,) = run("hosts", "--json", **settings).json()
+        run("hosts", "block", "127.0.0.1", **settings)
+        out, _ = process.communicate(timeout=_PATIENCE)
+    assert line.startswith("Your image server 127.0.0.1 keeps failing: The host did not accept a connection.")
+    assert (host["host"], host["state"], host["code"], host["delay"]) == (
+        *("127.0.0.1", "backed_off", "connect_failed"),
+        0.0,
+    )
+    assert process.returncode == 1
+    assert 200 < out.count("host_blocked") <= 300  # few were tried before it was known
 
 
 def test_a_host_inside_is_not_called_unless_it_is_named(run: Run, photos: Path, web_folder: str) -> None:

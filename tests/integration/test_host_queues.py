@@ -18,7 +18,7 @@ from shared.errors import Code, ItemError
 from shared.hosts import host_of
 from shared.items import Message
 from shared.store.database import Database
-from shared.store.store import Store
+from shared.store.store import ListedHost, Store
 from worker.fetch_task import DeliveryAcks, FetchTask
 from worker.host_leases import HostLeases, StoreClock
 from worker.host_queues import HostQueues, HostSlot, PostponedError, QueuePlan
@@ -33,6 +33,14 @@ _PATIENCE = 30.0
 def store(tmp_path: Path) -> Iterator[Store]:
     with closing(Database(f"sqlite:///{tmp_path / 'test.db'}")) as database:
         yield Store(database)
+
+
+def _strangers_host(url: str) -> str | None:
+    return None if _own_host(url) else host_of(url)
+
+
+def _own_host(url: str) -> str | None:
+    return host_of(url) if url.startswith("http://own.example/") else None
 
 
 @dataclass
@@ -60,11 +68,18 @@ Answer = Callable[[HostSlot], Awaitable[Code | None]]
 class Process:
     """Queues and leases with a broker of their own, and what a worker does with the slots that they give."""
 
-    def __init__(self, store: Store, threads: ThreadPoolExecutor, seen: Seen, answer: Answer) -> None:
+    def __init__(
+        self,
+        store: Store,
+        threads: ThreadPoolExecutor,
+        seen: Seen,
+        answer: Answer,
+        policy: PolitenessPolicy,
+    ) -> None:
         self.broker = InProcessBroker()
         store_retry = StoreRetry(threads, threading.Event(), wait_for_store=False)
-        plan, clock = QueuePlan(capacity=20, policy=_POLICY, request_timeout=1.0), StoreClock()
-        self.queues = HostQueues(plan, host_of, clock.now)
+        plan, clock = QueuePlan(capacity=20, policy=policy, request_timeout=1.0), StoreClock()
+        self.queues = HostQueues(plan, _strangers_host, clock.now, _own_host)
         self.acks = DeliveryAcks(self.broker)
         self.leases = HostLeases(store, store_retry, self.queues, self.acks, clock)
         self._seen = seen
@@ -107,13 +122,14 @@ def _run(
     count: int,
     play: Callable[[list[Process], Seen], Awaitable[None]],
     answer: Answer = _quickly,
+    policy: PolitenessPolicy = _POLICY,
 ) -> Seen:
     """Let so many processes work while a test plays with them; then stop them in good order."""
 
     async def run() -> Seen:
         seen = Seen()
         with ThreadPoolExecutor(8) as threads:
-            processes = [Process(store, threads, seen, answer) for _ in range(count)]
+            processes = [Process(store, threads, seen, answer, policy) for _ in range(count)]
             async with _working(processes):
                 await play(processes, seen)
         return seen
@@ -222,6 +238,52 @@ def test_a_blocked_host_is_not_waited_for(store: Store) -> None:
 
     _run(store, 1, play, answer)
     assert set(blocked) == {Code.HOST_BLOCKED}
+
+
+def test_our_own_host_is_called_by_all_processes_at_once(store: Store) -> None:
+    together = threading.Event()
+
+    async def play(processes: list[Process], seen: Seen) -> None:
+        for number, process in enumerate(processes):
+            process.give(*_urls("own.example", 10), first=100 * number)
+        await _until(lambda: seen.active["own.example"] == 30)
+        together.set()
+        await _until(lambda: len(seen.done) == 30)
+
+    async def answer(_slot: HostSlot) -> None:
+        await _until(together.is_set)
+
+    _run(store, 3, play, answer)
+    assert store.hosts.page("", 10)[0].waiting == 0
+
+
+def test_an_own_host_that_fails_is_shown_at_once_and_released_for_all_processes(store: Store) -> None:
+    fails = threading.Event()
+    fails.set()
+
+    async def play(processes: list[Process], seen: Seen) -> None:
+        for number, process in enumerate(processes):
+            process.give(*_urls("own.example", 15), first=100 * number)
+        await _until(lambda: seen.done and stored().state.trips == 1)
+        for number, process in enumerate(processes):
+            process.give(*_urls("own.example", 10), first=1000 + 100 * number)
+        await _until(lambda: len(seen.done) + stored().waiting == 50)
+        assert stored().waiting >= 20
+        fails.clear()
+        store.hosts.set_blocked("own.example", False)
+        await _until(lambda: len(seen.done) == 50 and not stored().waiting)
+        assert len(set(seen.done)) == 50
+        processes[0].give(*_urls("own.example", 1), first=2000)
+        processes[1].give(*_urls("own.example", 1), first=3000)
+        await _until(lambda: {2000, 3000} <= set(seen.done))
+
+    def stored() -> ListedHost:
+        return store.hosts.page("", 10)[0]
+
+    async def answer(_slot: HostSlot) -> Code | None:
+        return Code.CONNECT_FAILED if fails.is_set() else None
+
+    _run(store, 2, play, answer, PolitenessPolicy(2, 0.05, (60.0, 60.0)))
 
 
 def test_what_has_not_gone_is_handed_back_with_the_hosts(store: Store) -> None:

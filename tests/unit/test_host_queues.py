@@ -10,7 +10,7 @@ from shared.errors import Code, ItemError
 from shared.hosts import HostState, host_of
 from shared.items import Message
 from worker.fetch_task import FetchTask
-from worker.host_queues import HostQueues, PostponedError, QueuePlan
+from worker.host_queues import HostQueues, HostSlot, PostponedError, QueuePlan
 from worker.politeness import PolitenessPolicy
 
 _POLICY = PolitenessPolicy(connections=2, delay=0.0, backoff_schedule=(10.0,))
@@ -26,11 +26,20 @@ class Clock:
         return self.time
 
 
+def _strangers_host(url: str) -> str | None:
+    return None if ":8080/" in url else host_of(url)
+
+
+def _own_host(url: str) -> str | None:
+    return host_of(url) if ":8080/" in url else None
+
+
 def _run(play: Callable[[HostQueues, Clock], Awaitable[None]], policy: PolitenessPolicy = _POLICY) -> None:
     async def run() -> None:
         clock = Clock()
+        plan = QueuePlan(20, policy, request_timeout=1.0)
         async with asyncio.timeout(10):
-            await play(HostQueues(QueuePlan(20, policy, request_timeout=1.0), host_of, clock.now), clock)
+            await play(HostQueues(plan, _strangers_host, clock.now, _own_host), clock)
 
     asyncio.run(run())
 
@@ -40,9 +49,9 @@ def _put(queues: HostQueues, count: int, host: str = "h") -> None:
         queues.put(FetchTask.of_delivery(Delivery(Message(1, index, f"http://{host}/{index}"), index)))
 
 
-def _lease(queues: HostQueues, clock: Clock, host: str = "h") -> None:
+def _lease(queues: HostQueues, clock: Clock, host: str = "h", **state: object) -> None:
     queue = queues.queue(host)
-    queue.grant(HostState(host), clock.now() + 60)
+    queue.grant(HostState(host, **state), clock.now() + 60)  # type: ignore[arg-type]
     queues.arrange(queue, clock.now())
 
 
@@ -147,5 +156,95 @@ def test_whoever_is_cancelled_passes_the_task_on() -> None:
         first.cancel()
         task, slot = await second
         assert (task.url, slot.host) == ("a.jpg", "")
+
+    _run(play)
+
+
+async def _fail(clock: Clock, *slots: HostSlot) -> None:
+    """Let requests fail that are all under way at the same time."""
+
+    async def fail(slot: HostSlot) -> None:
+        async with slot:
+            with pytest.raises(ItemError):
+                async with slot.request():
+                    await asyncio.sleep(0)
+                    clock.time += 0.001
+                    raise ItemError(Code.CONNECT_FAILED)
+
+    await asyncio.gather(*map(fail, slots))
+
+
+def test_our_own_host_is_called_by_all_at_once_and_without_a_pause() -> None:
+    async def play(queues: HostQueues, clock: Clock) -> None:
+        _put(queues, 20, "own:8080")
+        assert (queues.wanted, queues.take_postponed()) == ({"own"}, [])
+        _lease(queues, clock, "own")
+        slots = [(await queues.next())[1] for _ in range(20)]
+        assert {slot.host for slot in slots} == {"own"}
+        assert queues.queue("own").active == 20
+
+    _run(play, PolitenessPolicy(connections=2, delay=5.0, backoff_schedule=(10.0,)))
+
+
+def test_our_own_host_does_not_have_to_be_leased_and_its_tasks_do_not_leave() -> None:
+    async def play(queues: HostQueues, clock: Clock) -> None:
+        _put(queues, 3, "own:8080")
+        queue = queues.queue("own")
+        queue.grant(HostState("own", holder="another"), clock.now() + 60, is_leased=False)
+        queues.arrange(queue, clock.now())
+        clock.time += 1000.0
+        queues.postpone_overdue(clock.now())
+        assert queue.demand(clock.now()) == 0
+        _, slot = await queues.next()
+        async with slot.request():
+            pass
+        assert queues.take_postponed() == []
+
+    _run(play)
+
+
+def test_our_own_host_is_backed_off_when_it_fails_and_everybody_is_told() -> None:
+    async def play(queues: HostQueues, clock: Clock) -> None:
+        _put(queues, 20, "own:8080")
+        _lease(queues, clock, "own")
+        queue, slots = queues.queue("own"), [(await queues.next())[1] for _ in range(12)]
+        queues.news.clear()
+        await _fail(clock, *slots)
+        assert (queues.backed_off, queues.news.is_set()) == ([queue], True)
+        assert await _waits(queues.next())
+        queues.postpone_overdue(clock.now())
+        assert len(queues.take_postponed()) == 8
+        clock.time += 10.0
+        _put(queues, 3, "own:8080")
+        await _fail(clock, (await queues.next())[1])  # one trial, which is not enough
+        assert await _waits(queues.next())
+        assert queues.backed_off == [queue, queue]
+
+    _run(play, PolitenessPolicy(connections=2, delay=5.0, backoff_schedule=(10.0, 10.0)))
+
+
+def test_a_blocked_host_of_our_own_is_not_called() -> None:
+    async def play(queues: HostQueues, clock: Clock) -> None:
+        _put(queues, 3, "own:8080")
+        _lease(queues, clock, "own", blocked=True)
+        for _ in range(3):
+            _, slot = await queues.next()
+            with pytest.raises(ItemError, match="blocked"):
+                slot.check_host()
+
+    _run(play)
+
+
+def test_a_strangers_task_makes_a_host_of_our_own_polite() -> None:
+    async def play(queues: HostQueues, clock: Clock) -> None:
+        _put(queues, 5, "h:8080")
+        _lease(queues, clock)
+        _put(queues, 1)
+        assert (queues.queue("h").is_own, queues.queue("h").throttle) == (False, None)
+        _lease(queues, clock)
+        await queues.next()
+        assert await _waits(queues.next())
+        _put(queues, 1, "h:8080")
+        assert not queues.queue("h").is_own
 
     _run(play)

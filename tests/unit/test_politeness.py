@@ -112,6 +112,24 @@ def test_one_success_forgives_all() -> None:
     assert throttle.opens_at == 0.0
 
 
+def test_a_host_is_not_judged_by_the_failures_that_come_back_first() -> None:
+    throttle = _throttle()
+    for _ in range(9):
+        throttle.record_outcome(Code.HTTP_5XX, 0.0, 1.0, under_way=10)
+    assert throttle.opens_at == 0.0
+    throttle.record_outcome(Code.HTTP_5XX, 0.0, 1.0, under_way=10)
+    assert throttle.opens_at == 11.0
+
+
+def test_a_host_without_a_pause_recovers_altogether() -> None:
+    throttle = HostThrottle(PolitenessPolicy(64, 0.0, (10.0,)), HostState("h"))
+    throttle.record_outcome(Code.RATE_LIMITED, 0.0, 0.0)
+    assert throttle.delay == 0.5
+    for _ in range(40):
+        throttle.record_outcome(None, 1.0, 1.0)
+    assert throttle.delay == 0.0
+
+
 @pytest.mark.parametrize("code", [Code.HTTP_404, Code.NOT_AN_IMAGE, Code.ROBOTS_DISALLOWED, Code.HTTP_403])
 def test_what_is_wrong_with_a_url_says_nothing_against_its_host(code: Code) -> None:
     throttle = _throttle()
