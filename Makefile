@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INPUT ?= samples
 
 .DEFAULT_GOAL := help
-.PHONY: help label check test soak up down bench format docs icons clean
+.PHONY: help label check test soak up down bench format docs openapi icons clean
 
 help: ## show this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -60,6 +60,10 @@ docs: $(VENV)/.development ## generate the pages that come from the code
 	$(BIN)/python -c 'from shared.settings import as_markdown; print(as_markdown(), end="")' > docs/settings.md
 	$(BIN)/python -c 'from shared.store.result_columns import as_markdown; print(as_markdown(), end="")' > docs/result-columns.md
 	$(BIN)/python -c 'from results_api.service.app import openapi_json; print(openapi_json(), end="")' > docs/openapi.json
+
+openapi: ## check docs/openapi.json by the recommended rules of Redocly and Spectral; needs Node.js
+	npx --yes @redocly/cli@2 lint --extends recommended --max-problems 1000 docs/openapi.json
+	echo 'extends: ["spectral:oas"]' | npx --yes @stoplight/spectral-cli@6 lint --ruleset /dev/stdin --fail-severity warn docs/openapi.json
 
 icons: $(VENV)/.development ## draw the icons from results_api/static/art, with Chromium
 	$(BIN)/python -m tools.icons

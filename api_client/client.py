@@ -91,7 +91,7 @@ class Client:
         self._retries = Retries(attempts, sleep)
 
     def __repr__(self) -> str:
-        return f"Client({self._connection.origin!r})"
+        return f"Client({self._connection.base_url!r})"
 
     def __enter__(self) -> Self:
         return self

@@ -1,16 +1,19 @@
 """Send requests to an API: its origin and key, one HTTP exchange, its errors, and retries with backoff."""
 
+import json
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from ipaddress import ip_address
+from itertools import islice
 from typing import IO, TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from shared.errors import Code, RequestError, UsageError
 from shared.server_urls import ESCAPES
+from shared.setting_kinds import PATH_PREFIX
 
 if TYPE_CHECKING:
     from httpx2 import Timeout
@@ -23,6 +26,8 @@ Body = Callable[[], AbstractContextManager[bytes | IO[bytes]]]
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 #: A longer ``Retry-After``, in seconds, is reported instead of waited for.
 _LONGEST_RETRY_AFTER = 300.0
+#: Answered without a key, in fewer bytes than these.
+_LIVENESS, _LIVENESS_BYTES = "/livez", 4096
 #: Statuses of requests that had no effect: they did not arrive as a whole, or came too soon.
 _NO_EFFECT = (408, 429)
 
@@ -85,18 +90,22 @@ class Connection:
     def __init__(self, url: str, key: str, timeout: float) -> None:
         import httpx2  # slow to import
 
-        self.origin = checked_origin(url)
-        check_key(self.origin, key)
+        self.base_url = checked_base_url(url)
+        check_key(self.base_url, key)
+        is_local = is_loopback(self.base_url)
         headers = {"User-Agent": f"smartsight/{version('smartsight')}"}
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
+        if is_local:  # nothing is gained by compressing
+            headers["Accept-Encoding"] = "identity"
+        self._key = key
+        # Whether the key may be sent: a URL with a path may be that of an image, given by mistake.
+        self._is_known = not urlsplit(self.base_url).path
         self._timeout = timeout
         with _proxy_errors():
             self._client = httpx2.Client(
-                base_url=self.origin,
+                base_url=self.base_url,
                 headers=headers,
-                follow_redirects=False,  # the key is for this origin only
-                trust_env=not is_loopback(self.origin),  # a proxy would leave this machine
+                follow_redirects=False,  # the key is for this address only
+                trust_env=not is_local,  # a proxy would leave this machine
             )
 
     @contextmanager
@@ -107,7 +116,7 @@ class Connection:
                 request.method,
                 request.path,
                 params=request.query,
-                headers=request.headers,
+                headers={**request.headers, **self._authorization()},
                 content=content,
                 timeout=self._timeout_for(request),
             )
@@ -117,6 +126,18 @@ class Connection:
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
+
+    def _authorization(self) -> dict[str, str]:
+        """Return the header with the key, once it is certain that an API is at this URL."""
+        if not self._key:
+            return {}
+        if not self._is_known:
+            with self._client.stream("GET", _LIVENESS, timeout=self._timeout) as response:
+                content = b"".join(islice(response.iter_bytes(_LIVENESS_BYTES), 1))
+            if not _is_alive(response.status_code, content):
+                raise not_ours(f"{self.base_url}: no API is at this path", response.status_code)
+            self._is_known = True
+        return {"Authorization": f"Bearer {self._key}"}
 
     def _timeout_for(self, request: ApiRequest) -> "Timeout":
         from httpx2 import Timeout
@@ -137,7 +158,7 @@ class Connection:
             raise not_ours(self._describe(error)) from error
 
     def _describe(self, error: Exception) -> str:
-        return f"{self.origin}: {str(error) or type(error).__name__}"
+        return f"{self.base_url}: {str(error) or type(error).__name__}"
 
 
 @contextmanager
@@ -194,21 +215,37 @@ def _may_succeed_later(error: RequestError, idempotent: bool) -> bool:
     return error.status >= 500 and idempotent
 
 
-def checked_origin(url: str) -> str:
-    """Return the origin that a URL names; raise ``UsageError(setting_invalid)`` if it is none.
+def _is_alive(status: int, content: bytes) -> bool:
+    """Tell whether this is how our API answers that it is alive."""
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return False
+    return status == 200 and isinstance(body, dict) and body.get("data") == "alive"
 
-    A path is refused: an image's URL, given by mistake, must not receive the key.
+
+def checked_base_url(url: str) -> str:
+    """Return an API's URL without a slash at its end; raise ``UsageError(setting_invalid)`` if it is none.
+
+    It may have a path: that below which a proxy serves the API.
     """
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:  # its message may hold a part of a password
         raise UsageError(Code.SETTING_INVALID, "the API's URL is not well-formed") from None
-    rest = parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None
-    if parts.scheme not in ("http", "https") or not parts.hostname or rest:
-        raise UsageError(Code.SETTING_INVALID, "the API's URL is not http(s)://HOST or http(s)://HOST:PORT")
+    rest = parts.query or parts.fragment or parts.username is not None
+    path = parts.path.rstrip("/")
+    if parts.scheme not in ("http", "https") or not parts.hostname or rest or not _is_prefix(path):
+        form = "http(s)://HOST, http(s)://HOST:PORT or one of these with the path of a proxy"
+        raise UsageError(Code.SETTING_INVALID, f"the API's URL is not {form}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
+    return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "") + path
+
+
+def _is_prefix(path: str) -> bool:
+    """Tell whether a path may be that below which a proxy serves an API, and is not that of a file."""
+    return not path or (PATH_PREFIX.fullmatch(path) is not None and "." not in path.rpartition("/")[2])
 
 
 def is_loopback(origin: str) -> bool:

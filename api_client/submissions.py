@@ -19,7 +19,7 @@ Image = str | tuple[str, str]
 class SubmitOptions(TypedDict, total=False):
     """Options of a submission.
 
-    ``column`` and ``id_column`` name columns of a list file; ``webhook_secret`` goes with URLs only.
+    ``column`` and ``id_column`` name columns of a list file.
     """
 
     name: str
@@ -66,10 +66,10 @@ def _of_urls(images: Iterable[Image], options: SubmitOptions) -> EncodedSubmissi
 
 
 def _of_file(path: Path, options: SubmitOptions) -> EncodedSubmission:
-    if "webhook_secret" in options:
-        raise UsageError(Code.WEBHOOK_INVALID, "a secret of your own goes with URLs, not with a list file")
     headers = _type_of(path)
-    query = {name: str(value) for name, value in options.items()}
+    query = {name: str(value) for name, value in options.items() if name != "webhook_secret"}
+    if "webhook_secret" in options:  # not in the URL, which is logged
+        headers["SmartSight-Webhook-Secret"] = options["webhook_secret"]
     return EncodedSubmission(query, headers, lambda: _opened(path))
 
 

@@ -1,14 +1,16 @@
 """Timeouts and limits of an HTTP connection that uvicorn does not have.
 
 Uvicorn waits without a limit for the head of a request, for the rest of a body that was answered early and
-for a client that does not read; and it accepts heads of any size.
+for a client that does not read; it accepts heads of any size; and it sends chunks to HTTP/1.0 clients.
 """
 
 import asyncio
+import socket
+import struct
 from dataclasses import dataclass
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -97,6 +99,11 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
         self._stop_reading()
         super().resume_writing()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Start to answer a request."""
+        unchunked = cycle.scope["http_version"] == "1.0"
+        super()._start_asgi_task(cycle, _Unchunked(cycle, app) if unchunked else app)
+
     def _within(self, seconds: float) -> None:
         self._stop_timer()
         self._timer = self.loop.call_later(seconds, self._close_if_idle)
@@ -115,3 +122,40 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
+
+
+class _Unchunked:
+    """Answers an HTTP/1.0 client, who knows no chunks: a body without a length ends with the connection.
+
+    RFC 9112, sections 6.1 and 6.3.
+    """
+
+    def __init__(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._cycle = cycle
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        cycle, unsized = self._cycle, False
+
+        async def send_unchunked(message: Any) -> None:
+            nonlocal unsized
+            if message["type"] == "http.response.start":
+                unsized = all(name.lower() != b"content-length" for name, _ in message.get("headers", ()))
+                if unsized:
+                    cycle.chunked_encoding = False
+            elif unsized:  # uvicorn compares them
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_unchunked)
+        finally:
+            if unsized and not cycle.response_complete:
+                _reset(cycle.transport)  # a proper end would make a whole of what is none
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Close a connection with RST instead of FIN, which the other side notices (socket(7), SO_LINGER)."""
+    at_once = struct.pack("ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    transport.abort()

@@ -169,10 +169,10 @@ def error_code(text: str) -> Code:
 
 def api_url(text: str) -> str:
     """Read the URL of an API; empty means that of the settings."""
-    from api_client.connection import checked_origin
+    from api_client.connection import checked_base_url
 
     try:
-        return checked_origin(text) if text else ""
+        return checked_base_url(text) if text else ""
     except UsageError:
         detail = f"{without_password(text)!r} is not http(s)://HOST:PORT; without a URL, --api comes last"
         raise argparse.ArgumentTypeError(detail) from None

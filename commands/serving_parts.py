@@ -126,7 +126,7 @@ def _web(settings: Settings) -> WebFetcher:
 
 def _webhook_dispatcher(store: Store, settings: Settings) -> WebhookDispatcher:
     guard = make_guard(settings)
-    return WebhookDispatcher(store, WebPoster(guard, user_agent(settings)))
+    return WebhookDispatcher(store, WebPoster(guard, user_agent(settings)), prefix=settings.root_path)
 
 
 def _submissions(store: Store, settings: Settings, recorder: Recorder) -> "Submissions":

@@ -177,7 +177,7 @@ def check_origin(
         raise RequestError(Code.ORIGIN_REFUSED, f"its Host is {printable(repr(host))}")
     own = {f"{scheme}://{host}".lower() for scheme in ("http", "https")}
     if origin is not None and origin.lower() not in own | {one.lower() for one in allowed}:
-        raise _origin_refused(origin)
+        raise _origin_refused(origin, host)
 
 
 def check_same_origin(host: str | None, origin: str | None) -> None:
@@ -187,11 +187,22 @@ def check_same_origin(host: str | None, origin: str | None) -> None:
     a proxy it may be another one.
     """
     if origin is not None and origin.lower().partition("://")[2] != (host or "").lower():
-        raise _origin_refused(origin)
+        raise _origin_refused(origin, host)
 
 
-def _origin_refused(origin: str) -> RequestError:
-    return RequestError(Code.ORIGIN_REFUSED, f"its Origin is {printable(repr(origin))}")
+def _origin_refused(origin: str, host: str | None) -> RequestError:
+    """Return the error, with what to do if a proxy put its own name into the Host."""
+    names = f"its Origin is {origin[:80]!r}, its Host {(host or '')[:80]!r}"
+    advice = "a proxy must pass on the Host, or be in SMARTSIGHT_TRUSTED_PROXIES and send X-Forwarded-Host"
+    return RequestError(Code.ORIGIN_REFUSED, f"{names}; {advice}")
+
+
+def is_remote(client: str) -> bool:
+    """Tell whether a client's address is that of another machine; what is no address is not."""
+    try:
+        return not ipaddress.ip_address(client).is_loopback
+    except ValueError:
+        return False
 
 
 def is_loopback(name: str) -> bool:

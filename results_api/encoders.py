@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from results_api.cursors import cursors_of
 from shared.store.result_columns import Frame
 from shared.store.result_frames import schema
+from shared.times import TIME_FORM
 
 if TYPE_CHECKING:
     import polars
@@ -116,10 +117,10 @@ def _with_cursor(results: Frame, wanted: bool) -> Frame:
 
 
 def _with_texts(results: Frame) -> Frame:
-    """Return results with times as ISO 8601 has them."""
+    """Return results with times as texts."""
     import polars.selectors as cs
 
-    return results.with_columns(cs.datetime().dt.strftime("%Y-%m-%dT%H:%M:%S+00:00"))
+    return results.with_columns(cs.datetime().dt.strftime(TIME_FORM))
 
 
 def _predictions_as_json(results: Frame) -> "list[polars.Expr]":

@@ -90,15 +90,15 @@ def read_status(store: Store, job: Job) -> JobStatus:
     )
 
 
-def links_of(job_id: int) -> dict[str, str]:
-    """Return the API's paths of a job and of what belongs to it."""
-    home = f"/v1/jobs/{job_id}"
+def links_of(job_id: int, prefix: str = "") -> dict[str, str]:
+    """Return the API's paths of a job and of what belongs to it, below a path prefix."""
+    home = f"{prefix}/v1/jobs/{job_id}"
     return {"self": home} | {name: f"{home}/{name}" for name in ("results", "summary", "events")}
 
 
-def as_json(status: JobStatus) -> dict[str, Any]:
-    """Return the status as the API sends it, with its links."""
-    return status.as_json() | {"links": links_of(status.id)}
+def as_json(status: JobStatus, prefix: str = "") -> dict[str, Any]:
+    """Return the status as the API sends it, with its links below a path prefix."""
+    return status.as_json() | {"links": links_of(status.id, prefix)}
 
 
 def poll_after(status: JobStatus) -> int | None:

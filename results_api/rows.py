@@ -10,6 +10,7 @@ from shared.store.result_columns import COLUMNS, Found, ResultColumn
 from shared.store.search import BEGINNING
 from shared.store.store import Filter, Job, RecordedModel, Store
 from shared.store.summaries import in_utc
+from shared.times import time_text
 
 #: A value for each of ``COLUMNS``, by its name; as JSON has them.
 Row = dict[str, Any]
@@ -68,5 +69,5 @@ def _value(column: ResultColumn, found: Found, model: RecordedModel) -> Any:
 
 @lru_cache(maxsize=4096)  # many rows end in the same second
 def _moment(seconds: int) -> str:
-    """Return a time in seconds since 1970 as ISO 8601 has it, in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
+    """Return a time in seconds since 1970 in the one form."""
+    return time_text(datetime.fromtimestamp(seconds, UTC))

@@ -28,6 +28,8 @@ from shared.store.summaries import in_utc
 
 _log = logging.getLogger("smartsight.webhooks")
 
+#: Times have the one form of `shared.times`.
+_JSON_FORM = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
 _SECRET_PREFIX = "whsec_"
 #: Bytes of a new secret, and those that a secret may have.
 _SECRET_SIZE, _SECRET_SIZES = 32, range(24, 65)
@@ -77,14 +79,14 @@ def with_secret(url: str, secret: str | None, gate: UrlGate) -> tuple[str, str]:
     return url, known
 
 
-def message_of(job: Job, tallies: Iterable[Tally]) -> WebhookMessage:
-    """Return the message about a job that is over."""
+def message_of(job: Job, tallies: Iterable[Tally], prefix: str = "") -> WebhookMessage:
+    """Return the message about a job that is over; its links begin with the API's path prefix."""
     assert job.finished_at is not None, "the job is not over"
     finished_at = in_utc(job.finished_at)
     # A job that is retried is over several times: to the receiver these are different events.
     id_ = f"msg_{job.id}_{int(finished_at.timestamp() * 1000)}"
-    event = {"type": f"job.{job.state}", "timestamp": finished_at, "data": _data(job, tallies)}
-    return WebhookMessage(id_, orjson.dumps(event, option=orjson.OPT_UTC_Z))
+    event = {"type": f"job.{job.state}", "timestamp": finished_at, "data": _data(job, tallies, prefix)}
+    return WebhookMessage(id_, orjson.dumps(event, option=_JSON_FORM))
 
 
 def signed_headers(message: WebhookMessage, secret: str, time: datetime) -> dict[str, str]:
@@ -97,7 +99,7 @@ def signed_headers(message: WebhookMessage, secret: str, time: datetime) -> dict
     }
 
 
-def _data(job: Job, tallies: Iterable[Tally]) -> dict[str, Any]:
+def _data(job: Job, tallies: Iterable[Tally], prefix: str) -> dict[str, Any]:
     counts = {str(state): 0 for state in ItemState if state is not ItemState.PENDING}
     for tally in tallies:
         counts[tally.state] += tally.count
@@ -109,7 +111,7 @@ def _data(job: Job, tallies: Iterable[Tally]) -> dict[str, Any]:
         "created_at": in_utc(job.created_at),
         "submitted": job.submitted,
         "counts": counts,
-        "links": {"job": f"/v1/jobs/{job.id}", "results": f"/v1/jobs/{job.id}/results"},
+        "links": {"job": f"{prefix}/v1/jobs/{job.id}", "results": f"{prefix}/v1/jobs/{job.id}/results"},
     }
 
 
@@ -134,10 +136,16 @@ class Poster(Protocol):
 
 
 class WebhookDispatcher:
-    """Calls the webhooks of jobs that are over; several processes may share a store."""
+    """Calls the webhooks of jobs that are over; several processes may share a store.
 
-    def __init__(self, store: Store, poster: Poster, schedule: Sequence[float] = SCHEDULE) -> None:
+    Links in messages begin with the API's path ``prefix``.
+    """
+
+    def __init__(
+        self, store: Store, poster: Poster, schedule: Sequence[float] = SCHEDULE, prefix: str = ""
+    ) -> None:
         self._store = store
+        self._prefix = prefix
         self._poster = poster
         self._schedule = schedule
         self._tasks: set[asyncio.Task[None]] = set()
@@ -183,7 +191,9 @@ class WebhookDispatcher:
     def _message_for(self, webhook: Webhook) -> WebhookMessage | None:
         """Return the message about a job, or None if it is being retried."""
         job = self._store.jobs.get(webhook.job_id)
-        return message_of(job, self._store.results.tallies(job.id)) if job.state.is_over else None
+        if not job.state.is_over:
+            return None
+        return message_of(job, self._store.results.tallies(job.id), self._prefix)
 
     async def _send(self, webhook: Webhook, message: WebhookMessage) -> ItemError | None:
         """Make one attempt, and return its failure, if any."""

@@ -10,14 +10,15 @@ from shared.store.store import Job, ListedHost, Store
 
 #: Items cancelled, retried, given up or deleted in one transaction.
 _AT_ONCE = 10_000
+_CANCELLED = (JobState.CANCELLING, JobState.CANCELLED)
 
 
 def cancel(store: Store, job: Job) -> None:
-    """Begin to cancel a job; ``cancel_rest`` cancels its items.
+    """Begin to cancel a job; ``cancel_rest`` cancels its items. A job that is cancelled already stays so.
 
     Raises ``UsageError(job_not_ready)``, as all functions here do, if the job's state does not allow it.
     """
-    if not store.jobs.cancel(job.id) and store.jobs.get(job.id).state is not JobState.CANCELLING:
+    if not store.jobs.cancel(job.id) and store.jobs.get(job.id).state not in _CANCELLED:
         raise _refused(job, "there is nothing to cancel")
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from shared.errors import Code
 from shared.items import ItemState, JobState
 from shared.job_outcome import JobOutcome, outcome_of
-from shared.time_left import TimeLeft, Waiting, utc
+from shared.time_left import TimeLeft, Waiting
+from shared.times import time_text
 
 #: Names of priorities; workers take jobs with a higher number first.
 PRIORITIES = {"low": -1, "normal": 0, "high": 1}
@@ -179,8 +180,8 @@ class JobStatus:
             "reason": self.reason,
             "model": self.model,
             "priority": self.priority,
-            "created_at": utc(self.created_at),
-            "finished_at": None if self.finished_at is None else utc(self.finished_at),
+            "created_at": time_text(self.created_at),
+            "finished_at": None if self.finished_at is None else time_text(self.finished_at),
             "submitted": self.submitted,
             "recorded": self.recorded,
             "published": self.published,

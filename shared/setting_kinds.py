@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,8 +33,12 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
+#: A path below which a service may be: it goes into links and cookies as it is.
+PATH_PREFIX = re.compile(r"(/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]{1,100}){1,10}")
+
 #: A host name and a port.
 Place = tuple[str, int]
+Network = IPv4Network | IPv6Network
 
 
 class Kind(NamedTuple):
@@ -129,6 +133,20 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(_host(word.strip()) for word in text.split(","))
 
 
+def _root_path(text: str) -> str:
+    path = text.rstrip("/")
+    if path and not PATH_PREFIX.fullmatch(path):
+        raise ValueError("say a path such as /labels")
+    return path
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(word.strip()) for word in text.split(","))
+    except ValueError:
+        raise ValueError("say addresses or networks such as 10.0.0.0/8, with commas between them") from None
+
+
 def _places(text: str) -> tuple[Place, ...]:
     """Return hosts and ports; a host without a port stands for both of the web."""
     places: list[Place] = []
@@ -177,4 +195,6 @@ QUEUE_PREFIX = Kind(_prefix)
 PORTS = Kind(_ports, _listed)
 ORIGINS = Kind(_origins, _listed)
 HOST_NAMES = Kind(_names, lambda names: _listed(sorted(names)))
+ROOT_PATH = Kind(_root_path)
+NETWORKS = Kind(_networks, _listed)
 OWN_HOSTS = Kind(_places, _show_places)

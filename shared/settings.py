@@ -22,10 +22,12 @@ from shared.setting_kinds import (
     DELAYS,
     FOLDER,
     HOST_NAMES,
+    NETWORKS,
     ORIGINS,
     OWN_HOSTS,
     PORTS,
     QUEUE_PREFIX,
+    ROOT_PATH,
     SECONDS,
     SECRET,
     SIZE,
@@ -33,6 +35,7 @@ from shared.setting_kinds import (
     URL,
     YES_OR_NO,
     Kind,
+    Network,
     Place,
     whole,
 )
@@ -255,7 +258,22 @@ class Settings:
         used_by=SERVING,
     )
     upload_bytes: int = _setting(
-        SIZE, 10_000_000, "largest image of `POST /v1/classify`, in bytes", used_by=SERVING
+        SIZE, 10_485_760, "largest image of `POST /v1/classify`, in bytes", used_by=SERVING
+    )
+    root_path: str = _setting(
+        ROOT_PATH,
+        "",
+        "path below which a proxy serves the API, such as `/labels`: links, redirects and cookies have it",
+        "none",
+        used_by=SERVING,
+    )
+    trusted_proxies: tuple[Network, ...] = _setting(
+        NETWORKS,
+        (),
+        "addresses or networks of the proxies in front of the API, separated by commas: their "
+        "`X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` are believed, those of others are ignored",
+        "none",
+        used_by=SERVING,
     )
     list_bytes: int = _setting(
         SIZE,

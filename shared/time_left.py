@@ -5,10 +5,11 @@ The words are said here alone: by the command line, on the pages, in the report.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.errors import printable
+from shared.times import time_text
 from shared.words import clock_time, duration, number, rate
 
 #: Groups of waiting images that are named.
@@ -55,11 +56,11 @@ class Waiting:
     def as_json(self) -> dict[str, Any]:
         """Return the API's object; times are in UTC."""
         groups = [
-            {"host": one.host, "code": one.code, "count": one.count, "next_at": utc(one.next_at)}
+            {"host": one.host, "code": one.code, "count": one.count, "next_at": time_text(one.next_at)}
             for one in self.groups[:_NAMED]
         ]
-        ends_by = None if self.ends_by is None else utc(self.ends_by)
-        times = {"next_at": utc(self.next_at), "ends_by": ends_by}
+        ends_by = None if self.ends_by is None else time_text(self.ends_by)
+        times = {"next_at": time_text(self.next_at), "ends_by": ends_by}
         return {"count": self.count, "is_all": self.is_all, **times, "groups": groups}
 
     @classmethod
@@ -127,11 +128,6 @@ def in_short(left: TimeLeft, now: datetime) -> str:
 def how_to_give_up(job_id: int, api_option: str = "") -> str:
     """Return how to end what waits for another attempt, on the command line."""
     return f"`smartsight give-up {job_id}{api_option}` ends what waits now, with its last error."
-
-
-def utc(time: datetime) -> str:
-    """Return a time as the API sends it."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _how_long(left: TimeLeft, is_running: bool) -> str:

@@ -13,6 +13,7 @@ from shared.job_outcome import JobOutcome, outcome_of
 from shared.store.store import RecordedModel
 from shared.store.summaries import HostLoad, SlowHost, Summary, in_utc
 from shared.time_left import TimeLeft
+from shared.times import time_text
 
 #: Rows of a list of hosts.
 _HOSTS = 10
@@ -134,8 +135,8 @@ class Report:
     other_hosts_left: Others
 
     def as_json(self) -> str:
-        """Return the report as a JSON object; times are in ISO 8601."""
-        return json.dumps(asdict(self), default=datetime.isoformat, ensure_ascii=False, indent=2) + "\n"
+        """Return the report as a JSON object; times have the one form."""
+        return json.dumps(asdict(self), default=time_text, ensure_ascii=False, indent=2) + "\n"
 
 
 def make_report(summary: Summary, model: RecordedModel) -> Report:

@@ -10,7 +10,10 @@ from fastapi import FastAPI
 from fastapi.middleware import Middleware
 from fastapi.middleware.cors import CORSMiddleware
 
+from results_api.service.compression import CompressionMiddleware
 from results_api.service.error_responses import add_exception_handlers
+from results_api.service.headers import RESPONSE_HEADERS, WEBHOOK_SECRET
+from results_api.service.methods import HeadMiddleware
 from results_api.service.middleware import (
     AccessLogMiddleware,
     BodyLimitMiddleware,
@@ -24,6 +27,7 @@ from results_api.service.openapi import openapi_of
 from results_api.service.pages import docs, key, phone
 from results_api.service.pages import jobs as jobs_pages
 from results_api.service.pages.rendering import serve_files
+from results_api.service.public_address import PublicAddressMiddleware
 from results_api.service.routes import (
     classify,
     hosts,
@@ -39,17 +43,27 @@ from shared.settings import Settings
 _DESCRIPTION = "Label images: one while you wait, or crawls of any size as jobs."
 #: Bytes of a form beside its file.
 _FORM_OVERHEAD = 1_000_000
-_CORS_METHODS = ("GET", "POST", "DELETE")
+_TAGS = [
+    {"name": "classify", "description": "One image, while you wait."},
+    {"name": "jobs", "description": "Crawls of any size: submit, follow, control, delete."},
+    {"name": "results", "description": "What became of the images of a job."},
+    {
+        "name": "images",
+        "description": "One image across all jobs: its results, and forgetting it.",
+    },
+    {"name": "hosts", "description": "The hosts that images are fetched from."},
+    {"name": "operations", "description": "Liveness, readiness and metrics."},
+]
+_CORS_METHODS = ("GET", "HEAD", "POST", "DELETE")
 _CORS_HEADERS = (
-    *("Authorization", "Content-Type", "Idempotency-Key"),
-    *("If-None-Match", "Last-Event-ID", "X-Request-ID"),
+    *("Authorization", "Content-Encoding", "Content-Type", "Idempotency-Key"),
+    *("If-None-Match", "Last-Event-ID", "X-Request-ID", WEBHOOK_SECRET),
 )
 #: All routes; static files come after them.
 _ROUTERS = (
     *(classify, jobs, results, reports, images, hosts, operations),
     *(docs, key, phone, jobs_pages),
 )
-_CORS_EXPOSED = ("ETag", "Location", "Retry-After", "X-Request-ID")
 
 
 def make_app(services: Services) -> FastAPI:
@@ -69,6 +83,11 @@ def _app(middleware: list[Middleware]) -> FastAPI:
         title="SmartSight",
         description=_DESCRIPTION,
         version=version("smartsight"),
+        license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+        contact={"name": "Whoever runs this service"},
+        openapi_tags=_TAGS,
+        generate_unique_id_function=lambda route: route.name,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -108,13 +127,16 @@ def _middleware(services: Services) -> list[Middleware]:
         allow_origins=settings.cors_origins,
         allow_methods=_CORS_METHODS,
         allow_headers=_CORS_HEADERS,
-        expose_headers=_CORS_EXPOSED,
+        expose_headers=list(RESPONSE_HEADERS),
     )
     return [
         Middleware(RequestIdMiddleware),
         Middleware(AccessLogMiddleware, observer=services.observer),
         Middleware(SecurityHeadersMiddleware, cors=bool(settings.cors_origins)),
+        Middleware(PublicAddressMiddleware, prefix=settings.root_path, trusted=settings.trusted_proxies),
         *([origins] if settings.cors_origins else []),
+        Middleware(HeadMiddleware),
+        Middleware(CompressionMiddleware),
         Middleware(DrainingMiddleware, draining=services.draining),
         Middleware(UnhandledErrorMiddleware),
         Middleware(BodyLimitMiddleware, limits=_body_limits(settings)),

@@ -5,9 +5,11 @@ from typing import Annotated
 from fastapi import Depends, Header, Path, Request, Response, Security
 from fastapi.security import HTTPBearer
 
-from results_api.access import KeysRequired, check_origin, check_same_origin, is_loopback
+from results_api.access import KeysRequired, check_origin, check_same_origin, is_loopback, is_remote
 from results_api.api_keys import Caller, Scope
+from results_api.service.public_address import public_address
 from results_api.service.services import Services
+from shared.errors import Code, RequestError
 
 #: The largest id that databases store.
 _MAX_ID = 2**63 - 1
@@ -44,6 +46,12 @@ def _require(scope: Scope) -> object:
 def _check_origin(request: Request, services: Services) -> None:
     """Refuse requests from pages of other sites where no key is required."""
     headers, names = request.headers, services.settings.host_names
+    if services.access.required is KeysRequired.IF_ANY and is_remote(
+        request.client.host if request.client else ""
+    ):
+        raise RequestError(
+            Code.ORIGIN_REFUSED, "it comes from another machine, through a proxy: create a key"
+        )
 
     def is_ours(name: str) -> bool:
         if services.access.required is KeysRequired.IF_ANY:
@@ -61,6 +69,14 @@ RequireAdmin = Annotated[Caller, _require(Scope.ADMIN)]
 
 JobId = Annotated[int, Path(ge=1, le=_MAX_ID, description="The number of the job.")]
 ItemIndex = Annotated[int, Path(ge=0, le=_MAX_ID, description="The position of the image in its job.")]
+
+
+async def _path_prefix(request: Request) -> str:
+    return public_address(request.scope).prefix
+
+
+#: The path below which clients reach the service: links begin with it.
+PathPrefix = Annotated[str, Depends(_path_prefix)]
 IfNoneMatch = Annotated[str | None, Header(description="The `ETag` of the response that you have.")]
 
 
@@ -79,12 +95,15 @@ def authorization_of(request: Request) -> str | None:
 
 def set_key_cookie(request: Request, response: Response, key: str) -> None:
     """Store a key in the browser; sent over TLS only if the page came over TLS."""
-    # A proxy that ends TLS is not known here; the browser knows. Lax, not Strict: a link in a mail or a chat
+    # A proxy that ends TLS may not tell; the browser knows. Lax, not Strict: a link in a mail or a chat
     # opens with the key, and opening changes nothing; what other sites send, embed or fetch goes without it.
-    secure = request.headers.get("Origin", "").lower().startswith("https:")
-    response.set_cookie(_COOKIE, key, max_age=_YEAR, httponly=True, samesite="lax", secure=secure)
+    address = public_address(request.scope)
+    secure = "https" in (address.scheme, request.headers.get("Origin", "").partition(":")[0].lower())
+    path = address.path("/")
+    response.set_cookie(_COOKIE, key, _YEAR, path=path, httponly=True, samesite="lax", secure=secure)
 
 
-def delete_key_cookie(response: Response) -> None:
+def delete_key_cookie(request: Request, response: Response) -> None:
     """Remove the key from the browser."""
-    response.delete_cookie(_COOKIE, httponly=True, samesite="lax")
+    path = public_address(request.scope).path("/")
+    response.delete_cookie(_COOKIE, path, httponly=True, samesite="lax")

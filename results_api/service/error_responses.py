@@ -2,14 +2,24 @@
 
 import logging
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
-from results_api.service.responses import ErrorResponse, error_body
+from results_api.service.methods import allowed_methods
+from results_api.service.public_address import public_address
+from results_api.service.responses import (
+    ALTERNATIVES,
+    ERRORS_PAGE,
+    EXAMPLE_ERRORS_PAGE,
+    ErrorResponse,
+    error_body,
+)
 from shared.errors import Code, RequestError, ResourceError, SmartSightError, message_for, printable
 
 _log = logging.getLogger("smartsight.api")
@@ -67,13 +77,13 @@ def error_responses(*codes: Code) -> dict[int | str, dict[str, Any]]:
         media: dict[str, Any] = {"application/json": {"examples": {}}}
         response = responses.setdefault(status, {"model": ErrorResponse, "content": media})
         examples = response["content"]["application/json"]["examples"]
-        examples[str(code)] = {"value": error_body(code, code.sentence, status)}
+        examples[str(code)] = {"value": error_body(code, code.sentence, status, EXAMPLE_ERRORS_PAGE)}
         response["description"] = ", ".join(f"`{name}`" for name in examples)
     return responses
 
 
-def error_response(error: SmartSightError) -> JSONResponse:
-    """Return the response for an error."""
+def error_response(error: SmartSightError, scope: Scope) -> JSONResponse:
+    """Return the response for an error of a request."""
     status = status_of(error.code)
     headers = {}
     if status == 401:
@@ -81,7 +91,11 @@ def error_response(error: SmartSightError) -> JSONResponse:
     if status in (429, 503):
         wait = getattr(error, "retry_after", None)
         headers["Retry-After"] = str(max(1, math.ceil(_RETRY_AFTER if wait is None else wait)))
-    return JSONResponse(error_body(error.code, str(error), status), status, headers)
+    return JSONResponse(_body(error.code, str(error), status, scope), status, headers)
+
+
+def _body(code: Code, message: str, status: int, scope: Scope) -> dict[str, Any]:
+    return error_body(code, message, status, public_address(scope).url(ERRORS_PAGE))
 
 
 def add_exception_handlers(app: FastAPI) -> None:
@@ -89,19 +103,20 @@ def add_exception_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(SmartSightError)
     async def _ours(request: Request, error: SmartSightError) -> JSONResponse:
-        return error_response(public_error(request, error))
+        return error_response(public_error(request, error), request.scope)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return error_response(public_error(request, error))
+        return error_response(public_error(request, error), request.scope)
 
     @app.exception_handler(HTTPException)
-    async def _framework(_: Request, error: HTTPException) -> JSONResponse:
+    async def _framework(request: Request, error: HTTPException) -> JSONResponse:
         code = _FRAMEWORK_CODES.get(error.status_code, Code.REQUEST_INVALID)
         message = message_for(code, "" if code in _FRAMEWORK_CODES.values() else str(error.detail))
         # A body that the framework cannot parse is the same error as one that we cannot.
         status = status_of(code) if error.status_code == 400 else error.status_code
-        return JSONResponse(error_body(code, message, status), status, error.headers)
+        headers = {"Allow": allowed_methods(request)} if code is Code.METHOD_NOT_ALLOWED else error.headers
+        return JSONResponse(_body(code, message, status, request.scope), status, headers)
 
 
 def public_error(request: Request, error: SmartSightError | RequestValidationError) -> SmartSightError:
@@ -125,5 +140,9 @@ def public_error(request: Request, error: SmartSightError | RequestValidationErr
 def _first_mistake(error: RequestValidationError) -> str:
     """Return the first mistake, and where it is: more would only hide it."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
-    return printable(f"{place}: {first['msg']}")
+    return printable(f"{place_of(first['loc']) or 'body'}: {first['msg']}")
+
+
+def place_of(location: Iterable[int | str]) -> str:
+    """Return the place of a mistake as clients know it: without our names of alternatives."""
+    return ".".join(str(part) for part in location if part not in ("body", *ALTERNATIVES))

@@ -3,10 +3,14 @@
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
-from results_api.service.responses import PageResponse, SuccessResponse
+from results_api.service.headers import WEBHOOK_SECRET
+from results_api.service.responses import ALTERNATIVES, PageResponse, SuccessResponse, Time, example
+from results_api.service.result_models import Outcome
 from results_api.submissions import SubmissionOptions
+from shared.errors import Code
 
 #: Example of a job's status.
 JOB: dict[str, Any] = {
@@ -89,7 +93,7 @@ Rate = Annotated[float, Field(ge=0, le=1, description=_RATE)]
 
 def _example(status: int, data: Any, **meta: Any) -> ConfigDict:
     body = {"meta": {"type": "success", "code": status, **meta}, "data": data}
-    return ConfigDict(json_schema_extra={"examples": [body]})
+    return ConfigDict(json_schema_extra={"examples": [example(body)]})
 
 
 _Id = Annotated[str, Field(max_length=4096)]
@@ -108,6 +112,23 @@ class JobCreateUrl(BaseModel):
     id: Annotated[_Id | None, BeforeValidator(_as_text, json_schema_input_type=_Id | int | float | None)] = (
         None
     )
+
+
+def _alternative(entry: Any) -> str | None:
+    if isinstance(entry, str):
+        return ALTERNATIVES[0]
+    return ALTERNATIVES[1] if isinstance(entry, dict | JobCreateUrl) else None
+
+
+# Each entry is judged as what it is: otherwise a mistake in an object is told as "not a string".
+_Entry = Annotated[
+    Annotated[str, Tag(ALTERNATIVES[0])] | Annotated[JobCreateUrl, Tag(ALTERNATIVES[1])],
+    Discriminator(
+        _alternative,
+        custom_error_type="no_url",
+        custom_error_message="Input should be a URL, or an object with a URL",
+    ),
+]
 
 
 class WebhookCreate(BaseModel):
@@ -129,7 +150,7 @@ class JobCreate(BaseModel):
             ]
         },
     )
-    urls: list[str | JobCreateUrl] = Field(min_length=1, max_length=MAX_URLS)
+    urls: list[_Entry] = Field(min_length=1, max_length=MAX_URLS)
     name: Plain | None = None
     model: Plain | None = None
     max_failure_rate: Rate | None = None
@@ -158,9 +179,6 @@ class JobCreateParams(BaseModel):
     max_failure_rate: Rate | None = Field(None, description=_RATE)
     priority: Priority = Field("normal", description="Jobs with a higher priority are labelled first.")
     webhook_url: str | None = Field(None, max_length=2048, description="URL to call when the job is over.")
-    webhook_secret: str | None = Field(
-        None, max_length=200, description="Secret that signs the call; made if none is given."
-    )
     dry_run: bool = Field(False, description="Store nothing; label a sample, and estimate the whole.")
     sample: int = Field(200, ge=1, le=1000, description="Images of a dry run.")
 
@@ -175,6 +193,29 @@ class JobCreateParams(BaseModel):
             priority=self.priority,
         )
 
+
+class JobCreateQuery(JobCreateParams):
+    """The same in a URL, where nothing may be that is secret: URLs are logged."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_secret(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "webhook_secret" in values:
+            raise PydanticCustomError(
+                "secret_in_url",
+                "webhook_secret may not be in a URL: send it as {header}",
+                {"header": WEBHOOK_SECRET},
+            )
+        return values
+
+
+class JobCreateForm(JobCreateParams):
+    """The same in a form, or in the query and headers beside a list."""
+
+    webhook_secret: str | None = Field(
+        None, max_length=200, description="Secret that signs the call; made if none is given."
+    )
+
     def webhook(self) -> WebhookCreate | None:
         """Return the webhook, if any."""
         if self.webhook_url is None:
@@ -185,8 +226,8 @@ class JobCreateParams(BaseModel):
 class CodeCountRead(BaseModel):
     """How many images ended with a code."""
 
-    code: str
-    state: str
+    code: Code
+    state: Outcome
     count: int
     message: str
 
@@ -210,7 +251,7 @@ class WebhookRead(BaseModel):
     """A job's webhook, and the state of its call; the secret is in the response to the submission only."""
 
     url: str
-    state: str
+    state: Literal["pending", "delivered", "given_up"]
     attempts: int
     last_error: str
     secret: str | None = None
@@ -220,9 +261,9 @@ class RetryGroupRead(BaseModel):
     """Images of one host that failed with the same code, and when the first of them is tried again."""
 
     host: str | None
-    code: str | None
+    code: Code | None
     count: int
-    next_at: str
+    next_at: Time
 
 
 class WaitingRead(BaseModel):
@@ -230,8 +271,8 @@ class WaitingRead(BaseModel):
 
     count: int
     is_all: bool = Field(description="Whether that is all of them; there are more if not.")
-    next_at: str = Field(description="When the first is tried again.")
-    ends_by: str | None = Field(
+    next_at: Time = Field(description="When the first is tried again.")
+    ends_by: Time | None = Field(
         description="When the last has its result at the latest; null where a host sets the pace."
     )
     groups: list[RetryGroupRead] = Field(description="By host and cause, the three largest.")
@@ -242,12 +283,12 @@ class JobRead(BaseModel):
 
     id: int
     name: str | None
-    state: str
+    state: Literal["submitting", "running", "paused", "completed", "cancelling", "cancelled", "failed"]
     reason: str = Field(description="Why it is paused, or why it failed.")
     model: str
-    priority: str
-    created_at: str
-    finished_at: str | None
+    priority: Priority
+    created_at: Time
+    finished_at: Time | None
     submitted: int
     recorded: bool = Field(description="Whether its whole list is recorded.")
     published: int = Field(description="Images handed to the broker so far.")

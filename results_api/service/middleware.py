@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from results_api.service.error_responses import error_response
+from results_api.service.headers import announced_size
 from results_api.service.monitoring import ServiceObserver
 from shared.errors import Code, RequestError, SmartSightError, printable
 
@@ -38,7 +39,6 @@ _SECURITY_HEADERS = {
 }
 #: Value of ``Retry-After`` while the server drains, in seconds: another one may answer, or this one again.
 _RETRY_AFTER = 5.0
-_CONTENT_LENGTH = re.compile("[0-9]{1,18}")
 
 
 class RequestIdMiddleware:
@@ -247,7 +247,7 @@ class _TrackedSend:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    response = error_response(RequestError(Code.SHUTTING_DOWN, retry_after=_RETRY_AFTER))
+    response = error_response(RequestError(Code.SHUTTING_DOWN, retry_after=_RETRY_AFTER), scope)
     response.headers["Connection"] = "close"
     await response(scope, receive, send)
 
@@ -279,7 +279,7 @@ class UnhandledErrorMiddleware:
             _log.exception("unhandled error", extra={"request_id": request_id})
             if not outgoing.started:
                 failure = RequestError(Code.INTERNAL_ERROR, f"request {request_id}")
-                await error_response(failure)(scope, receive, send)
+                await error_response(failure, scope)(scope, receive, send)
 
 
 def _log_interrupted(cause: SmartSightError, request_id: str) -> None:
@@ -321,8 +321,8 @@ class BodyLimitMiddleware:
             if body.failure is None or body.started:
                 raise
         if body.failure and not body.started:
-            response = error_response(body.failure)
-            if body.failure.code is Code.REQUEST_TIMEOUT:
+            response = error_response(body.failure, scope)
+            if body.failure.code is Code.REQUEST_TIMEOUT or body.is_held:
                 response.headers["Connection"] = "close"
             await response(scope, receive, send)
 
@@ -335,8 +335,10 @@ class _LimitedBody:
         self._receive = receive
         self._send = send
         self._limits = limits
-        announced = Headers(scope=scope).get("Content-Length", "")
-        self._announced = int(announced) if _CONTENT_LENGTH.fullmatch(announced) else 0
+        headers = Headers(scope=scope)
+        self._announced = announced_size(headers)
+        # Whether the client waits to be asked for the body.
+        self.is_held = headers.get("Expect", "").lower() == "100-continue"
         self._arrived = 0
         self._waited = 0.0
         self._complete = False
@@ -353,6 +355,7 @@ class _LimitedBody:
             raise self.failure
         if self._announced > self._limits.size:
             raise self._too_large()
+        self.is_held = False
         message = await self._wait()
         if message["type"] == "http.disconnect":
             self._scope.setdefault("state", {})["disconnected"] = True
@@ -366,6 +369,9 @@ class _LimitedBody:
     async def send(self, message: Message) -> None:
         """Send the route's response on, unless the body has failed."""
         if self.started or self.failure is None:
+            if self.is_held and message["type"] == "http.response.start":
+                # Whether a body or another request comes next is not known (RFC 9110, section 10.1.1).
+                MutableHeaders(scope=message)["Connection"] = "close"
             self.started = True
             await self._send(message)
 

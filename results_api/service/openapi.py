@@ -7,8 +7,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from results_api.service.error_responses import error_responses
+from results_api.service.headers import described
 from results_api.service.middleware import OPERATIONS
-from results_api.service.responses import ErrorResponse
+from results_api.service.responses import ErrorResponse, with_nulls
 from shared.errors import Code
 
 Json = dict[str, Any]
@@ -21,6 +22,7 @@ _WITH_KEY = (
 )
 _WITH_BODY = (Code.REQUEST_TIMEOUT, Code.BODY_TOO_LARGE)
 _WITH_INPUT = (Code.REQUEST_INVALID,)
+_LARGE_HEAD = "The head of the request has more than 64 KiB; the connection is closed."
 _REFERENCE = "#/components/schemas/"
 #: Examples by type, for fields without one.
 _BY_TYPE = {"string": "", "integer": 0, "number": 0.0, "boolean": False, "object": {}}
@@ -28,8 +30,17 @@ _BY_TYPE = {"string": "", "integer": 0, "number": 0.0, "boolean": False, "object
 
 def openapi_of(app: FastAPI) -> Json:
     """Return the OpenAPI document of an app."""
-    document = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes
+    document: Json = with_nulls(
+        get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            tags=app.openapi_tags,
+            servers=[{"url": "/", "description": "The server that this document comes from."}],
+            contact=app.contact,
+            license_info=app.license_info,
+        )
     )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= _error_schemas()
@@ -39,9 +50,11 @@ def openapi_of(app: FastAPI) -> Json:
             del operation["responses"]["422"]  # FastAPI's own body, which no response has
         for status, response in error_responses(*codes).items():
             _add(operation["responses"], str(status), response)
+        operation.setdefault("security", [])
         for status, response in operation["responses"].items():
             _exemplify(response, schemas)
             response.setdefault("headers", {}).update(_headers_of(status))
+        operation["responses"]["431"] = {"description": _LARGE_HEAD}
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     return document
@@ -86,16 +99,8 @@ def _add(responses: Json, status: str, response: Json) -> None:
 
 def _headers_of(status: str) -> Json:
     """Return the headers that every response with this status has."""
-    headers = {"X-Request-ID": _header("Names the request; it is in our logs, too.", "string")}
-    if status == "401":
-        headers["WWW-Authenticate"] = _header("`Bearer`", "string")
-    if status in ("429", "503"):
-        headers["Retry-After"] = _header("Seconds to wait before the next request.", "integer")
-    return headers
-
-
-def _header(description: str, type_: str) -> Json:
-    return {"description": description, "required": True, "schema": {"type": type_}}
+    more = {"401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
+    return described("X-Request-ID", *more.get(status, ()))
 
 
 def _exemplify(response: Json, schemas: Mapping[str, Json]) -> None:

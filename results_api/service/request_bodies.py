@@ -11,13 +11,22 @@ from typing import IO, TypeVar, cast
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.types import Message
 
-from results_api.service.job_models import JobCreate, JobCreateParams, JobCreateUrl, WebhookCreate
+from results_api.service.error_responses import place_of
+from results_api.service.form_parser import parse_form
+from results_api.service.headers import announced_size
+from results_api.service.job_models import (
+    JobCreate,
+    JobCreateForm,
+    JobCreateParams,
+    JobCreateUrl,
+    WebhookCreate,
+)
 from results_api.submissions import JobList
 from shared.errors import Code, RequestError, printable
-from shared.list_formats import KNOWN, MEDIA_TYPES, PARQUET, format_of
+from shared.list_formats import KNOWN, MEDIA_TYPES, PARQUET, ListFormat, format_of
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,19 +42,27 @@ _MAX_JSON_LIST = 16_000_000
 _MAX_IN_MEMORY = 1 << 20
 #: Endings of packed lists by their content coding.
 _PACKINGS = {"identity": "", "gzip": ".gz"}
+#: Types of a form's parts that are files even if they have no name: text alone may be any field.
+_FILE_TYPES = {*MEDIA_TYPES, "application/octet-stream"} - {"text/plain"}
 
 
-def media_type(request: Request) -> str:
-    """Return the media type in a request's ``Content-Type``, without parameters."""
+def media_type(request: Request | UploadFile) -> str:
+    """Return the media type in the ``Content-Type`` of a request or of a form's file, without parameters."""
     return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 def limited(request: Request, limit: int, code: Code) -> Request:
-    """Return a request that raises ``RequestError`` with this code when its body exceeds the limit."""
-    size = 0
+    """Return a request that raises ``RequestError`` with this code when its body exceeds the limit.
+
+    It raises before it asks for a body that is announced as larger: a client that waits for
+    ``100 Continue`` (RFC 9110, section 10.1.1) sends none of it.
+    """
+    size, announced = 0, announced_size(request.headers)
 
     async def receive() -> Message:
         nonlocal size
+        if announced > limit:
+            raise RequestError(code, f"{announced} bytes; the limit is {limit} bytes")
         message = await request.receive()
         size += len(message.get("body", b""))
         if size > limit:
@@ -62,10 +79,10 @@ async def parsed_form(request: Request, limit: int, code: Code) -> AsyncIterator
     async with AsyncExitStack() as stack:
         try:
             with disk_errors():
-                parts = body.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS)
-                form = await stack.enter_async_context(parts)
-        except HTTPException as error:  # Starlette's, for a malformed form
-            raise RequestError(Code.REQUEST_INVALID, str(error.detail)) from error
+                form = await parse_form(body, _MAX_FILES, _MAX_FIELDS, _FILE_TYPES)
+                stack.push_async_callback(form.close)
+        except MultiPartException as error:
+            raise RequestError(Code.REQUEST_INVALID, error.message) from error
         yield form
 
 
@@ -103,7 +120,7 @@ def validation_errors() -> Iterator[None]:
         yield
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "body"
+        place = place_of(first["loc"]) or "body"
         raise RequestError(Code.REQUEST_INVALID, printable(f"{place}: {first['msg']}")) from error
 
 
@@ -117,17 +134,18 @@ class SubmittedList:
 
 @asynccontextmanager
 async def submitted_list(
-    request: Request, params: JobCreateParams, limit: int
+    request: Request, params: JobCreateParams, secret: str | None, limit: int
 ) -> AsyncIterator[SubmittedList]:
     """Read the list of a request: JSON, the file of a form, or the body itself, of ``limit`` bytes at most.
 
+    ``secret`` is that of the webhook, if a header has it; ``params`` are the other options in the query.
     Raises ``RequestError`` with ``media_type_unsupported``, ``body_too_large``, ``disk_full`` or
     ``request_invalid``.
     """
     kind = media_type(request)
     if kind == "multipart/form-data":
         async with parsed_form(request, limit, Code.BODY_TOO_LARGE) as form:
-            yield _from_form(form, params)
+            yield _from_form(form, params, secret)
         return
     with tempfile.SpooledTemporaryFile(_MAX_IN_MEMORY) as spool:
         file = cast(IO[bytes], spool)
@@ -139,7 +157,8 @@ async def submitted_list(
                 async for piece in limited(request, limit, Code.BODY_TOO_LARGE).stream():
                     file.write(piece)
                 file.seek(0)
-            yield SubmittedList(JobList(name, file, params.options()), params.webhook())
+            given = _options(params, secret, {})
+            yield SubmittedList(JobList(name, file, given.options()), given.webhook())
 
 
 async def _from_json(request: Request, file: IO[bytes]) -> SubmittedList:
@@ -168,15 +187,26 @@ def _list_name(kind: str, encoding: str) -> str:
     return f"list{MEDIA_TYPES[kind]}{packing}"
 
 
-def _from_form(form: FormData, params: JobCreateParams) -> SubmittedList:
+def _from_form(form: FormData, params: JobCreateParams, secret: str | None) -> SubmittedList:
     file = first_file(form)
     if file is None:
         raise RequestError(Code.REQUEST_INVALID, "the form has no file")
-    listed = format_of(file.filename or "")
+    listed = format_of(file.filename) if file.filename else _format_by(media_type(file))
     if listed is None or listed.packing not in _PACKINGS.values():
         raise RequestError(Code.MEDIA_TYPE_UNSUPPORTED, f"{file.filename!r} ends in none of {KNOWN}")
     fields = {name: text for name, text in form.multi_items() if not isinstance(text, UploadFile)}
-    with validation_errors():
-        given = JobCreateParams.model_validate(params.model_dump(exclude_unset=True) | fields)
+    given = _options(params, secret, fields)
     job_list = JobList(f"list{listed.ending}{listed.packing}", file.file, given.options())
     return SubmittedList(job_list, given.webhook())
+
+
+def _format_by(kind: str) -> ListFormat | None:
+    """Return the format of a list without a name, by its media type."""
+    return ListFormat(MEDIA_TYPES[kind]) if kind in MEDIA_TYPES else None
+
+
+def _options(params: JobCreateParams, secret: str | None, fields: dict[str, str]) -> JobCreateForm:
+    """Return the options in the query, a header and the fields of a form; the last count most."""
+    headers = {} if secret is None else {"webhook_secret": secret}
+    with validation_errors():
+        return JobCreateForm.model_validate(params.model_dump(exclude_unset=True) | headers | fields)

@@ -3,18 +3,25 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import orjson
 from fastapi import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from shared.errors import Code, RequestError
 
 T = TypeVar("T")
 
-#: The page of this service that explains error codes.
+_JSON_FORM = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS | orjson.OPT_NON_STR_KEYS
+
+#: The page of this service that explains error codes, and its URL in the documentation's examples.
 ERRORS_PAGE = "/docs/errors"
+EXAMPLE_ERRORS_PAGE = f"https://labels.example.com{ERRORS_PAGE}"
+
+
+#: A time as the API writes it; it is not parsed.
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
 class ResponseMeta(BaseModel):
@@ -46,19 +53,43 @@ class PageResponse(BaseModel, Generic[T]):
     data: list[T]
 
 
+#: Stands for null in examples.
+_NULL = "<null>"
+#: Our names of the alternatives of a value, which are no part of its place.
+ALTERNATIVES = ("<url>", "<object>")
+
+
 class ErrorDetail(BaseModel):
     """Why a request failed."""
 
     code: int = Field(description="The HTTP status.")
     message: str = Field(description="What went wrong, for people.")
     url: str = Field(description="The page that explains the error.")
-    type: str = Field(description="The stable code of the error.")
+    type: Code = Field(description="The stable code of the error.")
 
 
 class ErrorResponse(BaseModel):
     """The envelope of a failed response."""
 
     error: ErrorDetail
+
+
+def example(body: Any) -> Any:
+    """Return an example for the documentation, where FastAPI would leave out nulls: see ``with_nulls``."""
+    if isinstance(body, dict):
+        return {name: example(value) for name, value in body.items()}
+    if isinstance(body, list):
+        return list(map(example, body))
+    return _NULL if body is None else body
+
+
+def with_nulls(part: Any) -> Any:
+    """Return a part of the documentation with the nulls of its examples."""
+    if isinstance(part, dict):
+        return {name: with_nulls(value) for name, value in part.items()}
+    if isinstance(part, list):
+        return list(map(with_nulls, part))
+    return None if part == _NULL else part
 
 
 def success_body(data: Any, status: int = 200) -> dict[str, Any]:
@@ -71,17 +102,17 @@ def page_body(data: list[Any], next_cursor: str | None) -> dict[str, Any]:
     return {"meta": {"type": "success", "code": 200, "next_cursor": next_cursor}, "data": data}
 
 
-def error_body(code: Code, message: str, status: int) -> dict[str, Any]:
-    """Return the body of a failed response."""
-    return {"error": {"code": status, "message": message, "url": f"{ERRORS_PAGE}#{code}", "type": str(code)}}
+def error_body(code: Code, message: str, status: int, page: str) -> dict[str, Any]:
+    """Return the body of a failed response; ``page`` is the URL of the page that explains the codes."""
+    return {"error": {"code": status, "message": message, "url": f"{page}#{code}", "type": str(code)}}
 
 
 def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a JSON response; times are written in ISO 8601.
+    """Return a JSON response; times have the one form of `shared.times`.
 
     Faster than FastAPI's own way, which validates the body against the response model.
     """
-    content = orjson.dumps(body, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    content = orjson.dumps(body, option=_JSON_FORM)
     return Response(content, status, headers, media_type="application/json")
 
 
@@ -147,7 +178,7 @@ def preferred_media_type(accept: str, offered: Sequence[str]) -> str:
 
     That is the first one if it is empty. Raises ``RequestError(not_acceptable)`` if it accepts none of them.
     """
-    ranges = dict(_ranges(accept)) or {"*/*": 1.0}
+    ranges = qualities(accept) or {"*/*": 1.0}
     best = max(offered, key=lambda media_type: _quality(media_type, ranges))
     if not _quality(best, ranges):
         raise RequestError(Code.NOT_ACCEPTABLE, f"available: {', '.join(offered)}")
@@ -158,6 +189,11 @@ def _quality(media_type: str, ranges: dict[str, float]) -> float:
     """Return the quality of a media type: that of the most specific range."""
     names = (media_type, media_type.partition("/")[0] + "/*", "*/*")
     return next((ranges[name] for name in names if name in ranges), 0.0)
+
+
+def qualities(accept: str) -> dict[str, float]:
+    """Return the names in an ``Accept`` or ``Accept-Encoding`` header, each with its quality from 0 to 1."""
+    return dict(_ranges(accept))
 
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:

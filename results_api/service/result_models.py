@@ -1,11 +1,11 @@
 """Results as the documentation has them."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, create_model
 
-from results_api.service.responses import PageMeta, PageResponse
+from results_api.service.responses import PageMeta, PageResponse, Time
 from shared.store.result_columns import COLUMNS, ResultColumn
 
 
@@ -17,8 +17,12 @@ class Prediction(BaseModel):
     score: float
 
 
+Outcome = Literal["succeeded", "failed", "skipped", "cancelled"]
+
+
 def _field(column: ResultColumn) -> tuple[Any, Any]:
-    kind: Any = {list: list[Prediction], datetime: str}.get(column.type, column.type)
+    kind: Any = {list: list[Prediction], datetime: Time}.get(column.type, column.type)
+    kind = Outcome if column.name == "state" else kind
     return kind | None if column.nullable else kind, Field(description=column.about)
 
 

@@ -193,7 +193,7 @@ COLUMNS = (
         "finished_at",
         datetime,
         "When the image got its result, in UTC.",
-        "2026-11-25T04:20:26+00:00",
+        "2026-11-25T04:20:26Z",
         DateTime(timezone=True),
         nullable=False,
     ),

@@ -123,7 +123,8 @@ def client_on(services: Services) -> Iterator[TestClient]:
 @contextmanager
 def served(services: Services) -> Iterator[str]:
     """Give the URL of the service, which a thread of this process runs."""
-    config = uvicorn.Config(make_app(services), port=free_port(), log_config=None, ws="none")
+    options: dict[str, Any] = {"log_config": None, "ws": "none", "proxy_headers": False}
+    config = uvicorn.Config(make_app(services), port=free_port(), **options)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
     thread.start()

@@ -78,7 +78,7 @@ def test_what_is_no_image_is_refused(api: TestClient, content: bytes, expected: 
     assert _type(answer) == expected
     error = answer.json()["error"]
     assert set(error) == {"code", "message", "url", "type"}
-    assert error["url"] == f"/docs/errors#{expected[1]}"
+    assert error["url"] == f"http://localhost:8000/docs/errors#{expected[1]}"
 
 
 def test_a_broken_image_is_422(api: TestClient, jpeg: bytes) -> None:

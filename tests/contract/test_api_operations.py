@@ -29,7 +29,7 @@ def test_what_is_not_there_is_told_in_the_envelope(api: TestClient) -> None:
         "error": {
             "code": 404,
             "message": "There is nothing at this URL.",
-            "url": "/docs/errors#not_found",
+            "url": "http://localhost:8000/docs/errors#not_found",
             "type": "not_found",
         }
     }

@@ -13,6 +13,7 @@ from results_api.exports import check_output, open_output
 from results_api.rows import Row
 from shared.errors import Code, ResourceError, UsageError
 from shared.store.result_columns import COLUMNS, NAMES
+from shared.times import time_text
 
 _ROWS: list[Row] = [
     {
@@ -36,7 +37,7 @@ _ROWS: list[Row] = [
         "attempts": 2,
         "fetch_ms": 12.345,
         "label_ms": 9.5,
-        "finished_at": "2026-03-01T12:00:00+00:00",
+        "finished_at": "2026-03-01T12:00:00Z",
     },
     {
         **dict.fromkeys(NAMES),
@@ -70,7 +71,7 @@ def _read_csv(path: Path) -> list[Row]:
 def _read_parquet(path: Path) -> list[Row]:
     rows: list[Row] = parquet.read_table(path).to_pylist()
     times = [row["finished_at"] for row in rows]
-    return [row | {"finished_at": time and time.isoformat()} for row, time in zip(rows, times, strict=True)]
+    return [row | {"finished_at": time and time_text(time)} for row, time in zip(rows, times, strict=True)]
 
 
 _READERS = {"jsonl": _read_jsonl, "csv": _read_csv, "parquet": _read_parquet}

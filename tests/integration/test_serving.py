@@ -247,3 +247,44 @@ def test_who_does_not_read_is_let_go(start: Start) -> None:
         assert connection.recv(1)
         service.wait_in_hand(0)
     assert "Traceback" not in service.log
+
+
+def test_a_client_of_http_1_0_gets_no_chunks(start: Start) -> None:
+    service = start()
+    head, _, body = _all(service.connect(b"GET /chunks HTTP/1.0\r\n\r\n")).partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert body == b"onetwo"
+    sized = _all(service.connect(b"GET /livez HTTP/1.0\r\n\r\n"))
+    assert b"\r\ncontent-length: " in sized.lower()
+    assert b"transfer-encoding: chunked" in _all(
+        service.connect(b"GET /chunks HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    )
+    assert _all(service.connect(b"HEAD /chunks HTTP/1.0\r\n\r\n")).endswith(b"\r\n\r\n")
+    assert "Traceback" not in service.log
+
+
+def test_a_client_of_http_1_0_does_not_take_a_part_for_the_whole(start: Start) -> None:
+    with pytest.raises(ConnectionResetError):
+        _all(start().connect(b"GET /broken HTTP/1.0\r\n\r\n"))
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(start: Start) -> None:
+    service = start()
+    head = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 14000000\r\n"
+    for kind in (b"image/jpeg", b"multipart/form-data; boundary=x"):
+        typed = head + b"Content-Type: " + kind + b"\r\n"
+        answer = _all(service.connect(typed + b"Expect: 100-continue\r\n\r\n"))
+        assert answer.startswith(b"HTTP/1.1 413"), answer
+        assert b"\r\nconnection: close" in answer.lower()
+        with service.connect(typed + b"\r\n") as connection:  # it sends on, and may read meanwhile
+            assert connection.recv(12) == b"HTTP/1.1 413"
+    with service.connect(head.replace(b"14000000", b"1000") + b"Expect: 100-continue\r\n\r\n") as small:
+        assert small.recv(21) == b"HTTP/1.1 100 Continue"
+
+
+def test_a_body_of_unknown_size_is_refused_when_it_is_too_large(start: Start) -> None:
+    service = start(SMARTSIGHT_UPLOAD_BYTES="100000")
+    head = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with service.connect(head) as connection:
+        connection.sendall(b"186a1\r\n" + 100_001 * b"x" + b"\r\n")  # and no end
+        assert connection.recv(12) == b"HTTP/1.1 413"

@@ -16,6 +16,7 @@ _POLICY = Path("/usr/sbin/policy-rc.d")
 _RABBIT = ("/usr/lib/rabbitmq/bin", "/usr/sbin")
 _PACKAGES = ("postgresql", "rabbitmq-server")
 _PATIENCE = 600
+_WITH_SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
 
 WAYS = """The tests need PostgreSQL and RabbitMQ. Any one of these gives them both:
 - name servers that run: SMARTSIGHT_TEST_DATABASE_URL=postgresql+psycopg://USER:PASSWORD@HOST/NAME and
@@ -27,6 +28,11 @@ WAYS = """The tests need PostgreSQL and RabbitMQ. Any one of these gives them bo
 
 _CHROMIUM_WAY = (
     """The tests of pages need Chromium: sudo apt-get install chromium (as root they do so themselves)."""
+)
+
+
+_NGINX_WAY = (
+    """The test of a proxy needs nginx: sudo apt-get install nginx-light (as root it does so itself)."""
 )
 
 
@@ -58,6 +64,14 @@ def chromium_program() -> Path:
         if not shutil.which("chromium"):
             _install(("chromium",), _CHROMIUM_WAY)
     return _program("chromium", ())
+
+
+def nginx_program() -> Path:
+    """Return Debian's nginx, or fail with the way to get it."""
+    with _one_at_a_time():
+        if not shutil.which("nginx", path=_WITH_SBIN):
+            _install(("nginx-light",), _NGINX_WAY)
+    return _program("nginx", ("/usr/sbin",))
 
 
 def ensure_local_binaries() -> None:

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +43,7 @@ def main(path: Path, limits: str) -> None:
         services = replace(services, settings=settings, observer=ApiMetrics())
         app = make_app(services)
         _add_bodies(app)
+        _add_chunks(app)
         _add_endless(app, services)
         serve(app, listener, services.draining, settings.drain_timeout, exit_grace)
 
@@ -55,6 +56,20 @@ def _add_bodies(app: FastAPI) -> None:
     @app.post("/refusals", status_code=403)
     async def refusals() -> str:
         return "without a look at the body"
+
+
+def _add_chunks(app: FastAPI) -> None:
+    @app.get("/chunks")
+    async def chunks() -> StreamingResponse:
+        return StreamingResponse(iter(["one", "two"]))
+
+    @app.get("/broken")
+    async def broken() -> StreamingResponse:
+        def parts() -> Iterator[str]:
+            yield "one"
+            raise ZeroDivisionError
+
+        return StreamingResponse(parts())
 
 
 def _add_endless(app: FastAPI, services: Services) -> None:

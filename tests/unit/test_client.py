@@ -14,7 +14,7 @@ from results_api.service.job_models import ESTIMATE, JOB
 from shared.errors import Code, ItemError, RequestError, ResourceError, SmartSightError, UsageError
 from shared.items import ItemState, JobState
 from tests.servers.ports import free_port
-from tests.servers.scripted_api import ScriptedApi, failed, hung_up, late, ok, page, rows
+from tests.servers.scripted_api import Scripted, ScriptedApi, failed, hung_up, late, ok, page, rows
 
 _KEY = "ss_live_not_for_others"
 _BUSY = {"type": "at_capacity", "message": Code.AT_CAPACITY.sentence}
@@ -414,6 +414,35 @@ def test_what_is_no_url_of_an_api_is_refused(url: str) -> None:
     with pytest.raises(UsageError) as caught:
         Client(url, _KEY)
     assert caught.value.code is Code.SETTING_INVALID
+
+
+def test_an_api_may_be_below_a_path(api: ScriptedApi) -> None:
+    api.script = [ok("alive"), ok(job_data()), ok(job_data())]
+    with Client(f"{api.url}/labels/", _KEY) as client:
+        client.job(12)
+        client.job(12)
+    assert [seen.path for seen in api.seen] == ["/labels/livez", *["/labels/v1/jobs/12"] * 2]
+    assert [seen.headers.get("Authorization") for seen in api.seen] == [None, *[f"Bearer {_KEY}"] * 2]
+
+
+@pytest.mark.parametrize(
+    "answer", [page(404), page(200), page(200, b'"alive"'), failed(404, "not_found", "")]
+)
+def test_a_path_where_no_api_answers_is_not_shown_the_key(api: ScriptedApi, answer: Scripted) -> None:
+    api.script = [answer]
+    with Client(f"{api.url}/pictures", _KEY, attempts=1) as client, pytest.raises(RequestError) as caught:
+        client.job(12)
+    assert caught.value.code is Code.API_REFUSED
+    assert len(api.seen) == 1
+    assert "Authorization" not in api.seen[0].headers
+
+
+def test_the_secret_of_a_lists_webhook_is_sent_in_a_header(api: ScriptedApi, client: Client) -> None:
+    Path("list.txt").write_text("https://h/1\n")
+    api.script = [ok(job_data(), 202)]
+    client.submit(Path("list.txt"), webhook_url="https://me/", webhook_secret="whsec_x")
+    assert api.seen[0].query == {"webhook_url": "https://me/"}
+    assert api.seen[0].headers["SmartSight-Webhook-Secret"] == "whsec_x"
 
 
 @pytest.mark.parametrize("key", ["two words", "kéy", "line\nHost: other"])

@@ -401,7 +401,7 @@ def test_the_json_holds_the_whole_report() -> None:
         "sentence": "",
     }
     assert read["other_causes"]["count"] == 10
-    assert read["steps"][0] == {"at": "2026-03-01T11:58:00+00:00", "succeeded": 10, "failed": 5, "skipped": 0}
+    assert read["steps"][0] == {"at": "2026-03-01T11:58:00Z", "succeeded": 10, "failed": 5, "skipped": 0}
     assert read["other_classes"] == {"count": 4588 - 267, "contents": 80, "classes": 6}
     assert read["fetching"] == {"bytes": 10**9, "fetched": 4000, "mean_fetch_ms": 200.0}
     assert (read["time_left"]["items"], read["time_left"]["host"]) == (4112, _HOSTILE)

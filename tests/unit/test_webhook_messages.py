@@ -41,13 +41,13 @@ _URL = "https://hooks.example.com/jobs?token=1"
 def test_the_message_says_what_ended_and_how() -> None:
     assert json.loads(message_of(_JOB, _TALLIES).body) == {
         "type": "job.completed",
-        "timestamp": "2026-05-01T12:00:00.123000Z",
+        "timestamp": "2026-05-01T12:00:00Z",
         "data": {
             "job": 7,
             "name": "butterflies",
             "state": "completed",
             "reason": "",
-            "created_at": "2026-05-01T11:00:00.123000Z",
+            "created_at": "2026-05-01T11:00:00Z",
             "submitted": 6,
             "counts": {"succeeded": 3, "failed": 3, "skipped": 0, "cancelled": 0},
             "links": {"job": "/v1/jobs/7", "results": "/v1/jobs/7/results"},

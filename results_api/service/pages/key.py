@@ -66,7 +66,7 @@ async def forget(request: Request) -> Response:
     """Remove the key from the browser."""
     check_same_origin(request.headers.get("Host"), request.headers.get("Origin"))
     response = _redirect(request, _HOME)
-    delete_key_cookie(response)
+    delete_key_cookie(request, response)
     return response
 
 

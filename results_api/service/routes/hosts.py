@@ -12,6 +12,7 @@ from results_api.service.error_responses import error_responses
 from results_api.service.responses import (
     PageResponse,
     SuccessResponse,
+    example,
     json_response,
     page_body,
     success_body,
@@ -33,22 +34,21 @@ _EXAMPLE = Host(
     code="connect_timeout",
     message=Code.CONNECT_TIMEOUT.sentence,
 ).as_json()
+_BLOCKED = _EXAMPLE | {"state": "blocked", "seconds_left": None}
 _HostName = Annotated[str, Path(max_length=255, description="The name of the host.")]
 
 
 class HostResponse(SuccessResponse[Host]):
     """A host."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [success_body(_EXAMPLE | {"state": "blocked", "seconds_left": None})]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [example(success_body(_BLOCKED))]})
 
 
 class HostListResponse(PageResponse[Host]):
     """Hosts, by name."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [page_body([_EXAMPLE], "aW1hZ2VzLmV4YW1wbGUuY29t")]}
+        json_schema_extra={"examples": [example(page_body([_EXAMPLE], "aW1hZ2VzLmV4YW1wbGUuY29t"))]}
     )
 
 
@@ -68,8 +68,10 @@ async def get_hosts(
     `waiting` the number of images that wait for the host.
     """
     after = decode_text_cursor(cursor) if cursor else ""
-    hosts = await asyncio.to_thread(list_hosts, services.store, services.settings, after, limit)
-    more = encode_text_cursor(hosts[-1].host) if len(hosts) == limit else None
+    # One more than a page, to know whether there is another page.
+    found = await asyncio.to_thread(list_hosts, services.store, services.settings, after, limit + 1)
+    hosts = found[:limit]
+    more = encode_text_cursor(hosts[-1].host) if len(found) > limit else None
     return json_response(page_body([host.as_json() for host in hosts], more))
 
 

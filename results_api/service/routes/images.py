@@ -15,6 +15,7 @@ from results_api.service.error_responses import error_responses
 from results_api.service.responses import (
     PageResponse,
     SuccessResponse,
+    example,
     json_response,
     page_body,
     success_body,
@@ -33,7 +34,7 @@ _URL = "https://example.com/pizza.jpg"
 class ImageResultRead(ItemResult):
     """A result of the image, and its job."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"job": 7, **ITEM_RESULT}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [example({"job": 7, **ITEM_RESULT})]})
     job: int
 
 

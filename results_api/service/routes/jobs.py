@@ -14,14 +14,23 @@ from starlette.background import BackgroundTask
 from results_api.access import own_job
 from results_api.api_keys import Caller
 from results_api.cursors import decode_cursor, encode_cursor
-from results_api.job_statuses import as_json, links_of, poll_after, read_status
-from results_api.service.dependencies import IfNoneMatch, JobId, RequireRead, RequireSubmit, ServicesDep
+from results_api.job_statuses import as_json, poll_after, read_status
+from results_api.service.dependencies import (
+    IfNoneMatch,
+    JobId,
+    PathPrefix,
+    RequireRead,
+    RequireSubmit,
+    ServicesDep,
+)
 from results_api.service.error_responses import error_responses
+from results_api.service.headers import REPLAYED, WEBHOOK_SECRET, described
 from results_api.service.job_models import (
     ESTIMATE,
     JobAcceptedResponse,
     JobCreate,
     JobCreateParams,
+    JobCreateQuery,
     JobGiveUpResponse,
     JobListResponse,
     JobResponse,
@@ -43,6 +52,7 @@ from results_api.service.services import Services
 from results_api.submissions import job_key
 from shared import actions
 from shared.errors import Code, RequestError
+from shared.items import JobState
 from shared.job_status import JobStatus
 from shared.list_formats import MEDIA_TYPES
 from shared.store.store import Job
@@ -55,7 +65,7 @@ _MAX_JSON = 64 * 1024
 _FIRST_POLL = "1"
 #: Seconds between two looks at a job that is followed, and until an idle stream sends a heartbeat.
 _INTERVAL, _HEARTBEAT = 1.0, 15.0
-_EVENT_EXAMPLE = 'event: job\nid: "8c1f"\ndata: {"id": 12, "state": "running", "done": 250}\n\n'
+_EVENT_EXAMPLE = 'event: job\nid: 8c1f\ndata: {"id": 12, "state": "running", "done": 250}\n\n'
 _IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -65,6 +75,17 @@ _IdempotencyKey = Annotated[
         pattern=r"^[\x21-\x7e]+$",
         description="Names this request: sent again with the same key, it finds the same job.",
     ),
+]
+_WebhookSecret = Annotated[
+    str | None,
+    Header(
+        alias=WEBHOOK_SECRET,
+        max_length=200,
+        description="Secret that signs the call of `webhook_url`, for a list; made if none is given.",
+    ),
+]
+_LastEventId = Annotated[
+    str, Header(alias="Last-Event-ID", description="The `id` of the last event that you have.")
 ]
 
 _ErrorResponses = dict[int | str, dict[str, Any]]
@@ -82,24 +103,20 @@ _SUBMIT_ERRORS = error_responses(
     *(Code.MODEL_UNKNOWN, Code.WEBHOOK_INVALID, Code.NOTHING_TO_LABEL, Code.COLUMN_UNKNOWN),
     *(Code.SOURCE_UNREADABLE, Code.QUOTA_EXCEEDED, Code.AT_CAPACITY, Code.DISK_FULL),
 )
-_ETAG: dict[str, Any] = {"ETag": {"required": True, "schema": {"type": "string"}}}
+_STATUS_HEADERS = described("ETag") | described("Retry-After", required=False)
 _CONDITIONAL: _ErrorResponses = {
-    200: {"headers": _ETAG},
-    304: {"description": "Nothing has changed since `If-None-Match`.", "headers": _ETAG},
+    200: {"headers": _STATUS_HEADERS},
+    304: {"description": "Nothing has changed since `If-None-Match`.", "headers": _STATUS_HEADERS},
 }
 _ACCEPTED: _ErrorResponses = {
-    202: {
-        "headers": {
-            "Location": {"required": True, "schema": {"type": "string"}},
-            "Retry-After": {"required": True, "schema": {"type": "integer"}},
-        }
-    }
+    202: {"headers": described("Location", "Retry-After") | described(REPLAYED, required=False)}
 }
 _EVENTS: _ErrorResponses = {
     200: {
         "description": "An event `job` with every change, and `over` at the end.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EVENT_EXAMPLE}},
-    }
+    },
+    204: {"description": "The job is over, and you have its last event: do not reconnect."},
 }
 
 
@@ -147,8 +164,10 @@ async def submit(
     request: Request,
     services: ServicesDep,
     caller: RequireSubmit,
-    params: Annotated[JobCreateParams, Query()],
+    prefix: PathPrefix,
+    params: Annotated[JobCreateQuery, Query()],
     key: _IdempotencyKey = None,
+    secret: _WebhookSecret = None,
 ) -> Response:
     """Submit a job.
 
@@ -159,7 +178,7 @@ async def submit(
     to a few minutes and counts against the key's daily images.
     """
     await _check_quota(services, caller, params, key)
-    async with submitted_list(request, params, services.settings.list_bytes) as submitted:
+    async with submitted_list(request, params, secret, services.settings.list_bytes) as submitted:
         job_list = submitted.job_list
         if params.dry_run:
             estimate = await services.submissions.dry_run(job_list, params.sample)
@@ -169,7 +188,7 @@ async def submit(
         job_list = replace(job_list, options=replace(job_list.options, webhook=webhook))
         job, is_new = await asyncio.to_thread(services.submissions.submit, caller, key, job_list)
     status = await services.job_statuses.of(caller, job.id)
-    return _accepted(status, is_new)
+    return _accepted(status, is_new, prefix)
 
 
 async def _check_quota(services: Services, caller: Caller, params: JobCreateParams, key: str | None) -> None:
@@ -180,13 +199,13 @@ async def _check_quota(services: Services, caller: Caller, params: JobCreatePara
         await services.access.check_open_jobs(caller)
 
 
-def _accepted(status: JobStatus, is_new: bool) -> Response:
-    body = as_json(status)
+def _accepted(status: JobStatus, is_new: bool, prefix: str) -> Response:
+    body = as_json(status, prefix)
     if status.webhook:
         # Only here; also in the response to a repeated request, whose first response may have been lost.
         body["webhook"]["secret"] = status.webhook.secret
-    headers = {"Location": links_of(status.id)["self"], "Retry-After": _FIRST_POLL}
-    replayed = {} if is_new else {"Idempotency-Replayed": "true"}
+    headers = {"Location": body["links"]["self"], "Retry-After": _FIRST_POLL}
+    replayed = {} if is_new else {REPLAYED: "true"}
     return json_response(success_body(body, 202), 202, headers | replayed)
 
 
@@ -198,6 +217,7 @@ def _accepted(status: JobStatus, is_new: bool) -> Response:
 async def list_jobs(
     services: ServicesDep,
     caller: RequireRead,
+    prefix: PathPrefix,
     limit: Annotated[int, Query(ge=1, le=100, description="Jobs of a page.")] = 20,
     cursor: Annotated[
         str | None, Query(max_length=200, description="`next_cursor` of the page before.")
@@ -211,14 +231,15 @@ async def list_jobs(
 
     def read() -> list[JobStatus]:
         if idempotency_key is None:
-            return services.job_statuses.newest(caller, before, limit)
+            # One more than a page, to know whether there is another page.
+            return services.job_statuses.newest(caller, before, limit + 1)
         job = services.store.jobs.find(job_key(caller, idempotency_key))
         return [read_status(services.store, job)] if job else []
 
     found = await asyncio.to_thread(read)
-    more = len(found) == limit and idempotency_key is None
-    next_cursor = encode_cursor(found[-1].id) if more else None
-    return json_response(page_body([as_json(status) for status in found], next_cursor))
+    page = found[:limit]
+    next_cursor = encode_cursor(page[-1].id) if len(found) > limit else None
+    return json_response(page_body([as_json(status, prefix) for status in page], next_cursor))
 
 
 @routes.get(
@@ -227,7 +248,11 @@ async def list_jobs(
     responses=error_responses(Code.JOB_UNKNOWN, Code.REQUEST_INVALID) | _CONDITIONAL,
 )
 async def show_job(
-    job_id: JobId, services: ServicesDep, caller: RequireRead, if_none_match: IfNoneMatch = None
+    job_id: JobId,
+    services: ServicesDep,
+    caller: RequireRead,
+    prefix: PathPrefix,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Show the status of a job.
 
@@ -235,7 +260,7 @@ async def show_job(
     has changed.
     """
     status = await services.job_statuses.of(caller, job_id)
-    body = as_json(status)
+    body = as_json(status, prefix)
     headers = {"ETag": entity_tag_of_json(body), "Cache-Control": "private, no-cache"} | _retry_after(status)
     if matches(headers["ETag"], if_none_match):
         return Response(status_code=304, headers=headers)
@@ -248,7 +273,9 @@ def _retry_after(status: JobStatus) -> dict[str, str]:
 
 
 @routes.post("/{job_id}/cancel", response_model=JobResponse, responses=_CHANGE_ERRORS)
-async def cancel_job(job_id: JobId, services: ServicesDep, caller: RequireSubmit) -> Response:
+async def cancel_job(
+    job_id: JobId, services: ServicesDep, caller: RequireSubmit, prefix: PathPrefix
+) -> Response:
     """Cancel a job for good; its results are kept. Cancelling it again changes nothing."""
 
     def cancel() -> Job:
@@ -256,8 +283,9 @@ async def cancel_job(job_id: JobId, services: ServicesDep, caller: RequireSubmit
         return services.store.jobs.get(job_id)
 
     job = await asyncio.to_thread(cancel)
-    response = await _status_response(services, caller, job_id)
-    response.background = BackgroundTask(actions.cancel_rest, services.store, job)
+    response = await _status_response(services, caller, job_id, prefix)
+    if job.state is JobState.CANCELLING:
+        response.background = BackgroundTask(actions.cancel_rest, services.store, job)
     return response
 
 
@@ -268,7 +296,7 @@ async def cancel_job(job_id: JobId, services: ServicesDep, caller: RequireSubmit
     openapi_extra=_optional_body(JobResume),
 )
 async def resume_job(
-    job_id: JobId, request: Request, services: ServicesDep, caller: RequireSubmit
+    job_id: JobId, request: Request, services: ServicesDep, caller: RequireSubmit, prefix: PathPrefix
 ) -> Response:
     """Resume a paused job, with a new failure budget or none."""
     body = await json_body(request, JobResume, _MAX_JSON, optional=True)
@@ -277,7 +305,7 @@ async def resume_job(
         actions.resume(services.store, own_job(services.store, caller, job_id), body.max_failure_rate)
 
     await asyncio.to_thread(resume)
-    return await _status_response(services, caller, job_id)
+    return await _status_response(services, caller, job_id, prefix)
 
 
 @routes.post(
@@ -287,7 +315,7 @@ async def resume_job(
     openapi_extra=_optional_body(JobRetry),
 )
 async def retry_job(
-    job_id: JobId, request: Request, services: ServicesDep, caller: RequireSubmit
+    job_id: JobId, request: Request, services: ServicesDep, caller: RequireSubmit, prefix: PathPrefix
 ) -> Response:
     """Retry failures: those with the given codes, or all transient ones."""
     codes = _codes(await json_body(request, JobRetry, _MAX_JSON, optional=True))
@@ -296,18 +324,20 @@ async def retry_job(
         return actions.retry(services.store, own_job(services.store, caller, job_id), codes)
 
     retried = await asyncio.to_thread(retry)
-    return await _status_response(services, caller, job_id, retried=retried)
+    return await _status_response(services, caller, job_id, prefix, retried=retried)
 
 
 @routes.post("/{job_id}/give-up", response_model=JobGiveUpResponse, responses=_CHANGE_ERRORS)
-async def give_up_waiting(job_id: JobId, services: ServicesDep, caller: RequireSubmit) -> Response:
+async def give_up_waiting(
+    job_id: JobId, services: ServicesDep, caller: RequireSubmit, prefix: PathPrefix
+) -> Response:
     """Give up the images that wait for another attempt: each ends with its last error."""
 
     def give_up() -> int:
         return actions.give_up(services.store, own_job(services.store, caller, job_id))
 
     given_up = await asyncio.to_thread(give_up)
-    return await _status_response(services, caller, job_id, given_up=given_up)
+    return await _status_response(services, caller, job_id, prefix, given_up=given_up)
 
 
 @routes.delete("/{job_id}", status_code=204, responses=_CHANGE_ERRORS)
@@ -323,9 +353,11 @@ async def delete_job(job_id: JobId, services: ServicesDep, caller: RequireSubmit
     return Response(status_code=204, background=BackgroundTask(actions.remove_rest, services.store, job))
 
 
-async def _status_response(services: Services, caller: Caller, job_id: int, **more: object) -> Response:
+async def _status_response(
+    services: Services, caller: Caller, job_id: int, prefix: str, **more: object
+) -> Response:
     status = await services.job_statuses.of(caller, job_id)
-    return json_response(success_body(as_json(status) | more))
+    return json_response(success_body(as_json(status, prefix) | more))
 
 
 def _codes(body: JobRetry) -> list[Code]:
@@ -342,30 +374,41 @@ def _codes(body: JobRetry) -> list[Code]:
     response_class=StreamingResponse,
     responses=error_responses(Code.JOB_UNKNOWN, Code.AT_CAPACITY, Code.REQUEST_INVALID) | _EVENTS,
 )
-async def follow_job(job_id: JobId, services: ServicesDep, caller: RequireRead) -> Response:
+async def follow_job(
+    job_id: JobId,
+    services: ServicesDep,
+    caller: RequireRead,
+    prefix: PathPrefix,
+    last_event_id: _LastEventId = "",
+) -> Response:
     """Follow a job with server-sent events, each with its status as in `GET /v1/jobs/{id}`.
 
-    The stream ends with the job, or with the server: browsers reconnect by themselves.
+    The stream ends with the job, or with the server: browsers reconnect by themselves, and are sent what they
+    do not have yet. Once they have the last event, the response is 204, and they stop.
     """
-    await services.job_statuses.of(caller, job_id)
+    status = await services.job_statuses.of(caller, job_id)
+    if status.state.is_over and last_event_id == _over_id(_event_id(as_json(status, prefix))):
+        return Response(status_code=204)
     services.streams.check()
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    events = _events(services, caller, job_id)
+    events = _events(services, caller, job_id, prefix, last_event_id)
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
-async def _events(services: Services, caller: Caller, job_id: int) -> AsyncIterator[bytes]:
+async def _events(
+    services: Services, caller: Caller, job_id: int, prefix: str, last_event_id: str
+) -> AsyncIterator[bytes]:
     with services.streams.admit():
-        sent, idle = "", 0.0
+        sent, idle = last_event_id, 0.0
         while True:
             status = await services.job_statuses.of(caller, job_id)
-            body = as_json(status)
-            tag = entity_tag_of_json(body)
-            if tag != sent:
-                sent, idle = tag, 0.0
-                yield server_sent_event("job", body, tag)
+            body = as_json(status, prefix)
+            id_ = _event_id(body)
+            if id_ != sent:
+                sent, idle = id_, 0.0
+                yield server_sent_event("job", body, id_)
             if status.state.is_over:
-                yield server_sent_event("over", body, tag)
+                yield server_sent_event("over", body, _over_id(id_))
                 return
             if idle >= _HEARTBEAT:
                 idle = 0.0
@@ -373,6 +416,16 @@ async def _events(services: Services, caller: Caller, job_id: int) -> AsyncItera
             if await _shuts_down_within(services, _INTERVAL):
                 return
             idle += _INTERVAL
+
+
+def _event_id(body: Any) -> str:
+    """Return the id of the event that tells a status: the same status has the same id."""
+    return entity_tag_of_json(body).strip('"')
+
+
+def _over_id(id_: str) -> str:
+    """Return the id of the event that follows the last status."""
+    return f"{id_}-over"
 
 
 async def _shuts_down_within(services: Services, seconds: float) -> bool:

@@ -14,7 +14,13 @@ from results_api.report.report import Report, make_report
 from results_api.service.dependencies import JobId, RequireRead, ServicesDep
 from results_api.service.error_responses import error_responses
 from results_api.service.pages.rendering import report_response
-from results_api.service.responses import SuccessResponse, json_response, preferred_media_type, success_body
+from results_api.service.responses import (
+    SuccessResponse,
+    example,
+    json_response,
+    preferred_media_type,
+    success_body,
+)
 from results_api.service.services import Services
 from shared.errors import Code
 
@@ -32,6 +38,7 @@ SUMMARY: dict[str, Any] = {
             "id": 12,
             "name": "lunches",
             "state": "completed",
+            "outcome": {"word": "completed", "tone": "good"},
             "reason": "",
             "model": "lite0@1",
             "created_at": "2026-11-25T04:20:00Z",
@@ -76,7 +83,7 @@ class ReportQuery(BaseModel):
     "/v1/jobs/{job_id}/report",
     response_model=SuccessResponse[Report],
     responses={
-        200: {"content": {"application/json": {"example": SUMMARY}, "text/html": _PAGE}},
+        200: {"content": {"application/json": {"example": example(SUMMARY)}, "text/html": _PAGE}},
         **error_responses(Code.JOB_UNKNOWN, Code.REQUEST_INVALID, Code.NOT_ACCEPTABLE),
     },
 )
@@ -125,7 +132,7 @@ class SummaryQuery(BaseModel):
     "/v1/jobs/{job_id}/summary",
     response_model=SuccessResponse[Report],
     responses={
-        200: {"content": {"application/json": {"example": SUMMARY}}},
+        200: {"content": {"application/json": {"example": example(SUMMARY)}}},
         **error_responses(Code.JOB_UNKNOWN, Code.REQUEST_INVALID),
     },
 )

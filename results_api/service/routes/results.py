@@ -13,11 +13,13 @@ from results_api.exports import stream
 from results_api.rows import row_of
 from results_api.service.dependencies import IfNoneMatch, ItemIndex, JobId, RequireRead, ServicesDep
 from results_api.service.error_responses import error_responses
+from results_api.service.headers import COMPLETE
 from results_api.service.responses import (
     MEDIA_TYPES,
     Format,
     accepted_format,
     entity_tag,
+    example,
     json_response,
     matches,
     page_body,
@@ -57,7 +59,7 @@ _STREAMS[MEDIA_TYPES[Format.CSV]]["example"] = (
     "/v1/jobs/{job_id}/results",
     response_model=ResultsPage,
     responses={
-        200: {"content": {"application/json": {"example": PAGE}, **_STREAMS}},
+        200: {"content": {"application/json": {"example": example(PAGE)}, **_STREAMS}},
         **error_responses(*_READING, *_QUERYING),
     },
 )
@@ -107,7 +109,7 @@ def _page(found: FoundPage, model: RecordedModel, job: Job) -> dict[str, Any]:
 def _headers(job: Job, format: Format) -> dict[str, str]:
     return {
         "Content-Disposition": f'attachment; filename="job-{job.id}-results.{format}"',
-        "SmartSight-Complete": "true" if job.state.is_over else "false",
+        COMPLETE: "true" if job.state.is_over else "false",
     }
 
 
