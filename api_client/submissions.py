@@ -13,7 +13,7 @@ from shared.errors import Code, ResourceError, UsageError
 from shared.list_formats import ENCODINGS, KNOWN, advice, format_of
 
 #: A URL, or a URL and an id of your own, which its result returns as ``custom_id``.
-Image = str | tuple[str, str]
+Image = str | tuple[str, str | int]
 
 
 class SubmitOptions(TypedDict, total=False):

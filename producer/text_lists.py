@@ -92,7 +92,7 @@ def read_tsv(source: str, file: IO[bytes], columns: ListColumns) -> Iterator[Ent
 
 def _read_table(source: str, file: IO[bytes], delimiter: str, columns: ListColumns) -> Iterator[Entry]:
     table = Table(lines_of(file), delimiter)
-    fields = _header(table, columns.ref)
+    fields = _header(table, columns.ref, delimiter)
     header = [cleaned(name) for name in fields]
     place = _column_place(source, header, columns.ref, delimiter)
     id_column = columns.custom_id
@@ -114,7 +114,7 @@ def _is_after(space: str) -> IsReference:
     return lambda field: is_like_a_reference(field.removeprefix(space))
 
 
-def _header(table: Table, column: str) -> list[str]:
+def _header(table: Table, column: str, delimiter: str) -> list[str]:
     """Return the fields of the first line that is not blank; raise ``OSError`` if it cannot be read.
 
     Excel's line before it, which names the separator, is passed over where it names the right one.
@@ -126,21 +126,30 @@ def _header(table: Table, column: str) -> list[str]:
     for _, _, row in table.rows(1, is_name_or_reference, TOO_LONG):
         if isinstance(row, str):
             raise OSError(row)
-        if row != ["sep=", ""]:
+        if delimiter.join(row) != f"sep={delimiter}":
             return row
     return []
 
 
 def _column_place(source: str, header: list[str], column: str, delimiter: str) -> int:
-    """Return the index of a column; raise ``UsageError(column_unknown)``, with the likely separator."""
+    """Return the index of a column; raise ``UsageError(column_unknown)``, with a hint if there is one."""
+    hint = None if column in header else _hint(header, column, delimiter)
+    if hint:
+        raise UsageError(Code.COLUMN_UNKNOWN, f"{source}: {column!r}; {hint}")
+    return column_place(source, header, column)
+
+
+def _hint(header: list[str], column: str, delimiter: str) -> str | None:
+    """Return what is likely to be wrong with a header without a column."""
+    if any(map(is_like_a_reference, header)):
+        return "its first line seems to be a row: add a header; or name it .txt, if a line is a reference"
     line = delimiter.join(header)
     for other in ";\t,|":
         names = [cleaned(name).strip('"') for name in line.split(other)]
-        if column not in header and len(names) > 1 and (column in names or len(header) == 1):
+        if other != delimiter and len(names) > 1 and (column in names or len(header) == 1):
             right = f"name it {_ENDINGS[other]}" if other in _ENDINGS else "save it with commas or tabs"
-            hint = f"its columns seem to be separated by {other!r}: {right}"
-            raise UsageError(Code.COLUMN_UNKNOWN, f"{source}: {column!r}; {hint}")
-    return column_place(source, header, column)
+            return f"its columns seem to be separated by {other!r}: {right}"
+    return None
 
 
 def _over_lines(entry: Entry, first: int, last: int) -> Entry:

@@ -314,6 +314,8 @@ def test_a_url_with_another_in_it_is_one(ref: str, write: Write) -> None:
         ("l.csv", "id\turl\n", "name it .tsv"),
         ("l.tsv", "id,url\n", "name it .csv"),
         ("l.csv", "id|link\n", "separated by '|'"),
+        ("l.tsv", "a cat\thttps://host/a.jpg\n", "add a header"),
+        ("l.csv", "https://host/a;b.jpg\n", "name it .txt"),
     ],
 )
 def test_another_separator_is_named(name: str, head: str, hint: str, write: Write) -> None:
@@ -323,7 +325,8 @@ def test_another_separator_is_named(name: str, head: str, hint: str, write: Writ
 
 
 def test_a_line_that_names_the_right_separator_is_passed_over(write: Write) -> None:
-    assert _refs(_read(write("l.csv", b"sep=,\r\nid,url\r\n7,a.jpg\r\n"))) == ["a.jpg"]
+    for line in ("sep=,", '"sep=,"'):
+        assert _refs(_read(write("l.csv", f"{line}\r\nid,url\r\n7,a.jpg\r\n".encode()))) == ["a.jpg"]
 
 
 def test_a_document_that_breaks_off_counts_its_other_lines(write: Write) -> None:
