@@ -138,7 +138,7 @@ def _how_long(left: TimeLeft, is_running: bool) -> str:
 def _bound(left: TimeLeft) -> str:
     """Return how long it takes, and which host or rate decides that."""
     if left.seconds is None:
-        return f"{_are_left(left.moving)}; there is no estimate until some are done."
+        return f"{_are_left(left.moving)}; there is no estimate until more are done."
     if left.host is None:
         about = f"about {duration(left.seconds)} left for {_images(left.moving)}"
         at_rate = f" at {rate(left.rate)}" if left.rate else ""

@@ -113,6 +113,23 @@ def test_a_job_is_cancelled_within_seconds_and_keeps_what_was_done(
     assert set(states) == {"succeeded", "cancelled"}
 
 
+def test_what_waits_for_another_try_is_told_given_up_and_not_fetched_again(
+    fleet: Fleet, pictures: PictureServer
+) -> None:
+    job = fleet.submit([*pictures.urls("pictures", 10), *pictures.urls("error", 3)])
+    fleet.start_worker(SMARTSIGHT_RETRY_DELAYS="5")
+    wait_until(
+        lambda: "3 images wait for another try at " in fleet.run("jobs", str(job))[0], 60, "all to wait"
+    )
+    _, words = fleet.run("give-up", str(job))
+    assert f"Job {job}: 3 waiting images were given up." in words
+    fleet.wait_for(job)
+    fleet.check_queues_are_empty()
+    fleet.check_invariants(job)
+    assert [pictures.asked[f"/error/{number}"] for number in range(3)] == [1, 1, 1]
+    assert [row["code"] for row in fleet.rows(job) if row["state"] == "failed"] == ["http_5xx"] * 3
+
+
 def test_a_job_over_its_budget_pauses_is_resumed_and_its_failures_are_tried_again(
     fleet: Fleet, pictures: PictureServer
 ) -> None:
