@@ -6,17 +6,20 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, delete, text
+from sqlalchemy import Connection, create_engine, delete, insert, text
 
 from shared.errors import Code, ResourceError, SmartSightError, UsageError
-from shared.items import Evidence, Item, ItemState, Result, now
+from shared.items import Evidence, Item, ItemState, JobState, Result, now
 from shared.store import database as database_module
 from shared.store import postgres
 from shared.store.database import Database, newest_revision, upgrade
-from shared.store.schema import items, metadata
+from shared.store.mapping import result_values
+from shared.store.schema import items, jobs, metadata, models, results
 from shared.store.store import Store
 from tests.servers.ports import free_port
 from tests.servers.postgres import PostgresServer
@@ -50,16 +53,29 @@ def test_results_from_before_a_migration_have_nothing_in_a_new_column(
     url = f"sqlite:///{tmp_path / 'old.db'}"
     if kind == "postgres":
         url = request.getfixturevalue("new_postgres_database")()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        _migrate_to(connection, "0006")
+        connection.execute(insert(models).values(id=1, name="lite0", version="1", labels=[]))
+        job = {"key": "key", "state": JobState.RUNNING, "model_id": 1, "submitted": 1, "created_at": now()}
+        connection.execute(insert(jobs).values(id=1, **job))
+        connection.execute(insert(items).values(job_id=1, index=0, ref="a.jpg"))
+        values = result_values(Result(1, 0, ItemState.SUCCEEDED, now(), 1, 1))
+        connection.execute(
+            insert(results).values({name: values[name] for name in values.keys() - {"redirects"}})
+        )
+    engine.dispose()
     with closing(Database(url)) as database:
-        item = _item(Store(database))
-        result = Result(item.job_id, 0, ItemState.SUCCEEDED, now(), 1, 1, evidence=Evidence(redirects=3))
-        Store(database).results.save([result])
-        with database.write() as connection:
-            connection.exec_driver_sql("ALTER TABLE results DROP COLUMN redirects")
-            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0006'")
-    with closing(Database(url)) as database:
-        (outcome,) = Store(database).results.outcomes(item.job_id, -1, 10)
+        (outcome,) = Store(database).results.outcomes(1, -1, 10)
         assert (outcome.result.state, outcome.result.evidence) == (ItemState.SUCCEEDED, Evidence())
+
+
+def _migrate_to(connection: Connection, revision: str) -> None:
+    """Make the tables of an earlier version."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(database_module.__file__).with_name("migrations")))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def _failure(url: str) -> SmartSightError:
