@@ -1,6 +1,6 @@
 """Everything specific to Postgres: its URL, timeouts and locks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,8 +12,20 @@ from sqlalchemy.exc import ArgumentError
 from shared.errors import Code, UsageError
 from shared.server_urls import ESCAPES
 
-#: Unless the URL says otherwise (https://www.postgresql.org/docs/current/libpq-connect.html).
-_DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
+#: Unless the URL says otherwise (https://www.postgresql.org/docs/current/libpq-connect.html). No statement is
+#: prepared in the server: a session's statements get lost where a pooler gives each transaction any session
+#: (https://www.psycopg.org/psycopg3/docs/advanced/prepare.html).
+_DEFAULTS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "tcp_user_timeout": 30_000,
+    "prepare_threshold": None,
+}
+#: Parameters that are whole numbers.
+_NUMBERS = (
+    *("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+    *("tcp_user_timeout", "prepare_threshold"),
+)
 #: Time limit for the answer to one statement, in seconds.
 _ANSWER_TIMEOUT = 30.0
 #: The same for a statement that reads all results of a job or changes all rows of a table.
@@ -27,7 +39,10 @@ _MIGRATION_LOCK = 0x5310_5167
 
 
 def open_engine(url: str) -> Engine:
-    """Return the engine of a URL; raise ``UsageError(database_unsupported)`` if the URL is malformed."""
+    """Return the engine of a URL.
+
+    Raises ``UsageError(database_unsupported)`` if the URL is malformed or has a parameter that is not for it.
+    """
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # their messages contain the URL with its password
@@ -36,9 +51,8 @@ def open_engine(url: str) -> Engine:
     if _is_ambiguous(url, parsed):
         detail = f"the URL of Postgres is not well-formed: ports are from 1 to 65535, and {ESCAPES}"
         raise UsageError(Code.DATABASE_UNSUPPORTED, detail)
-    defaults = {name: value for name, value in _DEFAULTS.items() if name not in parsed.query}
     # An idle connection that has died is detected and replaced.
-    engine = create_engine(parsed, pool_pre_ping=True, connect_args=defaults)
+    engine = create_engine(parsed, pool_pre_ping=True, connect_args=_DEFAULTS | _checked(parsed.query))
     event.listen(engine, "do_connect", _connect)
     return engine
 
@@ -49,6 +63,33 @@ def _is_ambiguous(url: str, parsed: URL) -> bool:
     if parsed.username is None and parsed.password is None:
         return at != "" and "?" not in credentials
     return "@" in rest or not (parsed.port is None or parsed.port in _PORTS)
+
+
+def _checked(given: Mapping[str, str | Sequence[str]]) -> dict[str, Any]:
+    """Return a URL's parameters as the driver takes them.
+
+    They are libpq's, and ``prepare_threshold``. The driver's others would change how transactions work.
+    """
+    known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
+    for name in given:
+        if name not in known | {"prepare_threshold"}:
+            # What follows a password that is not escaped may be a part of it.
+            named = "what follows its password" if any("password" in one for one in given) else repr(name)
+            detail = f"{named} is no parameter of a Postgres URL: use those of libpq, or prepare_threshold"
+            raise UsageError(Code.DATABASE_UNSUPPORTED, detail)
+        if name != "host" and not isinstance(given[name], str):
+            raise UsageError(Code.DATABASE_UNSUPPORTED, f"the URL of Postgres names {name!r} twice")
+    return {name: _number(name, str(given[name])) for name in _NUMBERS if name in given}
+
+
+def _number(name: str, text: str) -> int | None:
+    if name == "prepare_threshold" and text.lower() == "none":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        detail = f"{name} is to be a whole number, in the URL of Postgres"
+        raise UsageError(Code.DATABASE_UNSUPPORTED, detail) from None
 
 
 def name_of(engine: Engine) -> str:

@@ -1,7 +1,7 @@
 """Databases as they really behave: migrations, and databases that cannot be used."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -114,6 +114,42 @@ def test_other_databases_are_refused_without_giving_passwords_away(url: str) -> 
     error = _failure(url)
     assert (type(error), error.code) == (UsageError, Code.DATABASE_UNSUPPORTED)
     assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ("autocommit=true", "'autocommit' is no parameter of a Postgres URL"),
+        ("row_factory=dict_row", "'row_factory' is no parameter"),
+        ("nonsense=1", "'nonsense' is no parameter"),
+        ("connect_timeout=soon", "connect_timeout is to be a whole number"),
+        ("prepare_threshold=never", "prepare_threshold is to be a whole number"),
+        ("sslmode=require&sslmode=disable", "names 'sslmode' twice"),
+    ],
+)
+def test_a_parameter_that_is_not_for_a_url_is_named(parameters: str, words: str) -> None:
+    error = _failure(f"postgresql+psycopg://u:secret@127.0.0.1/db?{parameters}")
+    assert (type(error), error.code) == (UsageError, Code.DATABASE_UNSUPPORTED)
+    assert words in str(error)
+    assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "threshold"),
+    [
+        ("", None),
+        ("?prepare_threshold=none", None),
+        ("?prepare_threshold=7", 7),
+        ("?application_name=a&connect_timeout=3&sslmode=disable", None),
+    ],
+)
+def test_statements_are_prepared_in_the_server_only_if_the_url_says_so(
+    new_postgres_database: Callable[[], str], parameters: str, threshold: int | None
+) -> None:
+    with closing(Database(new_postgres_database() + parameters)) as database, database.read() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, postgres._Connection)
+        assert driver.prepare_threshold == threshold
 
 
 @pytest.mark.parametrize("parameters", ["", "?password=secret", "?password=secret&sslmode=nonsense"])

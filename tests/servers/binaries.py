@@ -34,6 +34,9 @@ _CHROMIUM_WAY = (
 _NGINX_WAY = (
     """The test of a proxy needs nginx: sudo apt-get install nginx-light (as root it does so itself)."""
 )
+_PGBOUNCER_WAY = (
+    "The test of pgbouncer needs it: sudo apt-get install pgbouncer (as root the test does so itself)."
+)
 
 
 class MissingProgramError(RuntimeError):
@@ -72,6 +75,14 @@ def nginx_program() -> Path:
         if not shutil.which("nginx", path=_WITH_SBIN):
             _install(("nginx-light",), _NGINX_WAY)
     return _program("nginx", ("/usr/sbin",))
+
+
+def pgbouncer_program() -> Path:
+    """Return Debian's pgbouncer, or fail with the way to get it."""
+    with _one_at_a_time():
+        if not shutil.which("pgbouncer", path=_WITH_SBIN):
+            _install(("pgbouncer",), _PGBOUNCER_WAY)
+    return _program("pgbouncer", ("/usr/sbin",))
 
 
 def ensure_local_binaries() -> None:

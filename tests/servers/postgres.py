@@ -53,7 +53,7 @@ class PostgresServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                **_unprivileged(),
+                **unprivileged(),
             )
         wait_until(self._serves, _PATIENCE, f"PostgreSQL on port {self.port}")
 
@@ -62,7 +62,7 @@ class PostgresServer:
         return self._folder / "data"
 
     def _initialize(self) -> None:
-        user = _unprivileged().get("user")
+        user = unprivileged().get("user")
         if user:
             shutil.chown(self._folder, user)
         options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", _ADMINISTRATOR]
@@ -74,7 +74,7 @@ class PostgresServer:
             stderr=subprocess.STDOUT,
             text=True,
             timeout=_PATIENCE,
-            **_unprivileged(),
+            **unprivileged(),
         )
         if made.returncode:
             raise RuntimeError(f"initdb: {made.stdout}")
@@ -142,7 +142,7 @@ class PostgresServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _unprivileged() -> dict[str, Any]:
+def unprivileged() -> dict[str, Any]:
     """Return how to run a program as PostgreSQL's user if we are root, which it refuses to run as."""
     if os.geteuid() != 0:
         return {}
