@@ -1,13 +1,15 @@
 """`smartsight classify IMAGE...`: print the best classes of each image as JSON, as the first engine did."""
 
+import hashlib
 import json
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.terminal import say, show
-from shared.errors import Code, ItemError, UsageError
+from shared.errors import Code, ItemError, ResourceError, UsageError
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,12 +32,41 @@ def _run_here(options: Namespace, settings: Settings) -> int:
 
     classifier = open_classifier(settings, options.model or settings.model, options.engine, threads=1)
     files = FileFetcher(settings.max_bytes)
+    with _deny_list(settings) as check:
 
-    def classify(image: str) -> _Scores:
-        found = classifier.classify(files.read(Path(image)), options.top)
-        return ((prediction.label.name, prediction.score) for prediction in found.predictions)
+        def classify(image: str) -> _Scores:
+            content = files.read(Path(image))
+            check(content)
+            found = classifier.classify(content, options.top)
+            return ((prediction.label.name, prediction.score) for prediction in found.predictions)
 
-    return _show_each(options.images, classify)
+        return _show_each(options.images, classify)
+
+
+@contextmanager
+def _deny_list(settings: Settings) -> Iterator[Callable[[bytes], None]]:
+    """Give what raises ``ItemError(forgotten)`` for denied bytes, as long as a database is at hand.
+
+    Where there is none, none is made, and the libraries for it are not loaded: this command starts quickly.
+    """
+    from commands.parts import has_store, open_store
+
+    with ExitStack() as stack:
+        if not has_store(settings):
+            yield lambda _: None
+            return
+        try:
+            denied = stack.enter_context(open_store(settings)).deny_list
+        except ResourceError as error:
+            say(f"smartsight: it is not known what was forgotten: {error.code}: {error}", always=True)
+            yield lambda _: None
+            return
+
+        def check(content: bytes) -> None:
+            if denied.contents([hashlib.sha256(content).hexdigest()]):
+                raise ItemError(Code.FORGOTTEN)
+
+        yield check
 
 
 def _run_remote(options: Namespace, settings: Settings) -> int:

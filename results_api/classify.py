@@ -66,7 +66,7 @@ class ImageClassifier:
     ) -> ClassifiedImage:
         """Return the ``top`` best classes of an image file.
 
-        Raises ``ItemError`` if the image cannot be decoded, ``RequestError(at_capacity)``, and
+        Raises ``ItemError`` if the image cannot be decoded or is denied, ``RequestError(at_capacity)``, and
         ``ClientDisconnectedError`` if the client has disconnected when its turn comes.
         """
         with self.capacity.admit():
@@ -84,7 +84,11 @@ class ImageClassifier:
         return ClassifiedImage(list(found.predictions), reused=False)
 
     async def _stored(self, content: bytes, top: int) -> Result | None:
-        """Return the result of the same bytes under the same model, if it has enough classes."""
+        """Return the result of the same bytes under the same model, if it has enough classes.
+
+        Raises ``ItemError(forgotten)`` if the bytes are denied. Nothing is known while the store is away or
+        slow: the image is classified then, and nothing of it is stored.
+        """
         try:
             async with asyncio.timeout(_STORE_TIMEOUT):
                 found = await asyncio.to_thread(self._look_up, content)
@@ -96,6 +100,8 @@ class ImageClassifier:
 
     def _look_up(self, content: bytes) -> Result | None:
         digest = hashlib.sha256(content).hexdigest()
+        if self.store.deny_list.contents([digest]):
+            raise ItemError(Code.FORGOTTEN)
         return self.store.results.labelled(self.model_id, [digest]).get(digest)
 
     def _predictions(self, known: Result, top: int) -> list[Prediction]:

@@ -1,11 +1,13 @@
 """``POST /v1/classify``, as the phone app and its predecessor speak it."""
 
 import asyncio
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -148,9 +150,25 @@ def test_the_same_bytes_are_answered_from_the_store(
     assert around.engine.asked == 1
 
 
-def _store_labels(store: Store, model_id: int, content: bytes, class_ids: tuple[int, ...]) -> None:
-    import hashlib
+@pytest.mark.both_databases
+def test_denied_bytes_are_not_classified_whichever_way_they_come(
+    api: TestClient, around: Surroundings, services: Services, store: Store, jpeg: bytes
+) -> None:
+    _store_labels(store, services.image_classifier.model_id, jpeg, (2, 0))
+    store.deny_list.forget_sha256(hashlib.sha256(jpeg).hexdigest())
+    around.web.put("https://example.com/a.jpg", jpeg)
+    ways: list[dict[str, Any]] = [
+        {"content": jpeg},
+        {"content": jpeg, "headers": {"Content-Type": "image/jpeg"}},
+        {"files": {"photo": jpeg}},
+        {"json": {"url": "https://example.com/a.jpg"}},
+    ]
+    for way in ways:
+        assert _type(api.post(_URL, **way)) == (422, "forgotten")
+    assert (around.engine.asked, around.capacity._admitted) == (0, 0)
 
+
+def _store_labels(store: Store, model_id: int, content: bytes, class_ids: tuple[int, ...]) -> None:
     job = store.jobs.open("earlier", model_id)
     store.items.add([Item(job.id, 0, "http://a/a.jpg")])
     evidence = Evidence(64, 48, "JPEG", len(content), hashlib.sha256(content).hexdigest())

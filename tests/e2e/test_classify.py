@@ -1,12 +1,18 @@
+import hashlib
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from shared.store.database import Database
+from shared.store.store import Store
+from tests.servers.ports import free_port
 
 Run = Callable[..., Any]
 
@@ -78,6 +84,31 @@ def test_tensorflow_is_never_loaded_on_the_litert_path(environment: dict[str, st
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_denied_bytes_are_refused_where_a_database_is_at_hand(run: Run, samples: Path) -> None:
+    coffee, other = samples / "coffee.png", samples / "chelsea.png"
+    assert run("classify", str(coffee)).status == 0
+    assert not Path("data").exists(), "a database was made for it"
+    assert run("label", str(coffee)).status == 0
+    with closing(Database("sqlite:///data/smartsight.db")) as database:
+        Store(database).deny_list.forget_sha256(hashlib.sha256(coffee.read_bytes()).hexdigest())
+    refused = run("classify", str(coffee), str(other))
+    assert (refused.status, len(refused.out.splitlines())) == (1, 1)
+    assert refused.err.startswith(f"smartsight: {coffee}: forgotten: ")
+    named = {"SMARTSIGHT_DATABASE_URL": f"sqlite:///{Path('data/smartsight.db').resolve()}"}
+    assert run("classify", str(coffee), SMARTSIGHT_DATA_DIR="elsewhere", **named).status == 1
+    labelled = run("label", str(coffee), "--output", "out.jsonl")
+    assert labelled.status == 1
+    assert json.loads(Path("out.jsonl").read_text())["code"] == "forgotten"
+
+
+def test_a_database_that_is_away_is_said_to_be(run: Run, samples: Path) -> None:
+    url = f"postgresql+psycopg://u:secret@127.0.0.1:{free_port()}/db"
+    finished = run("classify", str(samples / "coffee.png"), SMARTSIGHT_DATABASE_URL=url)
+    assert (finished.status, finished.json()[0]["class"]) == (0, "espresso")
+    assert finished.err.startswith("smartsight: it is not known what was forgotten: database_unavailable: ")
+    assert "secret" not in finished.err
 
 
 def test_a_closed_pipe_is_no_traceback(environment: dict[str, str], samples: Path) -> None:
