@@ -72,7 +72,10 @@ def retry(options: Namespace, settings: Settings) -> int:
     """Try failures again: those with the codes given, or all with a transient code."""
     with open_backend(options, settings) as backend:
         job = backend.retry(options.job, options.code)
-    say(f"Job {job.id}: {job.retried} images will be retried.")
+    if job.retried:
+        say(f"Job {job.id}: {job.retried} images will be retried.")
+    else:
+        say(f"Job {job.id}: there is nothing to retry; nothing was changed.")
     return 0
 
 

@@ -7,8 +7,11 @@ machines. What the user sees is read back from the store, which alone knows what
 import asyncio
 import threading
 import time
+import uuid
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 
 from commands.parts import cores, make_fetchers, politeness_policy
 from commands.progress import GiveUpOffer, Progress, Silent, counts_by_state, show_progress
@@ -22,7 +25,7 @@ from results_api.job_statuses import read_status
 from results_api.rows import OrderedRows
 from shared.broker import InProcessBroker
 from shared.classifier.classifier import Classifier
-from shared.errors import Code, RequestError
+from shared.errors import Code, RequestError, ResourceError, UsageError
 from shared.items import ItemState
 from shared.job_status import JobStatus
 from shared.settings import Settings
@@ -38,6 +41,51 @@ _GRACE = 3.0
 _TICK = 0.2
 #: Looks between two times of compacting the progress and backfilling duplicates.
 _COMPACT_EVERY = 50
+#: How long a job stays this process's if it is killed, and how often that is renewed, in seconds.
+_LEASE, _RENEW_EVERY = 4.0, 1.0
+
+
+class JobLease:
+    """Keeps a job to this process while it runs: no other one labels it a second time."""
+
+    def __init__(self, store: Store, job_id: int) -> None:
+        """Take the job, as soon as the process that had it is dead.
+
+        Raises ``UsageError(job_not_ready)`` if another process runs it: it renews its lease meanwhile.
+        """
+        self._store = store
+        self._job_id = job_id
+        self._holder = uuid.uuid4().hex
+        seen: float | None = None
+        while not self._take():
+            until = store.jobs.leased_until(job_id)
+            if seen is not None and until is not None and until > seen:
+                raise self._lost()
+            seen = until
+            time.sleep(_TICK)
+
+    @contextmanager
+    def kept(self) -> Iterator[Future[None]]:
+        """Renew the lease in this context, and release it at the end; the task fails if it is lost."""
+        ending = threading.Event()
+        with ThreadPoolExecutor(1) as thread:
+            try:
+                yield thread.submit(self._renew, ending)
+            finally:
+                ending.set()
+        with suppress(ResourceError):  # it ends by itself, and what went wrong is already being said
+            self._store.jobs.end_leases(self._holder)
+
+    def _renew(self, ending: threading.Event) -> None:
+        while not ending.wait(_RENEW_EVERY):
+            if not self._take():
+                raise self._lost()
+
+    def _take(self) -> bool:
+        return self._store.jobs.lease(self._job_id, self._holder, _LEASE)
+
+    def _lost(self) -> UsageError:
+        return UsageError(Code.JOB_NOT_READY, f"another `smartsight label` is running job {self._job_id}")
 
 
 class _Notes(NoObserver):
@@ -79,7 +127,9 @@ class LabelRun:
         self._stop = threading.Event()
         self._abandoned = threading.Event()
         self._broker = InProcessBroker()
-        self.job = store.jobs.open(key, self._model.id, name)
+        self.job = store.jobs.open(key, self._model.id, name, local=True)
+        self._lease = JobLease(store, self.job.id)
+        self.job = store.jobs.get(self.job.id)  # whoever had it until now may have changed it
         self.done_before = sum(self._counts().values())
         self._meter, self._rate = RateMeter(), 0.0
         self._waiting: Waiting | None = None
@@ -100,7 +150,11 @@ class LabelRun:
         """
         progress = progress or show_progress(self._found.references, self.done_before)
         plan = self._plan(settings)
-        with ThreadPoolExecutor(cores()) as cpu, ThreadPoolExecutor(3) as threads:
+        with (
+            self._lease.kept() as keeping,
+            ThreadPoolExecutor(cores()) as cpu,
+            ThreadPoolExecutor(3) as threads,
+        ):
             worker = Worker(
                 Backends(self._store, self._broker, self._broker),
                 make_fetchers(settings),
@@ -112,7 +166,7 @@ class LabelRun:
                 recording = threads.submit(self._record, sources)
                 publishing = threads.submit(self._publish)
                 working = threads.submit(lambda: asyncio.run(worker.run()))
-                self._follow([recording, publishing, working], writer, progress)
+                self._follow([recording, publishing, working, keeping], writer, progress)
                 return self._complete(settings.placeholder_urls)
             finally:
                 progress.close()

@@ -36,10 +36,21 @@ def resume(store: Store, job: Job, max_failure_rate: float | None) -> None:
 
 
 def retry(store: Store, job: Job, codes: Collection[Code]) -> int:
-    """Retry the failures with these codes, or all with a transient code; return how many they are."""
+    """Retry the failures with these codes, or all with a transient code; return how many they are.
+
+    If there are none, nothing changes: the job stays over, and its webhook is not sent again. A job of
+    `smartsight label` is handed over to the workers, unless it names files.
+    """
     wanted = codes or [code for code in Code if code.transient]
-    if not store.jobs.reopen(job.id):
+    if not job.is_retriable:
         raise _refused(job, "only a job that is recorded and not cancelled can be retried")
+    # Of an interrupted retry, which is to be finished, the failures may be gone already.
+    if job.recorded and not any(tally.code in wanted for tally in store.results.tallies(job.id)):
+        return 0
+    if job.local and store.jobs.names_files(job.id):
+        raise _refused(job, "workers read no files: run `smartsight label` again")
+    if not store.jobs.reopen(job.id):
+        raise _refused(job, "`smartsight label` is running it" if job.local else "it has changed meanwhile")
     starts = range(0, job.submitted, _AT_ONCE)
     count = sum(store.results.forget_failed(job.id, wanted, start, start + _AT_ONCE) for start in starts)
     store.jobs.publish_again(job.id)

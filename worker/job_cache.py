@@ -18,30 +18,35 @@ _log = logging.getLogger("smartsight.worker")
 
 #: How long a running job is taken to run still, in seconds: within that a cancelled one stops.
 _FRESH = 1.0
-#: Models kept loaded at the same time.
-_MAX_MODELS = 3
+#: Jobs remembered, and models kept loaded, at the same time.
+_MAX_JOBS, _MAX_MODELS = 1000, 3
 _OVER = (JobState.CANCELLING, JobState.CANCELLED, JobState.FAILED)
 
 
 class JobCache:
     """Knows the jobs of tasks: a job can have been stopped since its messages were published."""
 
-    def __init__(self, store: Store, store_retry: StoreRetry) -> None:
+    def __init__(self, store: Store, store_retry: StoreRetry, only_job: int | None = None) -> None:
+        """``only_job`` is the job that this process runs for itself, if it does."""
         self._store = store
         self._store_retry = store_retry
-        self._jobs: dict[int, tuple[Job, float]] = {}
+        self._only_job = only_job
+        self._jobs: LRUCache[int, tuple[Job, float]] = LRUCache(_MAX_JOBS)
         self._asking = asyncio.Lock()
 
     async def running_model(self, job_id: int) -> int | None:
-        """Return the model of a job, or None if its items are not to be labelled now."""
+        """Return the model of a job, or None if its items are not to be labelled here now."""
         job = await self._job(job_id)
-        return job.model_id if job is not None and job.is_running else None
+        return job.model_id if job is not None and self._is_ours(job) else None
+
+    def _is_ours(self, job: Job) -> bool:
+        return job.is_running and (not job.local or job.id == self._only_job)
 
     async def _job(self, job_id: int) -> Job | None:
         arrived = time.monotonic()
         async with self._asking:
             job, seen = self._jobs.get(job_id, (None, 0.0))
-            if job and _still_holds(job, seen, arrived):
+            if job and self._still_holds(job, seen, arrived):
                 return job
             try:
                 job = await self._store_retry.call(self._store.jobs.get, job_id)
@@ -50,6 +55,17 @@ class JobCache:
                 return None
             self._jobs[job_id] = job, time.monotonic()
             return job
+
+    def _still_holds(self, job: Job, seen: float, arrived: float) -> bool:
+        """Tell whether what was seen of a job need not be looked at again.
+
+        One that is labelled here is believed for a moment, a cancelled one for ever. Any other (a paused or
+        completed one) only if it was seen after the message arrived: resuming publishes again, and what is
+        dropped then is lost.
+        """
+        if job.state in _OVER:
+            return True
+        return seen >= arrived or (self._is_ours(job) and arrived - seen < _FRESH)
 
 
 class LoadedModel(NamedTuple):
@@ -90,14 +106,3 @@ class ModelCache:
             detail = f"{name}: this worker has version {classifier.model.version}"
             raise ItemError(Code.MODEL_UNAVAILABLE, detail)
         return classifier
-
-
-def _still_holds(job: Job, seen: float, arrived: float) -> bool:
-    """Tell whether what was seen of a job need not be looked at again.
-
-    A running one is believed for a moment, a cancelled one for ever. A paused or completed one only if it
-    was seen after the message arrived: resuming publishes again, and what is dropped then is lost.
-    """
-    if job.state in _OVER:
-        return True
-    return seen >= arrived or (job.is_running and arrived - seen < _FRESH)

@@ -15,7 +15,8 @@ from worker.store_retry import StoreRetry
 #: Model and SHA-256 of an image's bytes, or model and reference.
 Key = tuple[int, str]
 
-#: How many images' labels are kept here, beside what the store knows: it learns of them a moment later.
+#: How many images' labels are kept here, beside what the store knows: it learns of them a moment later. They
+#: are checked against it when a result with them is stored.
 _MAX_RECENT = 1000
 #: Decimals of a stored score.
 _DECIMALS = 6
@@ -88,6 +89,10 @@ class LabelCache:
             future.set_result(labels)
             if labels is None and self._recent.get(key) is future:
                 del self._recent[key]
+
+    def forget(self, key: Key) -> None:
+        """Drop the labels of an image that are kept here: in the store they were deleted."""
+        self._recent.pop(key, None)
 
     def _load_by_content(self, keys: Collection[Key]) -> dict[Key, Labels]:
         return {

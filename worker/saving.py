@@ -9,6 +9,7 @@ from shared.errors import Code, ResourceError
 from shared.items import Evidence, ItemState, Result
 from shared.store.store import Store
 from worker.fetch_task import DeliveryAcks, FetchTask
+from worker.label_cache import LabelCache
 from worker.observer import Observer
 from worker.poison import PoisonGuard
 from worker.store_retry import StoreRetry
@@ -31,12 +32,14 @@ class ResultSaver:
         store_retry: StoreRetry,
         observer: Observer,
         poison: PoisonGuard,
+        label_cache: LabelCache,
     ) -> None:
         self._store = store
         self._acks = acks
         self._store_retry = store_retry
         self._observer = observer
         self._poison = poison
+        self._label_cache = label_cache
         self._inbox: asyncio.Queue[tuple[FetchTask, Result] | None] = asyncio.Queue(4 * _BATCH)
         self._finished = False
 
@@ -54,25 +57,33 @@ class ResultSaver:
             if batch := await self._next_batch():
                 started = time.monotonic()
                 async with self._poison.shared():
-                    await self._save([result for _, result in batch])
+                    unfounded = await self._save([result for _, result in batch])
                 self._observer.stage_finished("save", time.monotonic() - started)
                 for task, result in batch:
-                    self._acks.ack(task)
-                    self._observer.item_finished(result)
+                    if unfounded and (result.job_id, result.index) in unfounded:
+                        self._label_again(task, result)
+                    else:
+                        self._acks.ack(task)
+                        self._observer.item_finished(result)
 
-    async def _save(self, results: list[Result]) -> None:
+    def _label_again(self, task: FetchTask, result: Result) -> None:
+        """Hand back a task whose labels were deleted before they could be stored with its item."""
+        self._label_cache.forget((result.model_id, str(result.evidence.sha256)))
+        self._acks.release(task)
+
+    async def _save(self, results: list[Result]) -> set[tuple[int, int]]:
+        """Store results, and return the places of those that reuse labels which are gone."""
         try:
-            await self._store_retry.call(self._store.results.save, results)
+            return await self._store_retry.call(self._store.results.save, results)
         except ResourceError as error:
             if error.code is not Code.DATABASE_REFUSED:
                 raise
             # One bad result must not keep the others from the store, nor come back for ever.
-            for result in results:
-                await self._save_alone(result)
+            return {place for result in results for place in await self._save_alone(result)}
 
-    async def _save_alone(self, result: Result) -> None:
+    async def _save_alone(self, result: Result) -> set[tuple[int, int]]:
         try:
-            await self._store_retry.call(self._store.results.save, [result])
+            return await self._store_retry.call(self._store.results.save, [result])
         except ResourceError as error:
             if error.code is not Code.DATABASE_REFUSED:
                 raise
@@ -82,7 +93,7 @@ class ResultSaver:
             bare = replace(
                 bare, detail="the database refused the result", evidence=Evidence(), thumbnail=None
             )
-            await self._store_retry.call(self._store.results.save, [bare])
+            return await self._store_retry.call(self._store.results.save, [bare])
 
     async def _next_batch(self) -> list[tuple[FetchTask, Result]]:
         """Return what comes within the linger time of the first."""

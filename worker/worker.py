@@ -55,7 +55,7 @@ class WorkerPlan:
     policy: PolitenessPolicy = field(default_factory=lambda: PolitenessPolicy(2, 0.25, (15.0, 120.0, 900.0)))
     #: How long one request may take, in seconds.
     request_timeout: float = 20.0
-    #: The only job whose waiting items are taken from the store; None for all jobs.
+    #: The job that this process runs for itself; None for a worker, which works on all others.
     only_job: int | None = None
     #: Longest side of the thumbnails that are kept, in pixels; 0 keeps none.
     thumbnail_side: int = 0
@@ -114,11 +114,11 @@ class Worker:
         label_cache = LabelCache(store, retry)
         robots = RobotsCache(fetchers.web, store, retry) if fetchers.web else None
         self._presence = Presence(store, retry, plan.only_job)
-        self._saver = ResultSaver(store, self._acks, retry, observer, poison)
+        self._saver = ResultSaver(store, self._acks, retry, observer, poison, label_cache)
         self._handler = DeliveryHandler(
             queues=self._queues,
             acks=self._acks,
-            jobs=JobCache(store, retry),
+            jobs=JobCache(store, retry, plan.only_job),
             models=ModelCache(store, retry, inference.open_model),
             label_cache=label_cache,
             fetcher=PoliteFetcher(fetchers.images, robots, deny_list, observer),

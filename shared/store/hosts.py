@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     RowMapping,
     Select,
@@ -24,11 +25,14 @@ from sqlalchemy import (
 from shared.hosts import HostState
 from shared.items import Message
 from shared.store.database import Database
+from shared.store.jobs import RUN_LOCALLY
+from shared.store.schema import jobs, results
 from shared.store.schema_hosts import hosts, robots, waiting
 from shared.store.statements import clock, insert_new, time_now, upsert, upsert_where
 
 #: What a holder learns of a host, and writes back.
 _LEARNED = ("delay", "next_at", "closed_until", "gives_up_at", "code", "failures", "trips")
+_LOCAL_IDS = select(jobs.c.id).where(RUN_LOCALLY)
 _WAITING = select(func.count()).where(waiting.c.host == hosts.c.host).scalar_subquery()
 _LISTED = select(hosts, _WAITING.label("waiting"))
 
@@ -157,14 +161,18 @@ def free_hosts(
     """Return hosts for which items wait, and which this holder could serve now, longest due first.
 
     Hosts that backed off more than ``backoff_steps`` times are given up, and blocked ones are not called:
-    what waits for them can be told so at once.
+    what waits for them can be told so at once. Items of other jobs do not count, nor, without a job, those of
+    jobs that one process runs for itself.
     """
     now = clock(connection)
+    others = [] if job_id is not None else list(connection.execute(_LOCAL_IDS).scalars())
     unheld = or_(hosts.c.holder.is_(None), hosts.c.holder == holder, hosts.c.held_until < now)
     open_ = or_(hosts.c.closed_until <= now + horizon, hosts.c.trips > backoff_steps, hosts.c.blocked)
     query = select(hosts.c.host).where(hosts.c.has_waiting, unheld, open_, hosts.c.next_at <= now + horizon)
     if job_id is not None:
         query = query.where(exists().where(waiting.c.host == hosts.c.host, waiting.c.job_id == job_id))
+    elif others:  # rare, so that mostly no row of ``waiting`` is read
+        query = query.where(exists().where(waiting.c.host == hosts.c.host, waiting.c.job_id.not_in(others)))
     return connection.execute(query.order_by(hosts.c.next_at).limit(limit)).scalars()
 
 
@@ -230,11 +238,15 @@ class WaitingItems:
         self._database = database
 
     def add(self, new: Sequence[WaitingItem]) -> None:
-        """Let items wait; those that have a place already go back to it, changed as they may be."""
-        ordered = sorted(new, key=lambda item: (item.message.job_id, item.message.index))
-        placed = [_moved(item) for item in ordered if item.id is not None]
-        others = [_values(item) for item in ordered if item.id is None]
+        """Let items wait; those that have a place already go back to it, changed as they may be.
+
+        An item that has its result by now, from another delivery, does not wait, and loses its place.
+        """
         with self._database.write() as connection:
+            done = _with_result(connection, new)
+            ordered = sorted(new, key=lambda item: (item.message.job_id, item.message.index))
+            placed = [_moved(item) for item in ordered if item.id is not None]
+            others = [_values(item) for item in ordered if item.id is None and _place(item) not in done]
             # First, as whoever takes items locks hosts first, too.
             _mark(connection, sorted({item.host for item in new}))
             if others:
@@ -243,13 +255,17 @@ class WaitingItems:
                 change: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _MOVING}
                 back = update(waiting).where(waiting.c.id == bindparam("row"))
                 connection.execute(back.values(change | {"holder": None}), placed)
+            ended = [item.id for item in ordered if item.id is not None and _place(item) in done]
+            if ended:
+                connection.execute(delete(waiting).where(waiting.c.id.in_(ended)))
 
     def take(self, demand: Demand, holder: str, backoff_steps: int, seconds: float) -> Taken | None:
         """Take items of hosts that are free, or held by this holder already, and hold those hosts.
 
         They stay stored until they are removed: whoever holds the host later finds them again. A host that
-        backed off more than ``backoff_steps`` times is given up, and its items can be told so at once.
-        Returns None if nothing waits that can be taken.
+        backed off more than ``backoff_steps`` times is given up, and its items can be told so at once. Unless
+        a job is named, none are taken of jobs that one process runs for itself. Returns None if nothing waits
+        that can be taken.
         """
         with self._database.read() as connection:
             found = list(free_hosts(connection, holder, backoff_steps, _HORIZON, _HOSTS, demand.job_id))
@@ -295,17 +311,49 @@ def _placing(connection: Connection) -> Any:
 
 def _take(connection: Connection, host: str, holder: str, limit: int, demand: Demand) -> list[WaitingItem]:
     # Nobody else holds the host: whoever else's mark stands there has gone.
-    query = select(waiting).where(waiting.c.host == host, waiting.c.id.not_in(sorted(demand.in_hand)))
-    if demand.job_id is not None:
-        query = query.where(waiting.c.job_id == demand.job_id)
+    query = select(waiting, _HAS_RESULT).where(
+        waiting.c.host == host, waiting.c.id.not_in(sorted(demand.in_hand)), _are_for(demand.job_id)
+    )
     rows = connection.execute(query.order_by(waiting.c.id).limit(limit)).mappings().all()
-    if rows:
-        mine = update(waiting).where(waiting.c.id.in_([row["id"] for row in rows]))
+    open_, done = ([row for row in rows if bool(row["done"]) is wanted] for wanted in (False, True))
+    if open_:
+        mine = update(waiting).where(waiting.c.id.in_([row["id"] for row in open_]))
         lost = case((waiting.c.holder.is_(None), 0), else_=1)
         connection.execute(mine.values(holder=holder, earlier=waiting.c.earlier + lost))
-    else:
+    if done:
+        connection.execute(delete(waiting).where(waiting.c.id.in_([row["id"] for row in done])))
+    if not rows:
         _unmark(connection, host)
-    return [_from_row(row) for row in rows]
+    return [_from_row(row) for row in open_]
+
+
+_HAS_RESULT = (
+    exists()
+    .where(results.c.job_id == waiting.c.job_id, results.c.index == waiting.c.index)
+    .correlate(waiting)
+    .label("done")
+)
+
+
+def _are_for(job_id: int | None) -> ColumnElement[bool]:
+    """Return the condition for the items that may be taken: of one job, or of those that workers share."""
+    if job_id is not None:
+        return waiting.c.job_id == job_id
+    return waiting.c.job_id.not_in(_LOCAL_IDS)
+
+
+def _place(item: WaitingItem) -> tuple[int, int]:
+    return item.message.job_id, item.message.index
+
+
+def _with_result(connection: Connection, items: Sequence[WaitingItem]) -> set[tuple[int, int]]:
+    """Return the places of those of these items that have a result."""
+    found: set[tuple[int, int]] = set()
+    for job_id in {item.message.job_id for item in items}:
+        indexes = [index for job, index in map(_place, items) if job == job_id]
+        query = select(results.c.index).where(results.c.job_id == job_id, results.c.index.in_(indexes))
+        found |= {(job_id, index) for index in connection.execute(query).scalars()}
+    return found
 
 
 def _mark(connection: Connection, names: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from shared.store.database import Database
 from shared.store.deny_list import hold_denied
 from shared.store.mapping import item_from, item_values, ref_hash
 from shared.store.schema import items, jobs, poison_trials, results
-from shared.store.schema_hosts import job_hosts
+from shared.store.schema_hosts import job_hosts, waiting
 from shared.store.statements import insert_counted, insert_many_new, insert_new, insert_or_add
 
 _TAKING = (JobState.SUBMITTING, JobState.PAUSED)
@@ -49,16 +49,18 @@ class Items:
     def pending(self, job_id: int, start: int, stop: int) -> list[Item]:
         """Return the items without a result with indexes from ``start`` to below ``stop``.
 
-        Duplicates are left out: they get the result of the first item with their reference.
+        Duplicates are left out: they get the result of the first item with their reference. So are items that
+        wait for a host: they are taken from there, and would be fetched twice.
         """
         span = items.c.index.between(start, stop - 1)
         recorded = select(items.c.job_id, items.c.index, items.c.ref, items.c.custom_id)
         recorded = recorded.where(items.c.job_id == job_id, span, items.c.original.is_(None))
-        finished = select(results.c.index)
-        finished = finished.where(results.c.job_id == job_id, results.c.index.between(start, stop - 1))
-        # Two index scans: in a join, Postgres may compare every item with every result.
+        # Index scans: in a join, Postgres may compare every item with every result.
         with self._database.read() as connection:
-            done = set(connection.execute(finished).scalars())
+            done = set[int]()
+            for table in (waiting, results):  # in this order: what stops waiting meanwhile has a result
+                those = select(table.c.index).where(table.c.job_id == job_id)
+                done |= set(connection.execute(those.where(table.c.index.between(start, stop - 1))).scalars())
             rows = connection.execute(recorded.order_by(items.c.index)).mappings()
             return [item_from(row) for row in rows if row["index"] not in done]
 

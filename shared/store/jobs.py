@@ -1,10 +1,11 @@
 """Jobs: state, progress, leases and removal."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Delete, RowMapping, Table, case, delete, or_, select, update
+from sqlalchemy import Connection, Delete, RowMapping, Table, case, delete, func, null, or_, select, update
 
 from shared.errors import Code, UsageError
 from shared.items import JobState, now
@@ -20,6 +21,10 @@ from shared.store.webhooks import tell_again
 RUNNING = (JobState.SUBMITTING, JobState.RUNNING)
 #: States in which a dispatcher works on a job.
 ACTIVE = (*RUNNING, JobState.CANCELLING, JobState.DELETING)
+#: Jobs whose items one process labels for itself: nobody else publishes, completes or fetches them.
+RUN_LOCALLY = jobs.c.local & jobs.c.state.in_(RUNNING)
+#: The key of a job that its process has lost; other jobs keep theirs.
+_RELEASED = case((jobs.c.local, null()), else_=jobs.c.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,8 @@ class Job:
 
     ``submitted`` counts the items recorded so far: all of them when the job is ``recorded``. ``published``
     is the watermark: every item below it was confirmed by the broker or has a result. ``key_id`` is the
-    owner's key, ``malformed`` the number of malformed lines of its list, ``rate`` is in items per second.
+    owner's key, ``malformed`` the number of malformed lines of its list, ``rate`` is in items per second. A
+    ``local`` job is run by one process of `smartsight label`, for itself.
     """
 
     id: int
@@ -48,11 +54,19 @@ class Job:
     priority: int = 0
     malformed: int = 0
     rate: float | None = None
+    local: bool = False
 
     @property
     def is_running(self) -> bool:
         """Whether workers label its items."""
         return self.state in RUNNING
+
+    @property
+    def is_retriable(self) -> bool:
+        """Whether failures can be retried: it is recorded and not cancelled, or a retry was interrupted."""
+        if not self.recorded:
+            return self.state is JobState.RUNNING
+        return self.state in (JobState.RUNNING, JobState.PAUSED, JobState.COMPLETED)
 
 
 class Jobs:
@@ -68,6 +82,7 @@ class Jobs:
         name: str | None = None,
         max_failure_rate: float | None = None,
         priority: int = 0,
+        local: bool = False,
     ) -> Job:
         """Return the job of this idempotency key, or a new one."""
         values = {
@@ -78,6 +93,7 @@ class Jobs:
             "submitted": 0,
             "max_failure_rate": max_failure_rate,
             "priority": priority,
+            "local": local,
             "created_at": now(),
         }
         with self._database.write() as connection:
@@ -106,18 +122,35 @@ class Jobs:
             return None if row is None else _job(row)
 
     def active(self) -> list[Job]:
-        """Return the active jobs, oldest first: those with something to publish, count or cancel."""
+        """Return the active jobs, oldest first: those with something to publish, count or cancel.
+
+        Those that a process runs for itself are left out, also when it has died: its user runs it again.
+        """
         with self._database.read() as connection:
-            query = _JOB.where(jobs.c.state.in_(ACTIVE)).order_by(jobs.c.id)
+            query = _JOB.where(jobs.c.state.in_(ACTIVE), ~RUN_LOCALLY).order_by(jobs.c.id)
             return [_job(row) for row in connection.execute(query).mappings()]
 
     def lease(self, job_id: int, holder: str, seconds: float) -> bool:
-        """Lease a job, or renew the lease, so that no other dispatcher has it; tell whether it succeeded."""
+        """Lease a job, or renew the lease, so that no other process has it; tell whether it succeeded."""
         with self._database.write() as connection:
             time = clock(connection)
             free = or_(jobs.c.holder.is_(None), jobs.c.holder == holder, jobs.c.held_until < time)
             change = _set_job(job_id, holder=holder, held_until=time + seconds).where(free)
             return connection.execute(change).rowcount == 1
+
+    def leased_until(self, job_id: int) -> float | None:
+        """Return when a job's lease ends, if it has one: in seconds since 1970 by the database's clock."""
+        with self._database.read() as connection:
+            query = select(jobs.c.held_until).where(jobs.c.id == job_id)
+            until: float | None = connection.execute(query).scalar()
+            return until
+
+    def names_files(self, job_id: int) -> bool:
+        """Tell whether a job has items that are not URLs: only `smartsight label` reads files."""
+        urls = select(func.coalesce(func.sum(job_hosts.c["items"]), 0)).where(job_hosts.c.job_id == job_id)
+        query = select(jobs.c.submitted > urls.scalar_subquery()).where(jobs.c.id == job_id)
+        with self._database.read() as connection:
+            return bool(connection.execute(query).scalar())
 
     def end_leases(self, holder: str) -> None:
         """Release all leases of this holder."""
@@ -148,7 +181,13 @@ class Jobs:
             (jobs.c.reason == "", JobState.CANCELLED),
             else_=JobState.FAILED,
         )
-        return self._change(job_id, ending & all_done, state=state, finished_at=now())
+        change = _set_job(job_id, state=state, finished_at=now()).where(ending & all_done)
+        with self._database.write() as connection:
+            completed: bool = connection.execute(change).rowcount == 1
+            if completed:  # what has a result waits no more
+                for table in (waiting, retries):
+                    connection.execute(delete(table).where(table.c.job_id == job_id))
+            return completed
 
     def pause(self, job_id: int, reason: str) -> bool:
         """Pause a job; tell whether it was running."""
@@ -161,9 +200,13 @@ class Jobs:
         return self._change(job_id, jobs.c.state == JobState.PAUSED, **change)
 
     def cancel(self, job_id: int) -> bool:
-        """Cancel a job; tell whether it was not over. Its items without a result are cancelled afterwards."""
+        """Cancel a job; tell whether it was not over. Its items without a result are cancelled afterwards.
+
+        The key of a local job is released: the command that began it makes a new job.
+        """
         open_ = jobs.c.state.in_((*RUNNING, JobState.PAUSED))
-        return self._change(job_id, open_, state=JobState.CANCELLING, recorded=True, reason="")
+        change = {"state": JobState.CANCELLING, "recorded": True, "reason": ""}
+        return self._change(job_id, open_, **change, key=_RELEASED)
 
     def fail(self, job_id: int, reason: str) -> bool:
         """End a job whose submission failed, as ``cancel`` does, with the state ``failed``."""
@@ -174,13 +217,17 @@ class Jobs:
         """Run a job again for a retry; tell whether its state allows it.
 
         It cannot be completed until it is marked as recorded again, because results are removed meanwhile.
-        When it is over again, its webhook is sent again.
+        When it is over again, its webhook is sent again. A local job that no process runs is handed over to
+        the workers, and its key released: the command that began it makes a new job.
         """
         whole = jobs.c.recorded & jobs.c.state.in_((JobState.RUNNING, JobState.PAUSED, JobState.COMPLETED))
         interrupted = jobs.c.recorded.is_(False) & (jobs.c.state == JobState.RUNNING)
         change = {"state": JobState.RUNNING, "recorded": False, "reason": "", "finished_at": None}
+        shared = {"local": False, "key": _RELEASED}
         with self._database.write() as connection:
-            reopening = _set_job(job_id, **change).where(whole | interrupted)
+            unheld = or_(jobs.c.holder.is_(None), jobs.c.held_until < clock(connection))
+            free = or_(jobs.c.local.is_(False), unheld)
+            reopening = _set_job(job_id, **change, **shared).where(whole | interrupted, free)
             reopened: bool = connection.execute(reopening).rowcount == 1
             if reopened:
                 tell_again(connection, job_id)
@@ -211,6 +258,8 @@ class Jobs:
         """
         late = select(results.c.index).where(results.c.job_id == job_id).limit(1)
         with self._database.write() as connection:
+            # Waits for those who store results now; whoever comes later finds no job (``hold_jobs``).
+            connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
             if connection.execute(late).first():
                 return False
             for table in _BY_JOB:
@@ -243,6 +292,14 @@ def read_job(connection: Connection, job_id: int) -> Job:
     if row is None:
         raise UsageError(Code.JOB_UNKNOWN, f"job {job_id}")
     return _job(row)
+
+
+def hold_jobs(connection: Connection, job_ids: Collection[int]) -> set[int]:
+    """Return those of these jobs that exist and are not deleted; they stay until this transaction ends."""
+    present = jobs.c.id.in_(sorted(job_ids)) & (jobs.c.state != JobState.DELETING)
+    query = select(jobs.c.id).where(present).order_by(jobs.c.id)
+    # The weakest lock, as of a foreign key: everything but deleting the row goes on beside it.
+    return set(connection.execute(query.with_for_update(read=True, key_share=True)).scalars())
 
 
 def _set_job(job_id: int, **values: object) -> Any:

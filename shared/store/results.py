@@ -1,7 +1,7 @@
 """Results: one per item, final, and counted when they are stored."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, liter
 from shared.errors import Code
 from shared.items import Item, ItemState, Result, now
 from shared.store.database import Database
-from shared.store.deny_list import without_denied
+from shared.store.deny_list import Key, without_denied
 from shared.store.items import copy_to_some_duplicates
+from shared.store.jobs import hold_jobs
 from shared.store.mapping import code_from, item_from, result_from, result_values
 from shared.store.schema import items, jobs, poison_trials, progress, results
 from shared.store.schema_hosts import retries, waiting
@@ -45,6 +46,8 @@ _LABELLED = select(results).where(
     results.c.reused.is_(False),
     results.c.state == ItemState.SUCCEEDED,
 )
+_ORIGINS = _LABELLED.with_only_columns(results.c.sha256)
+_ORIGINS = _ORIGINS.with_for_update(read=True, key_share=True, skip_locked=True)
 _COUNTED = (results.c.job_id, results.c.state, results.c.code)
 
 
@@ -54,20 +57,24 @@ class Results:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save(self, new: Iterable[Result]) -> None:
+    def save(self, new: Iterable[Result]) -> set[Key]:
         """Store results and count them, in one transaction; existing results are kept.
 
         Duplicates in the job get the same result: some thousands of them at once, the rest by
         ``Duplicates.backfill``. Denied images are stored as forgotten.
+
+        Results of deleted jobs are not stored, nor those that reuse labels which were deleted meanwhile.
+        Returns the jobs and indexes of the latter: their images are to be labelled again.
         """
         by_key = {(result.job_id, result.index): result for result in new}
         with self._database.write() as connection:
+            present = hold_jobs(connection, {job_id for job_id, _ in by_key})
+            by_key = {key: result for key, result in by_key.items() if key[0] in present}
             by_key = without_denied(connection, by_key)
-            statement = insert_new(connection, results, "job_id", "index")
-            statement = statement.returning(results.c.job_id, results.c.index)
-            # In key order: two workers with the same items must not deadlock.
-            values = [result_values(by_key[key]) for key in sorted(by_key)]
-            added = [by_key[row[0], row[1]] for row in connection.execute(statement, values)]
+            stored = _insert_results(connection, by_key)
+            unfounded = _unfounded(connection, stored)
+            _take_back(connection, unfounded)
+            added = [result for key, result in stored.items() if key not in unfounded]
             add_progress(connection, ((result.job_id, result.state, result.code) for result in added))
             _end_retries(connection, added)
             save_validators(connection, added)
@@ -75,6 +82,7 @@ class Results:
                 indexes = [result.index for result in added if result.job_id == job_id]
                 copy_to_some_duplicates(connection, job_id, indexes)
             save_thumbnails(connection, added)
+            return unfounded
 
     def tallies(self, job_id: int) -> list[Tally]:
         """Return the number of items by state and code."""
@@ -190,3 +198,37 @@ def _end_retries(connection: Connection, added: Sequence[Result]) -> None:
     places = [{"job": one.job_id, "place": one.index} for one in added if one.attempts > 1]
     if places:
         connection.execute(delete(retries).where(place), places)
+
+
+def _insert_results(connection: Connection, by_key: Mapping[Key, Result]) -> dict[Key, Result]:
+    """Store results, and return those whose items had none."""
+    if not by_key:
+        return {}
+    statement = insert_new(connection, results, "job_id", "index")
+    statement = statement.returning(results.c.job_id, results.c.index)
+    # In key order: two workers with the same items must not deadlock.
+    values = [result_values(by_key[key]) for key in sorted(by_key)]
+    return {(row[0], row[1]): by_key[row[0], row[1]] for row in connection.execute(statement, values)}
+
+
+def _unfounded(connection: Connection, added: Mapping[Key, Result]) -> set[Key]:
+    """Return the new results that reuse labels of which no result is the origin any more.
+
+    The origins of all others stay until this transaction ends. One that is just being deleted is not waited
+    for: who deletes it may be waiting for another one.
+    """
+    reusing = {key: result for key, result in added.items() if result.reused and result.evidence.sha256}
+    founded: set[tuple[int, str]] = set()
+    for model_id in {result.model_id for result in reusing.values()}:
+        digests = {str(one.evidence.sha256) for one in reusing.values() if one.model_id == model_id}
+        values = {"model": model_id, "digests": [bytes.fromhex(digest) for digest in sorted(digests)]}
+        founded |= {(model_id, digest.hex()) for digest in connection.execute(_ORIGINS, values).scalars()}
+    return {key for key, one in reusing.items() if (one.model_id, str(one.evidence.sha256)) not in founded}
+
+
+def _take_back(connection: Connection, keys: Collection[Key]) -> None:
+    """Delete results that this transaction has stored."""
+    place = (results.c.job_id == bindparam("job")) & (results.c.index == bindparam("place"))
+    if keys:
+        places = [{"job": job_id, "place": index} for job_id, index in sorted(keys)]
+        connection.execute(delete(results).where(place), places)

@@ -74,7 +74,10 @@ jobs = Table(
     Column("rate", REAL),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("finished_at", DateTime(timezone=True)),
-    #: Which dispatcher publishes the job, and until when, in seconds since 1970 by the database's clock.
+    #: Whether one process of `smartsight label` runs it for itself: its items can be files of that machine.
+    Column("local", Boolean, nullable=False, server_default=false()),
+    #: Which dispatcher publishes the job, or which process runs it for itself, and until when, in seconds
+    #: since 1970 by the database's clock.
     Column("holder", Text),
     Column("held_until", Double),
     Index("jobs_by_state", "state"),

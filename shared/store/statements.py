@@ -60,7 +60,17 @@ def insert_many_new(
     connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *key: str
 ) -> None:
     """Insert rows with the same columns; leave existing ones unchanged."""
-    statement = insert_new(connection, table, *key)
+    _insert_many(connection, table, rows, insert_new(connection, table, *key))
+
+
+def insert_or_hold(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: str) -> None:
+    """Insert rows; leave existing ones unchanged, and keep them from being deleted in this transaction."""
+    _insert_many(connection, table, rows, upsert(connection, table, key, [key]))
+
+
+def _insert_many(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], statement: Any
+) -> None:
     if connection.dialect.name == "postgresql":
         # One array per column takes a third of the time of one parameter list per row.
         arrays = [func.unnest(bindparam(name, type_=ARRAY(table.c[name].type))) for name in rows[0]]

@@ -1,10 +1,9 @@
 """Thumbnails: what a model saw of an image, stored once for all items with the same bytes.
 
 A thumbnail exists only as long as a result has its SHA-256: whatever removes that from results removes the
-thumbnail in the same transaction, so that a process that dies leaves nothing behind. A result need not have a
-thumbnail: images labelled without thumbnails have none, and if a job is removed at the very moment in which
-another stores a result of the same bytes, the thumbnail may be removed. The result is then without one until
-its bytes are classified again.
+thumbnail in the same transaction, so that a process that dies leaves nothing behind. Whoever stores a result
+holds its thumbnail, or the result whose labels it reuses, so that nobody removes the thumbnail meanwhile.
+Images labelled without thumbnails have none.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -15,7 +14,7 @@ from shared.items import ItemState, Result
 from shared.store.database import Database
 from shared.store.schema import results
 from shared.store.schema_api import thumbnails
-from shared.store.statements import insert_many_new
+from shared.store.statements import insert_or_hold
 
 #: Most digests in one statement.
 _AT_ONCE = 1000
@@ -52,7 +51,7 @@ def save_thumbnails(connection: Connection, new: Iterable[Result]) -> None:
     # In key order: two workers that store the same contents must not deadlock.
     rows = [{"sha256": digest, "content": found[digest]} for digest in sorted(found)]
     if rows:
-        insert_many_new(connection, thumbnails, rows, "sha256")
+        insert_or_hold(connection, thumbnails, rows, "sha256")
 
 
 def remove_thumbnail(connection: Connection, digest: bytes) -> None:

@@ -155,6 +155,6 @@ def _save_malformed(connection: Connection, job_id: int, first: Sequence[Malform
         {"job_id": job_id, "place": place, "line": one.line, "lines": one.lines, "reason": one.reason}
         for place, one in enumerate(first)
     ]
-    connection.execute(update(jobs).where(jobs.c.id == job_id).values(malformed=count))
-    if rows:
+    counted = connection.execute(update(jobs).where(jobs.c.id == job_id).values(malformed=count))
+    if rows and counted.rowcount:  # else the job was deleted meanwhile
         connection.execute(insert_new(connection, malformed, "job_id", "place"), rows)

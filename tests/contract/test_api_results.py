@@ -337,10 +337,16 @@ def _delete(store: Store, job: Job) -> None:
     actions.remove_rest(store, job)
 
 
+def _end_again(store: Store, job: Job) -> None:
+    store.jobs.reopen(job.id)
+    store.jobs.mark_recorded(job.id)
+    assert store.jobs.complete(job.id)
+
+
 _CHANGES: dict[str, tuple[Callable[[Store, Job], object], Code]] = {
     "deleted": (_delete, Code.JOB_UNKNOWN),
     "tried again": (lambda store, job: actions.retry(store, job, [Code.HTTP_404]), Code.JOB_CHANGED),
-    "over once more": (lambda store, job: actions.retry(store, job, [Code.HTTP_403]), Code.JOB_CHANGED),
+    "over once more": (_end_again, Code.JOB_CHANGED),
 }
 
 

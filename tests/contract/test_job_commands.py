@@ -284,8 +284,10 @@ def test_a_job_is_cancelled(run: Backend, job: Job, open_job: Job) -> None:
 
 
 def test_failures_are_retried(run: Backend, job: Job, store: Store) -> None:
+    before = store.jobs.get(job.id)
     none = run("retry", str(job.id), "--code", "http_404")
-    assert (none.status, none.err) == (0, "Job 1: 0 images will be retried.\n")
+    assert (none.status, none.err) == (0, "Job 1: there is nothing to retry; nothing was changed.\n")
+    assert store.jobs.get(job.id) == before
     assert run("retry", str(job.id)).err == "Job 1: 1 images will be retried.\n"
     assert [item.index for item in store.items.pending(job.id, 0, 9)] == [3]
 

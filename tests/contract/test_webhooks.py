@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared.items import Item, JobState
+from shared import actions
+from shared.errors import Code
+from shared.items import Item, ItemState, JobState, Result, now
 from shared.store.store import Job, RecordedModel, Store, Webhook, WebhookState
 
 _URL, _SECRET = "https://hooks.example.com/jobs", "whsec_c2VjcmV0"
@@ -200,3 +202,36 @@ def test_of_several_claimers_each_webhook_goes_to_one(store: Store, model: Recor
     with ThreadPoolExecutor(4) as threads:
         claims = [threads.submit(claim_all) for _ in range(4)]
     assert Counter(job_id for claim in claims for job_id in claim.result()) == Counter(jobs)
+
+
+def test_a_retry_of_nothing_is_no_other_end(store: Store, model: RecordedModel) -> None:
+    job = _job(store, model)
+    store.items.add([Item(job.id, 0, "http://h/a")])
+    store.jobs.mark_recorded(job.id)
+    failed = Result(job.id, 0, ItemState.FAILED, now(), 1, model.id, code=Code.HTTP_404)
+    store.results.save([failed])
+    store.jobs.complete(job.id)
+    store.webhooks.note_delivered(_claim(store))
+    before = store.jobs.get(job.id), _found(store, job)
+    assert actions.retry(store, before[0], []) == 0
+    assert (store.jobs.get(job.id), _found(store, job)) == before
+    assert store.webhooks.due(10, 60) == []
+    assert actions.retry(store, before[0], [Code.HTTP_404]) == 1
+    assert store.results.outcomes(job.id, -1, 9) == []
+    store.results.save([failed])
+    assert store.jobs.complete(job.id)
+    assert _claim(store).attempts == 1
+
+
+def test_an_interrupted_retry_is_finished_by_the_next_one(store: Store, model: RecordedModel) -> None:
+    """It had removed the failures, but the job was not marked as recorded yet."""
+    job = _job(store, model)
+    store.items.add([Item(job.id, 0, "http://h/a")])
+    store.jobs.mark_recorded(job.id)
+    store.results.save([Result(job.id, 0, ItemState.FAILED, now(), 1, model.id, code=Code.HTTP_5XX)])
+    store.jobs.complete(job.id)
+    store.jobs.reopen(job.id)
+    store.results.forget_failed(job.id, [Code.HTTP_5XX], 0, 1)
+    actions.retry(store, store.jobs.get(job.id), [])
+    found = store.jobs.get(job.id)
+    assert (found.recorded, found.state) == (True, JobState.RUNNING)

@@ -27,6 +27,8 @@ from tests.servers.waiting import wait_until
 from worker.delivery import Inference, RetryScheduler
 from worker.fetch_task import FetchTask
 from worker.host_queues import HostSlot
+from worker.job_cache import JobCache
+from worker.store_retry import StoreRetry
 from worker.worker import Backends, Fetchers, Worker, WorkerPlan
 
 _PATIENCE = 10.0
@@ -44,6 +46,9 @@ class _Store:
         self.known: dict[str, Result] = {}
         self.denied: set[str] = set()
         self.job_state = JobState.RUNNING
+        self.job_local = False
+        #: Jobs and indexes whose next result is not stored.
+        self.unfounded: set[tuple[int, int]] = set()
         self.trials: Counter[int] = Counter()
         self.jobs = SimpleNamespace(get=self._job)
         self.models = SimpleNamespace(get=lambda model_id: RecordedModel(model_id, "lite0", "1", []))
@@ -64,7 +69,8 @@ class _Store:
 
     def _job(self, job_id: int) -> Job:
         epoch = datetime.fromtimestamp(0, UTC)
-        return Job(job_id, None, self.job_state, "", True, 3, 1000, "", 0, None, epoch, None)
+        job = Job(job_id, None, self.job_state, "", True, 3, 1000, "", 0, None, epoch, None)
+        return replace(job, local=self.job_local)
 
     def _labelled(self, model_id: int, digests: Collection[str]) -> dict[str, Result]:
         assert model_id == 3
@@ -80,13 +86,16 @@ class _Store:
     def _end_trial(self, message: Message) -> None:
         self.trials[message.index] = 0
 
-    def _save(self, new: Iterable[Result]) -> None:
+    def _save(self, new: Iterable[Result]) -> set[tuple[int, int]]:
         if self._error:
             raise self._error
+        unfounded, self.unfounded = self.unfounded, set()
         for result in new:
-            self.saved.setdefault(result.index, result)
+            if (result.job_id, result.index) not in unfounded:
+                self.saved.setdefault(result.index, result)
         if len(self.saved) >= self._expected:
             self.full.set()
+        return unfounded
 
 
 class _Fetcher:
@@ -476,6 +485,29 @@ def test_a_result_says_how_many_redirects_led_to_it() -> None:
 
     _run(broker, store, Redirecting(lambda *_: b"fine"))
     assert [store.saved[index].evidence.redirects for index in range(3)] == [2, 0, None]
+
+
+def test_an_item_of_a_job_that_another_process_runs_for_itself_is_dropped() -> None:
+    async def running(only_job: int | None, local: bool) -> int | None:
+        store = _Store()
+        store.job_local = local
+        with ThreadPoolExecutor(1) as thread:
+            retry = StoreRetry(thread, threading.Event(), False)
+            return await JobCache(cast(Store, store), retry, only_job).running_model(7)
+
+    assert asyncio.run(running(None, local=False)) == 3
+    assert asyncio.run(running(7, local=True)) == 3
+    assert asyncio.run(running(None, local=True)) is None
+    assert asyncio.run(running(8, local=True)) is None
+
+
+def test_what_was_not_stored_as_its_labels_are_gone_is_labelled_again() -> None:
+    broker, store, classifier = _published("a", "b"), _Store(expected=2), _Classifier()
+    store.unfounded = {(1, 1)}
+    fetcher = _Fetcher(lambda *_: b"fine")
+    _run(broker, store, fetcher, classifier=classifier)
+    assert (fetcher.calls.count("b"), classifier.calls) == (2, 2)
+    assert (store.saved[1].reused, _unacked(broker)) == (False, 0)
 
 
 def test_denied_bytes_are_not_classified_wherever_they_come_from() -> None:
