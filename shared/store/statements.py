@@ -65,7 +65,7 @@ def insert_many_new(
 
 def insert_or_hold(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: str) -> None:
     """Insert rows; leave existing ones unchanged, and keep them from being deleted in this transaction."""
-    _insert_many(connection, table, rows, upsert(connection, table, key, [key]))
+    _insert_many(connection, table, rows, upsert(connection, table, [key], [key]))
 
 
 def _insert_many(
