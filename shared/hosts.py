@@ -118,7 +118,7 @@ class Host:
     """
 
     host: str
-    state: str
+    state: HostStatus
     seconds_left: float | None
     delay: float
     waiting: int
@@ -133,7 +133,8 @@ class Host:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Host":
         """Parse the API's object; fields that a newer API adds are ignored."""
-        return cls(**{name: data[name] for name in cls.__dataclass_fields__})
+        values = {name: data[name] for name in cls.__dataclass_fields__}
+        return cls(**values | {"state": HostStatus(values["state"])})
 
 
 def describe_host(
@@ -144,7 +145,7 @@ def describe_host(
     is_closed = status in (HostStatus.BACKED_OFF, HostStatus.GIVEN_UP)
     return Host(
         host=state.host,
-        state=str(status),
+        state=status,
         seconds_left=round(state.closed_until - now, 1) if is_closed else None,
         delay=max(state.delay, default_delay),
         waiting=waiting,

@@ -20,13 +20,13 @@ from results_api.service.responses import (
 from results_api.service.services import Services
 from shared.actions import list_hosts, set_blocked
 from shared.errors import Code
-from shared.hosts import Host, host_named
+from shared.hosts import Host, HostStatus, host_named
 
 routes = APIRouter(prefix="/v1/hosts", tags=["hosts"])
 
 _EXAMPLE = Host(
     host="images.example.com",
-    state="backed_off",
+    state=HostStatus.BACKED_OFF,
     seconds_left=12.5,
     delay=0.25,
     waiting=120,
@@ -34,7 +34,7 @@ _EXAMPLE = Host(
     code="connect_timeout",
     message=Code.CONNECT_TIMEOUT.sentence,
 ).as_json()
-_BLOCKED = _EXAMPLE | {"state": "blocked", "seconds_left": None}
+_BLOCKED = _EXAMPLE | {"state": HostStatus.BLOCKED, "seconds_left": None}
 _HostName = Annotated[str, Path(max_length=255, description="The name of the host.")]
 
 
