@@ -201,6 +201,7 @@ def _translated(parent: Path) -> Iterator[None]:
 
 
 def _put_in_place(folder: Path, target: Path) -> None:
+    folder.chmod(0o755)  # a temporary folder is its owner's only; a model is for all users of a volume
     if target.exists():
         # Moved aside first, so that whoever looks finds the old model or the new one.
         target.rename(folder.with_name(folder.name + "-old"))

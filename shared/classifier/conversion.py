@@ -105,7 +105,8 @@ def _with_embedding(network: Any, classes: int, side: int) -> Any:
         detail = f"its {len(network.outputs)} outputs: one is wanted, a score for each class"
         raise ResourceError(Code.MODEL_UNSUPPORTED, detail)
     outputs = {"scores": network.outputs[0]}
-    features = next((layer.input for layer in reversed(network.layers) if _is_vector(layer.input)), None)
+    inputs = (getattr(layer, "input", None) for layer in reversed(network.layers))  # none if it is used twice
+    features = next(filter(_is_vector, inputs), None)
     if features is not None and features.shape[-1] != classes:
         outputs["embedding"] = features
     picture = keras.Input([size or side for size in network.input_shape[1:3]] + [3])
@@ -113,7 +114,7 @@ def _with_embedding(network: Any, classes: int, side: int) -> Any:
 
 
 def _is_vector(tensor: Any) -> bool:
-    return not isinstance(tensor, list) and len(tensor.shape) == 2
+    return len(getattr(tensor, "shape", ())) == 2
 
 
 def _write_litert(converter: Any, folder: Path) -> None:

@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -205,6 +206,7 @@ def test_a_network_of_ones_own(network: str, engines: list[str], run: Run, netwo
         assert best[0]["score"] > 0.9
         assert sum(prediction["score"] for prediction in best) == pytest.approx(1, abs=0.02)
     assert "colours          imported" in run("model", "list").out
+    assert stat.S_IMODE(Path("data/models/colours").stat().st_mode) == 0o755, "others cannot use it"
     again = run("model", "import", str(networks / network), "--name", "colours", "--labels", labels)
     assert (again.status, "model_exists" in again.err) == (2, True)
 
