@@ -111,7 +111,7 @@ def test_three_workers_of_which_one_dies_label_the_samples(compose: Compose, sam
     assert [row["ref"] for row in rows] == urls
     assert [row["state"] for row in rows] == ["succeeded"] * len(names) + ["failed"]
     assert rows[-1]["code"] == "http_404"
-    assert rows[names.index("chelsea.png")]["predictions"][0]["class"] == "tiger cat"
+    assert rows[names.index("coffee.png")]["predictions"][0]["class"] == "espresso"
     assert rows[-1]["model"].startswith("lite2@")
     _check_report(compose, job)
     _check_settings(compose)
