@@ -82,6 +82,7 @@ LIMITS = {
     "Lists": [
         Limit("longest reference", "producer.references", "_MAX_LENGTH", "characters"),
         Limit("longest line", "producer.text_lists", "_MAX_LINE", "bytes"),
+        Limit("longest row of a table", "producer.tables", "_MAX_ROW", "bytes"),
         Limit("URLs of a job in JSON", "results_api.service.job_models", "MAX_URLS"),
         Limit("job in JSON", "results_api.service.request_bodies", "_MAX_JSON_LIST", "bytes"),
         Limit("malformed lines that are kept", "producer.recorder", "_KEPT"),
@@ -89,6 +90,7 @@ LIMITS = {
     ],
     "Fetching": [
         Limit("longest URL", "shared.fetching.guard", "_MAX_LENGTH", "characters"),
+        Limit("head of a response", "shared.fetching.responses", "MAX_HEAD", "bytes"),
         Limit("redirects", "worker.fetching", "_MAX_REDIRECTS"),
         Limit("time to connect", "shared.fetching.session", "_CONNECT_TIMEOUT", "seconds"),
         Limit("robots.txt that is read", "worker.fetching", "_MAX_ROBOTS_BYTES", "bytes"),
@@ -98,7 +100,7 @@ LIMITS = {
     ],
     "Images": [
         Limit("longest side", "shared.images", "_MAX_SIDE", "pixels"),
-        Limit("scans of a progressive JPEG", "shared.images", "_MAX_SCANS"),
+        Limit("scans of a progressive JPEG", "shared.image_content.jpeg", "_MAX_SCANS"),
         Limit("processor time to decode", "shared.decoding.decoder", "_CPU_LIMIT", "seconds"),
         Limit("time to decode", "shared.decoding.decoder", "_LONGEST", "seconds"),
         Limit("workers that an image may kill when it is tried alone", "worker.poison", "_TRIALS"),
