@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from results_api.report.sentences import of_code, of_host, remaining, sentences, states, with_code
-from results_api.report.time_left import time_left
+from results_api.report.time_left import hosts_with_waits, time_left
 from shared.errors import Code
 from shared.items import ItemState, JobState
 from shared.job_outcome import JobOutcome, outcome_of
@@ -142,7 +142,7 @@ class Report:
 def make_report(summary: Summary, model: RecordedModel) -> Report:
     """Return the report of a job so far."""
     left = time_left(summary)
-    hosts_left = summary.busiest[:_HOSTS] if left else ()
+    hosts_left = hosts_with_waits(summary)[:_HOSTS] if left else ()
     classes = summary.classes
     return Report(
         job=_facts(summary, model),

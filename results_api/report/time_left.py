@@ -2,11 +2,13 @@
 
 from collections import Counter
 from dataclasses import replace
+from datetime import datetime
 
+from shared.errors import Code
 from shared.items import ItemState, JobState
 from shared.store.store import Job
 from shared.store.summaries import RECENT, Ending, HostLoad, Summary, in_utc
-from shared.time_left import TimeLeft, Waiting
+from shared.time_left import RetryGroup, TimeLeft, Waiting
 
 #: States in which there is something left to wait for.
 _GOES_ON = (JobState.SUBMITTING, JobState.RUNNING, JobState.PAUSED)
@@ -36,6 +38,21 @@ def _without(load: HostLoad, waiting: int) -> HostLoad:
     """Return a host without images that wait; the others are called at its pace."""
     left = load.left - waiting
     return replace(load, left=left, seconds=0.0 if load.blocked else load.closed_for + left * load.delay)
+
+
+def hosts_with_waits(summary: Summary) -> tuple[HostLoad, ...]:
+    """Return the hosts of which something is left, each closed until the next attempt at what waits."""
+    groups = {group.host: group for group in reversed(summary.waiting.groups)} if summary.waiting else {}
+    loads = (_closed(load, groups.get(load.host), summary.at) for load in summary.busiest)
+    return tuple(sorted(loads, key=lambda load: -load.seconds))
+
+
+def _closed(load: HostLoad, group: RetryGroup | None, at: datetime) -> HostLoad:
+    if group is None or load.blocked:
+        return load
+    closed_for = max(load.closed_for, (group.next_at - at).total_seconds())
+    code = load.code or (Code(group.code) if group.code else None)
+    return replace(load, closed_for=closed_for, code=code, seconds=closed_for + load.left * load.delay)
 
 
 def estimate(items: int, rate: float, busiest: tuple[HostLoad, ...]) -> TimeLeft:

@@ -228,7 +228,9 @@ def test_what_waits_for_another_try_has_no_rate_and_no_standstill() -> None:
     assert " ".join(_said(summary)[-3:-1]) == report.time_left_sentence
     left = json.loads(report.as_json())["time_left"]
     assert (left["items"], left["seconds"], left["waiting"]["count"]) == (412, None, 412)
-    assert "wait for another try at 12:15 UTC" in _Page(render(report)).text
+    page = " ".join(_Page(render(report)).text.split())
+    assert "wait for another try at 12:15 UTC" in page
+    assert "x.example 100 requests/s, next try in 15 min (http_5xx) 412 15 min" in page
 
 
 def test_the_others_take_as_long_as_without_what_waits() -> None:

@@ -163,7 +163,7 @@ def progress_bar(status: JobStatus) -> tuple[BarPart, ...]:
 def _status_values(caller: Caller, status: JobStatus) -> dict[str, object]:
     left = status.time_left
     return {
-        "job": _job_values(status),
+        "job": _job_values(status) | {"left": ""},  # the sentences say more
         "many": status.done >= _MANY,
         "actions": actions_of(status, caller),
         "transient": sum(count.count for count in status.codes if count.is_transient),
