@@ -3,6 +3,7 @@
 import json
 import random
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pika
@@ -116,6 +117,7 @@ def test_a_job_is_cancelled_within_seconds_and_keeps_what_was_done(
 def test_what_waits_for_another_try_is_told_given_up_and_not_fetched_again(
     fleet: Fleet, pictures: PictureServer
 ) -> None:
+    fleet.topology = replace(fleet.topology, retry_delays=(5.0,))
     job = fleet.submit([*pictures.urls("pictures", 10), *pictures.urls("error", 3)])
     fleet.start_worker(SMARTSIGHT_RETRY_DELAYS="5")
     wait_until(
@@ -124,6 +126,7 @@ def test_what_waits_for_another_try_is_told_given_up_and_not_fetched_again(
     _, words = fleet.run("give-up", str(job))
     assert f"Job {job}: 3 waiting images were given up." in words
     fleet.wait_for(job)
+    fleet.check_invariants(job)
     fleet.check_queues_are_empty()
     fleet.check_invariants(job)
     assert [pictures.asked[f"/error/{number}"] for number in range(3)] == [1, 1, 1]
