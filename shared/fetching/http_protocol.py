@@ -39,7 +39,7 @@ class LenientResponseHandler(ResponseHandler):
             if self._head is None or not data:
                 self._read_body(data)
             elif (found := self._head.feed(data)) is not None:
-                rest, self._head = self._head.rest(), None
+                rest, self._head = self._head.rest, None
                 self._left, self._is_chunked = found.length, found.is_chunked
                 super().data_received(found.plain)
                 if rest:

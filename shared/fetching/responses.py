@@ -24,9 +24,8 @@ _FIELDS = frozenset(
 _BEGINNING = b"HTTP/"
 _STATUS_LINE = re.compile(rb"HTTP/(\d{1,3})(?:\.(\d{1,3}))?[ \t]+(\d{3})(?!\d)", re.IGNORECASE)
 _END = re.compile(rb"\n\r?\n")
-_NAME = re.compile(rb"[0-9A-Za-z!#$%&'*+.^_`|~-]+")
-#: What no value has: it would end the line for one reader, and not for another.
-_UNSOUND = re.compile(rb"[\0\r]")
+#: What the name of a field is made of, in lower case (RFC 9110, section 5.6.2).
+_NAME = b"0123456789abcdefghijklmnopqrstuvwxyz!#$%&'*+.^_`|~-"
 #: A length that is believed to be one.
 _LENGTH = re.compile(rb"[0-9]{1,15}")
 #: Statuses whose responses have no body (RFC 9112, section 6.3), besides the interim ones.
@@ -89,22 +88,25 @@ def _fields(lines: Iterable[bytes]) -> tuple[dict[bytes, list[bytes]], bool]:
     fields: dict[bytes, list[bytes]] = {}
     is_odd = False
     values: list[bytes] = []
-    for line in filter(None, (line.removesuffix(b"\r") for line in lines)):
-        if line[0] in b" \t":  # the value before goes on, as in old HTTP
-            is_odd = True
-            if values:
-                values[-1] += b" " + line.strip(b" \t")
-            continue
+    for line in lines:
+        line = line.removesuffix(b"\r")
         before, colon, value = line.partition(b":")
-        name = before.rstrip(b" \t")
-        is_field = colon and _NAME.fullmatch(name)
-        is_odd = is_odd or not is_field or name != before
-        values = fields.setdefault(name.lower(), []) if is_field and name.lower() in _FIELDS else []
+        name = before.lower()
+        if name.translate(None, _NAME) or not (name and colon):  # no field as it should be
+            is_odd = is_odd or bool(line)
+            if line[:1] in (b" ", b"\t"):  # the value before goes on, as in old HTTP
+                values[-1:] = [b" ".join((*values[-1:], line.strip(b" \t")))]
+                continue
+            name = name.rstrip(b" \t") if colon else b""
+        values = fields.setdefault(name, []) if name in _FIELDS else []
         values.append(value.strip(b" \t"))
-    sound = {
-        name: [value for value in values if not _UNSOUND.search(value)] for name, values in fields.items()
-    }
+    sound = {name: [value for value in values if _is_sound(value)] for name, values in fields.items()}
     return sound, is_odd or sound != fields
+
+
+def _is_sound(value: bytes) -> bool:
+    """Tell whether a value has nothing that ends the line for some readers and not for others."""
+    return b"\0" not in value and b"\r" not in value
 
 
 def _framing(fields: dict[bytes, list[bytes]]) -> tuple[int | None, bool]:
@@ -132,35 +134,29 @@ class HeadReader:
     """Finds the head of a response in the bytes of a connection; interim ones (1xx) are passed over."""
 
     def __init__(self) -> None:
-        self._bytes = bytearray()
+        #: What has come and is not read yet, how much of it has no end of a head, and how much came in all.
+        self.rest = b""
         self._searched = self._size = 0
 
     def feed(self, data: bytes) -> ResponseHead | None:
-        """Return the head when it is complete; raise ``ItemError(http_invalid)``."""
+        """Return the head when it is complete, and leave the ``rest``; raise ``ItemError(http_invalid)``."""
         self._size += len(data)
-        self._bytes += data
+        self.rest += data
         head = self._next()
         while head is not None and 100 <= head.status < 200 and head.status not in _BODILESS:
             head = self._next()
         return head
 
-    def rest(self) -> bytes:
-        """Return what came after the head."""
-        return bytes(self._bytes)
-
     def _next(self) -> ResponseHead | None:
-        found = self._bytes
         if not self._searched:
-            del found[: len(found) - len(found.lstrip(b"\r\n"))]
-            if not _BEGINNING.startswith(found[: len(_BEGINNING)].upper()):
-                raise invalid("it begins with", bytes(found[:_QUOTED]))
-        end = _END.search(found, max(0, self._searched - 2))
+            self.rest = self.rest.lstrip(b"\r\n")
+            if not _BEGINNING.startswith(self.rest[: len(_BEGINNING)].upper()):
+                raise invalid("it begins with", self.rest)
+        end = _END.search(self.rest, max(0, self._searched - 2))
         if (end.end() if end else self._size) > MAX_HEAD:
             raise invalid(f"its head is longer than {MAX_HEAD} bytes")
         if end is None:
-            self._searched = len(found)
+            self._searched = len(self.rest)
             return None
-        self._searched = 0
-        head = bytes(found[: end.end()])
-        del found[: end.end()]
+        head, self.rest, self._searched = self.rest[: end.end()], self.rest[end.end() :], 0
         return parse_head(head)

@@ -158,7 +158,7 @@ def test_a_head_is_found_however_it_comes(end: bytes, sizes: list[int]) -> None:
     while (head := reader.feed(data[start : (start := start + sizes[size % len(sizes)])])) is None:
         size += 1
     assert head == ResponseHead(200, None, False, _plain(b"etag: x"))
-    assert reader.rest() + data[start:] == b"\n\nbody"
+    assert reader.rest + data[start:] == b"\n\nbody"
 
 
 @given(st.binary(max_size=200))
