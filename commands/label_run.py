@@ -99,7 +99,7 @@ class _Notes(NoObserver):
         if is_own:
             then = "It is given up." if seconds is None else f"Next try in {seconds:.0f} s."
             with self._progress.aside():
-                say(f"Your image server {host} keeps failing: {code.sentence} {then}")
+                say(f"Your image server {host} does not answer as it should: {code.sentence} {then}")
 
 
 class LabelRun:

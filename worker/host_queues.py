@@ -91,14 +91,14 @@ class HostQueue:
 
     def room(self, now: float) -> int:
         """Return how many more tasks can wait here and still start soon if the host is healthy."""
+        if self.is_free:
+            return self.plan.capacity  # which bounds all queues together
         if self.throttle is None:
-            return (self.plan.capacity if self.is_own else _LONGEST) - len(self.waiting)
+            return _LONGEST - len(self.waiting)
         if self.is_closed(now):
             return _LONGEST_CLOSED
         if self.throttle.opens_at > now + _MAX_WAIT:
             return 0
-        if self.is_free:
-            return self.plan.capacity - len(self.waiting)
         soon = int(_MAX_WAIT / self.throttle.delay) if self.throttle.delay else _LONGEST
         return max(1, min(_LONGEST, soon)) - len(self.waiting)
 

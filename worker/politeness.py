@@ -21,12 +21,10 @@ _RECOVERY, _SHORTEST_DELAY = 0.9, 0.01
 _LONGEST_TRY = 120.0
 #: Longest Retry-After that is honoured, in seconds.
 _LONGEST_RETRY_AFTER = 900.0
-#: Failures that say something about the host and not about the URL.
-_HOST_FAILURES = frozenset(
-    (
-        *(Code.DNS_FAILED, Code.CONNECT_FAILED, Code.CONNECT_TIMEOUT, Code.FETCH_TIMEOUT),
-        *(Code.FETCH_FAILED, Code.HTTP_5XX, Code.RATE_LIMITED, Code.ROBOTS_UNAVAILABLE),
-    )
+#: Failures to reach the host, and all that say something about the host and not about the URL.
+_UNREACHED = frozenset((Code.DNS_FAILED, Code.CONNECT_FAILED, Code.CONNECT_TIMEOUT))
+_HOST_FAILURES = _UNREACHED | frozenset(
+    (Code.FETCH_TIMEOUT, Code.FETCH_FAILED, Code.HTTP_5XX, Code.RATE_LIMITED, Code.ROBOTS_UNAVAILABLE)
 )
 
 
@@ -41,10 +39,12 @@ class PolitenessPolicy:
     connections: int
     delay: float
     backoff_schedule: Sequence[float]
+    #: Whether one failure to reach a host is enough: ours is not one of many, and somebody waits to hear it.
+    is_own: bool = False
 
     def without_limits(self) -> "PolitenessPolicy":
         """Return the policy for our own hosts: called as fast as we can, but backed off like others."""
-        return replace(self, connections=sys.maxsize, delay=0.0)
+        return replace(self, connections=sys.maxsize, delay=0.0, is_own=True)
 
 
 class HostThrottle:
@@ -124,7 +124,8 @@ class HostThrottle:
         state, schedule = self.state, self._policy.backoff_schedule
         state.code = code
         state.failures += 1
-        if state.failures >= max(_FAILURES, under_way):
+        enough = 1 if self._policy.is_own and code in _UNREACHED else _FAILURES
+        if state.failures >= max(enough, under_way):
             state.closed_until = now + schedule[min(state.trips, len(schedule) - 1)]
             # One more failure is enough to back off once more.
             state.failures, state.trips = _FAILURES - 1, state.trips + 1

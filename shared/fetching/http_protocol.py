@@ -35,6 +35,9 @@ class LenientResponseHandler(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Read what came; no bytes mean that there is room again for those that were held back."""
+        if self._parser is None:  # no request was sent yet: it is kept until there is one
+            super().data_received(data)
+            return
         try:
             if self._head is None or not data:
                 self._read_body(data)

@@ -1,6 +1,7 @@
 """Hosts over the API: listed, blocked, released; and the report of a job."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,3 +103,14 @@ def test_a_report_of_somebody_elses_job_is_not_there(store: Store, job: Job) -> 
 def test_the_example_is_what_a_status_holds(api: TestClient, job: Job) -> None:
     data = json.loads(api.get(f"/v1/jobs/{job.id}").text)["data"]
     assert data.keys() == JOB.keys()
+
+
+def test_a_host_of_our_own_is_listed_and_steered_without_a_pause(store: Store) -> None:
+    services = services_on(store)
+    services = replace(services, settings=replace(services.settings, own_hosts=(("own.example", 8080),)))
+    store.hosts.claim(["own.example"], "worker", 60)
+    with client_on(services) as client:
+        (host,) = client.get(_HOSTS).json()["data"]
+        assert (host["host"], host["delay"]) == ("own.example", 0.0)
+        assert client.post(f"{_HOSTS}/own.example:8080/block").json()["data"]["state"] == "blocked"
+        assert client.post(f"{_HOSTS}/own.example/release").json()["data"]["state"] == "open"

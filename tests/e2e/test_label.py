@@ -183,7 +183,7 @@ def test_a_dead_image_server_of_ones_own_is_told_of_at_once_and_backed_off(start
         (host,) = run("hosts", "--json", **settings).json()
         run("hosts", "block", "127.0.0.1", **settings)
         out, _ = process.communicate(timeout=_PATIENCE)
-    assert line.startswith("Your image server 127.0.0.1 keeps failing: The host did not accept a connection.")
+    assert line.startswith("Your image server 127.0.0.1 does not answer as it should: The host did not")
     assert (host["host"], host["state"], host["code"], host["delay"]) == (
         *("127.0.0.1", "backed_off", "connect_failed"),
         0.0,

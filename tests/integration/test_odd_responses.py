@@ -216,6 +216,15 @@ def test_a_body_without_a_length_ends_with_its_connection(line: bytes) -> None:
     assert _two(script) == (_JPEG, _JPEG)
 
 
+def test_an_answer_may_come_before_the_request() -> None:
+    class Hasty(Script):
+        async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(_response(_SIZE, b"Connection: close"))
+            await reader.read()
+
+    assert _two(Hasty([])) == (_JPEG, _JPEG)
+
+
 def test_pieces_of_any_size_are_one_answer() -> None:
     pieces = [bytes([byte]) for byte in _response(_SIZE, b"no colon")[:80]] + [
         _response(_SIZE, b"no colon")[80:]

@@ -121,6 +121,16 @@ def test_a_host_is_not_judged_by_the_failures_that_come_back_first() -> None:
     assert throttle.opens_at == 11.0
 
 
+@pytest.mark.parametrize(("code", "enough"), [(Code.CONNECT_FAILED, 1), (Code.HTTP_5XX, 5)])
+def test_a_host_of_our_own_that_cannot_be_reached_is_down(code: Code, enough: int) -> None:
+    throttle = HostThrottle(_POLICY.without_limits(), HostState("h"))
+    _fail(throttle, enough - 1, code=code)
+    throttle.record_outcome(code, 0.0, 0.0, under_way=20)
+    assert throttle.opens_at == 0.0
+    throttle.record_outcome(code, 0.0, 0.0)
+    assert throttle.opens_at == 10.0
+
+
 def test_a_host_without_a_pause_recovers_altogether() -> None:
     throttle = HostThrottle(PolitenessPolicy(64, 0.0, (10.0,)), HostState("h"))
     throttle.record_outcome(Code.RATE_LIMITED, 0.0, 0.0)
