@@ -1,7 +1,7 @@
-"""The heads of responses as hosts write them: what is odd but clear is taken as browsers take it.
+"""Heads and chunks of responses as hosts write them: what is odd but clear is taken as browsers take it.
 
-aiohttp's parser is stricter than browsers. So each head is read here first, and given to aiohttp in plain
-form, with the fields that we use. What is not clear, such as two different lengths, is refused with
+aiohttp's parser is stricter than browsers. So they are read here first, and given to aiohttp in plain form,
+with the fields that we use. What is not clear, such as two different lengths, is refused with
 ``http_invalid``. Being lenient is safe because nobody else reads these connections, and because
 ``http_protocol.py`` reads no other response from one on which anything was odd.
 """
@@ -28,6 +28,7 @@ _END = re.compile(rb"\n\r?\n")
 _NAME = b"0123456789abcdefghijklmnopqrstuvwxyz!#$%&'*+.^_`|~-"
 #: A length that is believed to be one.
 _LENGTH = re.compile(rb"[0-9]{1,15}")
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
 #: Statuses whose responses have no body (RFC 9112, section 6.3), besides the interim ones.
 _BODILESS = (101, 204, 304)
 #: Longest piece of a response that a message quotes, in bytes.
@@ -160,3 +161,58 @@ class HeadReader:
             return None
         head, self.rest, self._searched = self.rest[: end.end()], self.rest[end.end() :], 0
         return parse_head(head)
+
+
+class ChunkReader:
+    """Reads a chunked body, whatever ends its lines (RFC 9112, section 7.1); its trailers are left out.
+
+    ``is_whole`` tells whether the last chunk has come, ``is_over`` whether nothing more is to come: what came
+    beyond is the ``rest``. ``is_odd`` tells whether anything was not as it should be.
+    """
+
+    def __init__(self) -> None:
+        self.is_whole = self.is_over = self.is_odd = False
+        self.rest = b""
+        self._left = self._trailers = 0
+        self._ends_chunk = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the next bytes of the body; raise ``ItemError(http_invalid)``."""
+        data, at, pieces = self.rest + data, 0, []
+        while not self.is_over:
+            if self._left:
+                piece = data[at : at + self._left]
+                pieces.append(piece)
+                self._left -= len(piece)
+                at += len(piece)
+                if self._left:
+                    break
+                self._ends_chunk = True
+            end = data.find(b"\n", at)
+            if end < 0:
+                break
+            self._read_line(data[at:end])
+            at = end + 1
+        self.rest = data[at:]
+        if not self.is_over and len(self.rest) > MAX_HEAD:
+            raise invalid(f"a line in its chunked body is longer than {MAX_HEAD} bytes")
+        return b"".join(pieces)
+
+    def _read_line(self, line: bytes) -> None:
+        self.is_odd = self.is_odd or not line.endswith(b"\r")
+        line = line.strip(b" \t\r")
+        if self._ends_chunk:
+            if line:
+                raise invalid("it has more than the size of a chunk:", line)
+            self._ends_chunk = False
+        elif self.is_whole:
+            self._trailers += len(line) + 1
+            self.is_over = not line
+            if self._trailers > MAX_HEAD:
+                raise invalid(f"its trailers are longer than {MAX_HEAD} bytes")
+        else:
+            size = line.partition(b";")[0].strip(b" \t")
+            if not _CHUNK_SIZE.fullmatch(size):
+                raise invalid("the size of a chunk is", line)
+            self._left = int(size, 16)
+            self.is_whole = self._left == 0

@@ -186,8 +186,9 @@ def test_what_is_right_is_taken_and_the_connection_kept(answer: bytes) -> None:
         _response(b"Transfer-Encoding: chunked", body=_CHUNKED) + b"surplus\r\n\r\n",
         _response(b"Transfer-Encoding: chunked", body=_CHUNKED) + b"HTTP/1.1 200 OK\r\nConte",
         _response(b"Transfer-Encoding: chunked", body=_CHUNKED) + _GOOD,
+        _response(b"Transfer-Encoding: chunked", body=b"%x\n%s\n0\n\n" % (len(_JPEG), _JPEG)),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_what_is_odd_is_taken_and_the_connection_is_not_used_again(answer: bytes) -> None:
     script = Script([[answer], [_response(b"Content-Length: %d" % len(_OTHER), body=_OTHER)]])
@@ -208,6 +209,11 @@ def test_what_nobody_asked_for_is_no_answer_to_the_next_request(beginning: bytes
         script = Script([pieces, [other]])
         assert _two(script) == (_JPEG, _OTHER)
         assert script.connections == 2
+
+
+def test_a_body_is_complete_with_its_last_chunk() -> None:
+    answer = _response(b"Transfer-Encoding: chunked", body=_CHUNKED[:-2])
+    assert _two(Script([[answer]] * 2, closes=True)) == (_JPEG, _JPEG)
 
 
 @pytest.mark.parametrize("line", [b"Content-Length: -1", b"Content-Length: many", b"X: y"])
@@ -242,7 +248,7 @@ def test_pieces_of_any_size_are_one_answer() -> None:
         (_response(status=b"HTTP/1.1 2000 OK"), "status line is b'HTTP/1.1 2000 OK"),
         (_JPEG, "begins with"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "begins with b'SSH-2.0"),
-        (_response(b"Transfer-Encoding: chunked", body=b"zz\r\n" + _JPEG), "chunk size"),
+        (_response(b"Transfer-Encoding: chunked", body=b"zz\r\n" + _JPEG), "size of a chunk is b'zz'"),
         (_response(b"Transfer-Encoding: chunked", body=b"3\r\nabcdef\r\n0\r\n\r\n"), "chunk"),
     ],
 )
@@ -273,7 +279,7 @@ def test_what_is_refused_says_so_once(answer: bytes, code: Code) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", _GOOD[:20], _GOOD[:-1], _response(b"Transfer-Encoding: chunked", body=_CHUNKED[:-3])]
+    "answer", [b"", _GOOD[:20], _GOOD[:-1], _response(b"Transfer-Encoding: chunked", body=_CHUNKED[:-5])]
 )
 def test_what_breaks_off_may_be_tried_again(answer: bytes) -> None:
     failure, _ = _failure(answer, closes=True)

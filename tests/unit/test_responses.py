@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import Code, ItemError
-from shared.fetching.responses import MAX_HEAD, HeadReader, ResponseHead, parse_head
+from shared.fetching.responses import MAX_HEAD, ChunkReader, HeadReader, ResponseHead, parse_head
 
 
 def _head(*lines: bytes, status: bytes = b"HTTP/1.1 200 OK") -> ResponseHead:
@@ -168,3 +168,38 @@ def test_any_bytes_are_a_head_or_refused(data: bytes) -> None:
         assert head.plain.endswith(b"\r\n\r\n")
         assert head.plain.count(b"\r\n\r\n") == 1
         assert b"\0" not in head.plain
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20), max_size=5), st.booleans(), st.integers(1, 40))
+def test_chunks_are_read_however_they_come(chunks: list[bytes], is_plain: bool, size: int) -> None:
+    end = b"\r\n" if is_plain else b"\n"
+    parts = [
+        *(b"%X ;a=b%s%s" % (len(chunk), end, chunk) for chunk in chunks),
+        b"000",
+        b"Trailer: x",
+        b"",
+        b"more",
+    ]
+    data, reader, body, at = end.join(parts), ChunkReader(), b"", 0
+    while not reader.is_over:
+        body += reader.feed(data[at : at + size])
+        at += size
+    assert (body, reader.rest + data[at:]) == (b"".join(chunks), b"more")
+    assert (reader.is_whole, reader.is_odd) == (True, not is_plain)
+
+
+@pytest.mark.parametrize(
+    "data", [b"zz\r\n", b"\r\n", b"-1\r\n", b"0x1\r\n", b"1\r\nxy\r\n", b"f" * 16 + b"\r\n"]
+)
+def test_chunks_that_are_not_clear_are_refused(data: bytes) -> None:
+    with pytest.raises(ItemError) as caught:
+        ChunkReader().feed(data)
+    assert caught.value.code is Code.HTTP_INVALID
+
+
+@pytest.mark.parametrize(
+    "data", [b"1" * (MAX_HEAD + 1), b"0\r\n" + b"a:b\r\n" * MAX_HEAD, b"0\r\n" + b"a" * (MAX_HEAD + 9)]
+)
+def test_nothing_between_chunks_is_endless(data: bytes) -> None:
+    with pytest.raises(ItemError, match="longer"):
+        ChunkReader().feed(data)
