@@ -28,6 +28,8 @@ _END = re.compile(rb"\n\r?\n")
 _NAME = b"0123456789abcdefghijklmnopqrstuvwxyz!#$%&'*+.^_`|~-"
 #: A length that is believed to be one.
 _LENGTH = re.compile(rb"[0-9]{1,15}")
+#: More chunks than this must not be smaller than so many bytes on average: each one takes time.
+_MANY_CHUNKS, _SMALL_CHUNK = 10_000, 32
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
 #: Statuses whose responses have no body (RFC 9112, section 6.3), besides the interim ones.
 _BODILESS = (101, 204, 304)
@@ -173,7 +175,7 @@ class ChunkReader:
     def __init__(self) -> None:
         self.is_whole = self.is_over = self.is_odd = False
         self.rest = b""
-        self._left = self._trailers = 0
+        self._left = self._trailers = self._count = self._size = 0
         self._ends_chunk = False
 
     def feed(self, data: bytes) -> bytes:
@@ -216,3 +218,6 @@ class ChunkReader:
                 raise invalid("the size of a chunk is", line)
             self._left = int(size, 16)
             self.is_whole = self._left == 0
+            self._count, self._size = self._count + 1, self._size + self._left
+            if self._count > _MANY_CHUNKS and self._size < self._count * _SMALL_CHUNK:
+                raise invalid(f"its chunks are smaller than {_SMALL_CHUNK} bytes")

@@ -197,6 +197,14 @@ def test_chunks_that_are_not_clear_are_refused(data: bytes) -> None:
     assert caught.value.code is Code.HTTP_INVALID
 
 
+def test_chunks_that_take_more_time_than_they_hold_are_refused() -> None:
+    reader = ChunkReader()
+    assert len(reader.feed(b"1\r\nx\r\n" * 10_000)) == 10_000
+    with pytest.raises(ItemError, match="smaller"):
+        reader.feed(b"1\r\nx\r\n")
+    assert len(ChunkReader().feed(b"20\r\n%s\r\n" % (b"x" * 32) * 20_000)) == 640_000
+
+
 @pytest.mark.parametrize(
     "data", [b"1" * (MAX_HEAD + 1), b"0\r\n" + b"a:b\r\n" * MAX_HEAD, b"0\r\n" + b"a" * (MAX_HEAD + 9)]
 )
