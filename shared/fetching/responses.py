@@ -14,6 +14,8 @@ from shared.errors import Code, ItemError
 
 #: Longest head, interim ones included, in bytes (Chromium's limit), and most lines of one.
 MAX_HEAD, _MAX_LINES = 256 * 1024, 2000
+#: Most interim responses before the response.
+_MAX_INTERIM = 1000
 #: The fields that we use; the others are left out.
 _FIELDS = frozenset(
     (
@@ -137,9 +139,9 @@ class HeadReader:
     """Finds the head of a response in the bytes of a connection; interim ones (1xx) are passed over."""
 
     def __init__(self) -> None:
-        #: What has come and is not read yet, how much of it has no end of a head, and how much came in all.
+        #: What has come and is not read yet, how much of it has no end of a head, and what came in all.
         self.rest = b""
-        self._searched = self._size = 0
+        self._searched = self._size = self._interim = 0
 
     def feed(self, data: bytes) -> ResponseHead | None:
         """Return the head when it is complete, and leave the ``rest``; raise ``ItemError(http_invalid)``."""
@@ -147,6 +149,9 @@ class HeadReader:
         self.rest += data
         head = self._next()
         while head is not None and 100 <= head.status < 200 and head.status not in _BODILESS:
+            self._interim += 1
+            if self._interim > _MAX_INTERIM:
+                raise invalid(f"it has more than {_MAX_INTERIM} interim responses")
             head = self._next()
         return head
 

@@ -139,6 +139,11 @@ def test_a_head_may_be_as_long_as_in_browsers_and_no_longer() -> None:
     assert head == ResponseHead(200, None, False, _plain())
 
 
+def test_interim_responses_are_not_endless() -> None:
+    with pytest.raises(ItemError, match="interim"):
+        HeadReader().feed(b"HTTP/1.1 100 Continue\r\n\r\n" * 1001)
+
+
 @given(st.sampled_from((b"\r\n", b"\n")), st.lists(st.integers(1, 30), min_size=1, max_size=20))
 def test_a_head_is_found_however_it_comes(end: bytes, sizes: list[int]) -> None:
     lines = [
