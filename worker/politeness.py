@@ -13,6 +13,8 @@ from shared.hosts import HostState
 #: Failures in a row after which a host is backed off, if no more requests than that are under way: those that
 #: fail are the first to come back.
 _FAILURES = 5
+#: The same of failures to reach a host of our own: it is not one of many, and somebody waits to hear it.
+_UNREACHED_OWN = 2
 #: Longest delay between two requests that a host's answers can cause, and the first one, in seconds.
 _LONGEST_DELAY, _FIRST_DELAY = 60.0, 0.5
 #: How much of a longer delay stays after each success, and the shortest one that is kept, in seconds.
@@ -39,7 +41,6 @@ class PolitenessPolicy:
     connections: int
     delay: float
     backoff_schedule: Sequence[float]
-    #: Whether one failure to reach a host is enough: ours is not one of many, and somebody waits to hear it.
     is_own: bool = False
 
     def without_limits(self) -> "PolitenessPolicy":
@@ -124,7 +125,7 @@ class HostThrottle:
         state, schedule = self.state, self._policy.backoff_schedule
         state.code = code
         state.failures += 1
-        enough = 1 if self._policy.is_own and code in _UNREACHED else _FAILURES
+        enough = _UNREACHED_OWN if self._policy.is_own and code in _UNREACHED else _FAILURES
         if state.failures >= max(enough, under_way):
             state.closed_until = now + schedule[min(state.trips, len(schedule) - 1)]
             # One more failure is enough to back off once more.

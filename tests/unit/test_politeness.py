@@ -121,7 +121,7 @@ def test_a_host_is_not_judged_by_the_failures_that_come_back_first() -> None:
     assert throttle.opens_at == 11.0
 
 
-@pytest.mark.parametrize(("code", "enough"), [(Code.CONNECT_FAILED, 1), (Code.HTTP_5XX, 5)])
+@pytest.mark.parametrize(("code", "enough"), [(Code.CONNECT_FAILED, 2), (Code.HTTP_5XX, 5)])
 def test_a_host_of_our_own_that_cannot_be_reached_is_down(code: Code, enough: int) -> None:
     throttle = HostThrottle(_POLICY.without_limits(), HostState("h"))
     _fail(throttle, enough - 1, code=code)
