@@ -43,3 +43,18 @@ def test_licence_files_that_are_shipped_exist() -> None:
     assert {path for path in project["license-files"] if (_ROOT / path).is_file()} == set(
         project["license-files"]
     )
+
+
+def test_the_changelog_is_in_order() -> None:
+    """As Keep a Changelog has it: the newest version first, and its kinds of changes in this order."""
+    kinds = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
+    versions = re.split(r"^## ", (_ROOT / "CHANGELOG.md").read_text("utf-8"), flags=re.MULTILINE)[1:]
+    assert versions[0].startswith("Unreleased\n")
+    for version in versions:
+        title, _, content = version.partition("\n")
+        found = re.findall(r"^### (.*)$", content, re.MULTILINE)
+        assert found == sorted(found, key=kinds.index), title
+        assert len(found) == len(set(found)), title
+        assert content.lstrip().startswith("### "), f"{title} has changes of no kind"
+    dates = [one.split(" - ")[1][:10] for one in versions[1:]]
+    assert dates == sorted(dates, reverse=True)
