@@ -7,7 +7,7 @@ from fastapi.security import HTTPBearer
 
 from results_api.access import KeysRequired, check_origin, check_same_origin, is_loopback, is_remote
 from results_api.api_keys import Caller, Scope
-from results_api.service.public_address import public_address
+from results_api.service.public_address import PublicAddress, public_address
 from results_api.service.services import Services
 from shared.errors import Code, RequestError
 
@@ -86,7 +86,7 @@ def authorization_of(request: Request) -> str | None:
     Raises ``RequestError(origin_refused)`` if the key is in the cookie, but the page is of another origin.
     """
     header = request.headers.get("Authorization")
-    key = request.cookies.get(_COOKIE)
+    key = request.cookies.get(_cookie_of(public_address(request.scope)))
     if header or not key:
         return header
     check_same_origin(request.headers.get("Host"), request.headers.get("Origin"))
@@ -99,11 +99,16 @@ def set_key_cookie(request: Request, response: Response, key: str) -> None:
     # opens with the key, and opening changes nothing; what other sites send, embed or fetch goes without it.
     address = public_address(request.scope)
     secure = "https" in (address.scheme, request.headers.get("Origin", "").partition(":")[0].lower())
-    path = address.path("/")
-    response.set_cookie(_COOKIE, key, _YEAR, path=path, httponly=True, samesite="lax", secure=secure)
+    path, name = address.path("/"), _cookie_of(address)
+    response.set_cookie(name, key, _YEAR, path=path, httponly=True, samesite="lax", secure=secure)
 
 
 def delete_key_cookie(request: Request, response: Response) -> None:
     """Remove the key from the browser."""
-    path = public_address(request.scope).path("/")
-    response.delete_cookie(_COOKIE, path, httponly=True, samesite="lax")
+    address = public_address(request.scope)
+    response.delete_cookie(_cookie_of(address), address.path("/"), httponly=True, samesite="lax")
+
+
+def _cookie_of(address: PublicAddress) -> str:
+    """Return the cookie's name: below a path another one, as a browser sends that of the whole host, too."""
+    return _COOKIE + address.prefix.replace("/", ".")

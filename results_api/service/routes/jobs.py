@@ -364,7 +364,7 @@ def _codes(body: JobRetry) -> list[Code]:
     known = {str(code): code for code in Code}
     unknown = [code for code in body.codes if code not in known]
     if unknown:
-        detail = f"codes: {unknown[0]!r} is unknown; see /docs/errors"
+        detail = f"codes: {unknown[0]!r} is unknown"
         raise RequestError(Code.REQUEST_INVALID, detail)
     return [known[code] for code in body.codes]
 
