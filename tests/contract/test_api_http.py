@@ -290,6 +290,31 @@ def test_pages_of_other_origins_may_read_all_our_headers(store: Store) -> None:
     assert set(exposed.split(", ")) == RESPONSE_HEADERS.keys()
 
 
+def test_whatever_headers_of_ours_a_response_has_are_documented(api: TestClient, store: Store) -> None:
+    def ask(method: str, path: str, **more: Any) -> Any:
+        answer = api.request(method, path.format(job_id=1), **more)
+        operation = _DOCUMENT["paths"][path.partition("?")[0]][method.lower()]
+        told = operation["responses"][str(answer.status_code)].get("headers", {})
+        sent = {name for name in RESPONSE_HEADERS if name in answer.headers}
+        assert sent <= told.keys(), (method, path, answer.status_code)
+        assert {name for name, header in told.items() if header["required"]} <= sent, (method, path)
+        return answer
+
+    submission = {"json": {"urls": ["https://a.example/1.jpg"]}, "headers": {"Idempotency-Key": "k"}}
+    assert [ask("POST", "/v1/jobs", **submission).status_code for _ in range(2)] == [202, 202]
+    record_lists(store)
+    tag = ask("GET", "/v1/jobs/{job_id}").headers["ETag"]
+    assert ask("GET", "/v1/jobs/{job_id}", headers={"If-None-Match": tag}).status_code == 304
+    ask("POST", "/v1/jobs/{job_id}/cancel")
+    for format in ("json", "ndjson", "csv", "parquet"):
+        ask("GET", "/v1/jobs/{job_id}/results?format=" + format)
+    for path in ("report", "summary", "events"):
+        ask("GET", f"/v1/jobs/{{job_id}}/{path}")
+    ask("GET", "/v1/hosts")
+    ask("DELETE", "/v1/jobs/{job_id}")
+    assert ask("GET", "/v1/jobs/{job_id}").status_code == 404
+
+
 @pytest.fixture
 def prefixed(store: Store) -> Iterator[TestClient]:
     """A service below a path, which asks for keys."""

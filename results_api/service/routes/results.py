@@ -13,7 +13,7 @@ from results_api.exports import stream
 from results_api.rows import row_of
 from results_api.service.dependencies import IfNoneMatch, ItemIndex, JobId, RequireRead, ServicesDep
 from results_api.service.error_responses import error_responses
-from results_api.service.headers import COMPLETE
+from results_api.service.headers import COMPLETE, described
 from results_api.service.responses import (
     MEDIA_TYPES,
     Format,
@@ -50,6 +50,7 @@ _STREAMS: dict[str, Any] = {
     for format, media_type in MEDIA_TYPES.items()
     if format is not Format.JSON
 }
+_STREAMED = described(COMPLETE, "Content-Disposition", "Content-Encoding", required=False)
 _STREAMS[MEDIA_TYPES[Format.CSV]]["example"] = (
     "index,ref,state,code\n0,https://example.com/a.jpg,failed,http_404\n"
 )
@@ -59,7 +60,7 @@ _STREAMS[MEDIA_TYPES[Format.CSV]]["example"] = (
     "/v1/jobs/{job_id}/results",
     response_model=ResultsPage,
     responses={
-        200: {"content": {"application/json": {"example": example(PAGE)}, **_STREAMS}},
+        200: {"content": {"application/json": {"example": example(PAGE)}, **_STREAMS}, "headers": _STREAMED},
         **error_responses(*_READING, *_QUERYING),
     },
 )
@@ -119,9 +120,10 @@ _CACHED = "private, max-age=86400"
 _THUMBNAIL: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A small JPEG.",
+        "headers": described("ETag"),
         "content": {_JPEG: {"schema": {"type": "string", "format": "binary"}}},
     },
-    304: {"description": "It has not changed since `If-None-Match`."},
+    304: {"description": "It has not changed since `If-None-Match`.", "headers": described("ETag")},
 }
 
 
