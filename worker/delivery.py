@@ -143,13 +143,14 @@ class RetryScheduler:
         return is_left and error.code.transient and error.code is not Code.HOST_DOWN and not slot.is_given_up
 
     async def schedule(self, task: FetchTask, slot: HostSlot, error: ItemError, failure: Result) -> None:
-        """Move the next attempt to the queue of the host if that wants a pause, else to the broker.
+        """Move the next attempt to the queue of the host if that gets a pause, else to the broker.
 
         Until then the store has the failure, which is the item's result if it is given up.
         """
         message = replace(task.message, attempt=task.message.attempt + 1)
         again = replace(task, delivery=replace(task.delivery, message=message), url=message.ref, hops=0)
-        waits_for_host = bool(slot.host) and (error.code is Code.RATE_LIMITED or error.http_status == 503)
+        is_busy = error.code is Code.RATE_LIMITED or error.http_status == 503
+        waits_for_host = slot.is_throttled and is_busy
         delay = self._delay(task.message.attempt, error)
         seconds, longest = None if waits_for_host else delay, delay + self._seconds_after(message.attempt)
         await self.store_retry.call(self.store.retries.add, failure, seconds, longest)

@@ -44,8 +44,7 @@ class QueuePlan:
 class HostQueue:
     """The tasks that wait for one host; it may be called while this process has the lease.
 
-    Our own hosts are called by all processes. The lease then only says which of them tells the store about
-    the host, and takes what waits there.
+    Our own are called by all processes: the lease then says which tells the store and takes what waits.
     """
 
     host: str
@@ -85,9 +84,8 @@ class HostQueue:
     @property
     def is_free(self) -> bool:
         """Whether nothing but our own limits holds its tasks up: it is our own, and well."""
-        return self.is_own and (
-            self.throttle is None or not (self.throttle.state.trips or self.throttle.delay)
-        )
+        throttle = self.throttle
+        return self.is_own and (throttle is None or not (throttle.state.trips or throttle.delay))
 
     def room(self, now: float) -> int:
         """Return how many more tasks can wait here and still start soon if the host is healthy."""
@@ -245,7 +243,7 @@ class HostQueues:
         self._wake()
 
     def note_backoff(self, queue: HostQueue) -> None:
-        """Let everybody know at once that a host keeps failing."""
+        """Let everybody know that a host keeps failing."""
         self.backed_off.append(queue)
         self.news.set()
 
@@ -407,6 +405,11 @@ class HostSlot:
     def host(self) -> str:
         """The host that is called, or nothing."""
         return self._queue.host if self._queue else ""
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether a stranger's host is called, which has a rate limit."""
+        return self._queue is not None and not self._queue.is_own
 
     def check_host(self) -> None:
         """Raise ``ItemError`` if the host is blocked or given up."""

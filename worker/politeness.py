@@ -143,6 +143,11 @@ class HostThrottle:
             state.gives_up_at = state.closed_until + _LONGEST_TRY + sum(steps)
 
     def _slow_down(self, now: float, retry_after: float | None) -> None:
+        if self._policy.is_own:  # it is left alone as long as it asks, and then called as fast as before
+            self.state.closed_until = max(
+                self.state.closed_until, now + min(retry_after or 0.0, _LONGEST_RETRY_AFTER)
+            )
+            return
         delay = min(max(2 * self.delay, _FIRST_DELAY), _LONGEST_DELAY)
         pause = min(delay if retry_after is None else max(retry_after, delay), _LONGEST_RETRY_AFTER)
         self.state.closed_until = max(self.state.closed_until, now + pause)

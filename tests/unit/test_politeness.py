@@ -131,6 +131,15 @@ def test_a_host_of_our_own_that_cannot_be_reached_is_down(code: Code, enough: in
     assert throttle.opens_at == 10.0
 
 
+def test_a_host_of_our_own_gets_the_pause_that_it_asks_for_and_no_other() -> None:
+    throttle = HostThrottle(_POLICY.without_limits(), HostState("h"))
+    throttle.record_outcome(Code.HTTP_5XX, 0.0, 0.0, retry_after=0.0)
+    throttle.record_outcome(Code.RATE_LIMITED, 0.0, 0.0)
+    assert (throttle.opens_at, throttle.delay) == (0.0, 0.0)
+    throttle.record_outcome(Code.RATE_LIMITED, 0.0, 0.0, retry_after=7.0)
+    assert (throttle.opens_at, throttle.delay) == (7.0, 0.0)
+
+
 def test_a_host_without_a_pause_recovers_altogether() -> None:
     throttle = HostThrottle(PolitenessPolicy(64, 0.0, (10.0,)), HostState("h"))
     throttle.record_outcome(Code.RATE_LIMITED, 0.0, 0.0)
