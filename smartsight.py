@@ -1,5 +1,6 @@
 """The entry point of the command line `smartsight`; the commands are in `commands/`."""
 
+import errno
 import gc
 import importlib
 import io
@@ -13,11 +14,13 @@ from typing import Any, NoReturn
 from commands.arguments import build_parser
 from commands.options import did_you_mean
 from commands.terminal import say, set_verbosity
-from shared.errors import SmartSightError, UsageError
+from shared.errors import Code, ResourceError, SmartSightError, UsageError, code_of_write
 from shared.settings import PREFIX, read_settings, unknown_variables, variables
 
 #: Exit statuses, as the help text has them.
 _FAILED, _USAGE, _INTERRUPTED, _TERMINATED = 1, 2, 130, 143
+#: What the system says of a folder that may not be written.
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Terminated(KeyboardInterrupt):
@@ -46,6 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader has closed the pipe; Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
+    except OSError as error:
+        # As of a temporary file, where nobody expects it: a full or read-only disk is no bug.
+        detail = ": ".join(str(one) for one in (error.filename, error.strerror) if one)
+        failure = ResourceError(code_of_write(error), detail)
+        is_known = failure.code is Code.DISK_FULL or error.errno in _UNWRITABLE
+        if not is_known and "temporary directory" not in detail:
+            raise
+        say(f"smartsight: {failure.code}: {failure}", always=True)
         return _FAILED
 
 

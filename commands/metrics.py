@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shared.errors import Code
+from shared.errors import Code, ResourceError, code_of_write
 from shared.items import Result
 
 #: Where prometheus_client keeps its files; it looks when it is imported.
@@ -84,24 +84,41 @@ def serve_metrics(port: int, run_dir: Path) -> Iterator[Metrics | None]:
     """Serve the metrics of this process and its children on a port; port 0 means not at all.
 
     The files are mapped into memory, so that a full disk would end the process: they are in the folder of the
-    heartbeats, and not where lists of any size are unpacked.
+    heartbeats, and not where lists of any size are unpacked. Raises ``ResourceError`` with
+    ``folder_unwritable`` or ``address_unavailable``.
     """
     if not port:
         yield None
         return
-    run_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="metrics-", dir=run_dir) as folder:
+    with _folder(run_dir) as folder:
         os.environ[FOLDER] = folder
-        from prometheus_client import CollectorRegistry, start_http_server
-        from prometheus_client.multiprocess import MultiProcessCollector
-
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        server, thread = start_http_server(port, registry=registry)
+        server, thread = _listen(port)
         try:
             yield Metrics()
         finally:
             _end(server, thread)
+
+
+def _folder(run_dir: Path) -> "tempfile.TemporaryDirectory[str]":
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix="metrics-", dir=run_dir)
+    except OSError as error:
+        detail = f"{run_dir}: {error.strerror}; SMARTSIGHT_RUN_DIR names another folder"
+        raise ResourceError(code_of_write(error), detail) from error
+
+
+def _listen(port: int) -> tuple[Any, Any]:
+    from prometheus_client import CollectorRegistry, start_http_server
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    try:
+        return start_http_server(port, registry=registry)
+    except OSError as error:
+        detail = f"port {port}: {error.strerror}; SMARTSIGHT_METRICS_PORT names another one"
+        raise ResourceError(Code.ADDRESS_UNAVAILABLE, detail) from error
 
 
 def _end(server: Any, thread: Any) -> None:

@@ -1,6 +1,5 @@
 """Compose the service: what its routes need, and what runs in the background."""
 
-import errno
 import logging
 import os
 import tempfile
@@ -32,7 +31,7 @@ from results_api.access import Access, KeysRequired
 from results_api.webhooks import WebhookDispatcher, with_secret
 from shared.classifier.catalogue import open_classifier
 from shared.classifier.classifier import Classifier
-from shared.errors import Code, ResourceError, UsageError
+from shared.errors import Code, ResourceError, UsageError, code_of_write
 from shared.fetching.posting import WebPoster
 from shared.fetching.web import WebFetcher
 from shared.settings import Settings
@@ -55,8 +54,6 @@ _PREFETCHED = 2
 
 #: What a server that is ready can store at least, in bytes.
 _SPACE = 1 << 20
-#: No space is left on the disk, or for this user or process.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _log = logging.getLogger("smartsight.api")
 
@@ -178,8 +175,9 @@ def probe_disk(settings: Settings) -> None:
             with tempfile.TemporaryFile(dir=folder) as file:
                 os.posix_fallocate(file.fileno(), 0, _SPACE)
         except OSError as error:
-            code = Code.DISK_FULL if error.errno in _FULL else Code.FOLDER_UNWRITABLE
-            raise ResourceError(code, f"{folder or 'temporary folder'}: {error.strerror}") from error
+            raise ResourceError(
+                code_of_write(error), f"{folder or 'temporary folder'}: {error.strerror}"
+            ) from error
 
 
 def _probe_store(store: Store) -> None:

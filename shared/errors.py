@@ -7,9 +7,12 @@ SmartSightError
 └── RequestError    the API cannot answer a request: the caller must change it, or wait
 """
 
+import errno
 import re
 from enum import StrEnum
 
+#: No space is left on the disk, or for this user or process.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: Longest detail, in characters.
 _MAX_DETAIL = 300
 # Control characters, line separators, and surrogates (bytes that are not UTF-8).
@@ -236,6 +239,11 @@ class RequestError(SmartSightError):
     def __init__(self, code: Code, detail: str = "", retry_after: float | None = None) -> None:
         super().__init__(code, detail)
         self.retry_after = retry_after
+
+
+def code_of_write(error: OSError) -> Code:
+    """Return why a file or a folder could not be made: ``disk_full``, or else ``folder_unwritable``."""
+    return Code.DISK_FULL if error.errno in _FULL else Code.FOLDER_UNWRITABLE
 
 
 def printable(text: str) -> str:

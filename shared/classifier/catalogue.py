@@ -16,7 +16,7 @@ from shared.classifier.classifier import Classifier
 from shared.classifier.efficientnet_lite import VARIANTS
 from shared.classifier.engine import open_engine
 from shared.classifier.model import Model, Preprocessing, read_model
-from shared.errors import Code, ResourceError, UsageError
+from shared.errors import Code, ResourceError, UsageError, code_of_write
 from shared.images import Decode, Limits, decode
 from shared.settings import Settings
 
@@ -192,12 +192,12 @@ def _staging(parent: Path, name: str) -> Iterator[Path]:
 
 @contextmanager
 def _translated(parent: Path) -> Iterator[None]:
-    """Raise ``ResourceError(folder_unwritable)`` where a model cannot be put in place or deleted."""
+    """Raise ``ResourceError`` as ``code_of_write`` says where a model cannot be put in place or deleted."""
     try:
         yield
     except OSError as error:
         detail = f"{parent}: {error.strerror or error}; {_SETTINGS} name other folders for models"
-        raise ResourceError(Code.FOLDER_UNWRITABLE, detail) from error
+        raise ResourceError(code_of_write(error), detail) from error
 
 
 def _put_in_place(folder: Path, target: Path) -> None:

@@ -1,7 +1,9 @@
 """Folders and files that commands make: who may read them, and how a full disk is noticed."""
 
+import errno
 import os
 import resource
+import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from commands.metrics import serve_metrics
 from commands.parts import open_store
 from commands.serving_parts import probe_disk
 from shared.errors import Code, ResourceError
 from shared.settings import Settings
+from tests.servers.commands import run_command
+from tests.servers.ports import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +84,38 @@ def test_a_server_knows_that_the_folder_of_its_database_is_gone(tmp_path: Path) 
         probe_disk(Settings(data_dir=tmp_path / "gone"))
     assert caught.value.code is Code.FOLDER_UNWRITABLE
     probe_disk(Settings(database_url="postgresql+psycopg://host/jobs"))
+
+
+def test_metrics_without_a_folder_or_a_port_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ResourceError) as caught, serve_metrics(free_port(), tmp_path / "file" / "run"):
+        pass
+    assert caught.value.code is Code.FOLDER_UNWRITABLE
+    assert "SMARTSIGHT_RUN_DIR" in str(caught.value)
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ResourceError) as caught, serve_metrics(port, tmp_path):
+            pass
+    assert caught.value.code is Code.ADDRESS_UNAVAILABLE
+    assert f"port {port}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(errno.EROFS, "folder_unwritable"), (errno.ENOSPC, "disk_full"), (0, "folder_unwritable")],
+)
+def test_a_file_that_cannot_be_made_is_no_traceback(
+    number: int, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a temporary one, which many parts make."""
+
+    def refuse(*_: object) -> int:
+        raise OSError(number, "No usable temporary directory found", "/tmp/x")
+
+    monkeypatch.setattr("commands.installation.migrate", refuse)
+    finished = run_command(["migrate"], os.environ)
+    assert finished.status == 1
+    assert finished.err.startswith(f"smartsight: {code}: ")
+    assert "/tmp/x: No usable" in finished.err
