@@ -16,7 +16,7 @@ from shared.words import rate
 #: Seconds between two plain lines.
 _PLAIN_INTERVAL = 10.0
 #: A bar without the time left by tqdm, which knows nothing of images that wait for another attempt.
-_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+_BAR = "{l_bar}{bar:30}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
 
 class Progress(Protocol):
@@ -66,9 +66,10 @@ def causes(job: JobStatus, width: int) -> Iterator[str]:
 
 
 def _what_is_left(left: TimeLeft | None) -> str:
-    return (
-        ", ".join(filter(None, [rate(left.rate) if left.rate else "", in_short(left, now())])) if left else ""
-    )
+    if left is None:
+        return ""
+    pace = rate(left.rate) if left.rate and left.moving else ""
+    return ", ".join(filter(None, [pace, in_short(left, now())]))
 
 
 class GiveUpOffer:
