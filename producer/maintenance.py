@@ -112,12 +112,12 @@ class JobMaintenance:
         tallies = self._store.results.tallies(job.id)
         done = sum(tally.count for tally in tallies)
         self._note_rate(job, done)
-        if job.recorded and done >= job.submitted:
-            self._store.results.skip_placeholders(job.id, self._placeholder_urls)
-            self._store.jobs.complete(job.id)
-        elif reason := over_budget(job, tallies):
+        if reason := over_budget(job, tallies):
             self._store.jobs.pause(job.id, reason)
             _log.warning("job paused", extra={"job": job.id, "reason": reason})
+        elif job.recorded and done >= job.submitted:
+            self._store.results.skip_placeholders(job.id, self._placeholder_urls)
+            self._store.jobs.complete(job.id)
         elif job.recorded and job.published >= job.submitted:
             self._wake(job, self._watches[job.id])
 

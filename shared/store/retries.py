@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Select, delete, exists, func, or_, select
 from shared.errors import Code
 from shared.items import ItemState, Message, Result, now
 from shared.store.database import Database
-from shared.store.items import copy_to_some_duplicates
 from shared.store.schema import jobs, results
 from shared.store.schema_hosts import hosts, retries, waiting
 from shared.store.statements import add_progress, insert_new, time_now, upsert
@@ -60,6 +59,7 @@ class Retries:
         """End the waiting items of a range of indexes with their last failure; return how many they are.
 
         Items that wait for a host which is backed off, and were not attempted yet, end with ``host_down``.
+        Duplicates get the same by ``Duplicates.backfill``.
         """
         with self._database.write() as connection:
             failures = [*_failed(connection, job_id, start, stop), *_held_up(connection, job_id, start, stop)]
@@ -69,7 +69,6 @@ class Retries:
             over = exists().where(results.c.job_id == job_id, results.c.index == waiting.c.index)
             theirs = (waiting.c.job_id == job_id) & waiting.c.index.between(start, stop - 1) & over
             connection.execute(delete(waiting).where(theirs))
-            copy_to_some_duplicates(connection, job_id, ended)
             return len(ended)
 
 

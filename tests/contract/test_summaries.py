@@ -201,6 +201,15 @@ def test_what_is_left_of_a_host_takes_its_delay_each(store: Store, job: Job, dat
     assert [load.host for load in _summary(store, job, top=1).busiest] == ["b.example"]
 
 
+def test_hosts_of_ones_own_have_no_delay(store: Store, job: Job, database: Database) -> None:
+    closed = {"delay": 1.0, "closed_until": time.time() + 1000}
+    _add_hosts(database, job, {"a.example": 50, "b.example": 10}, **{"b.example": closed})
+    own = {"a.example", "b.example"}
+    b, a = store.summaries.get(job.id, _DEFAULT_DELAY, 10, own).busiest
+    assert (a.host, a.delay, a.seconds) == ("a.example", 0, 0)
+    assert (b.host, b.delay, b.seconds) == ("b.example", 0, b.closed_for)
+
+
 def test_the_hosts_of_causes_are_described_whether_anything_is_left(
     store: Store, job: Job, database: Database
 ) -> None:

@@ -111,13 +111,6 @@ def test_few_outcomes_do_not_decide(store: Store) -> None:
     assert store.jobs.get(job.id).state is JobState.RUNNING
 
 
-def test_a_job_with_nothing_left_to_save_is_completed_and_not_paused(store: Store) -> None:
-    job, maintenance = _job(store, 60, max_failure_rate=0.2), JobMaintenance(store, InProcessBroker(), 60, 5)
-    store.results.save([_result(job, index, Code.HTTP_403) for index in range(60)])
-    _look(store, maintenance)
-    assert store.jobs.get(job.id).state is JobState.COMPLETED
-
-
 def test_what_was_lost_is_published_again_but_not_at_once(store: Store) -> None:
     job, broker = _job(store, 3), InProcessBroker()
     maintenance = JobMaintenance(store, broker, sweep_after=0.2, placeholder_urls=5)
