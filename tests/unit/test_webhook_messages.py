@@ -55,6 +55,11 @@ def test_the_message_says_what_ended_and_how() -> None:
     }
 
 
+def test_links_have_the_path_below_which_the_api_is() -> None:
+    links = json.loads(message_of(_JOB, _TALLIES, "/labels").body)["data"]["links"]
+    assert links == {"job": "/labels/v1/jobs/7", "results": "/labels/v1/jobs/7/results"}
+
+
 @pytest.mark.parametrize(
     ("state", "kind"), [(JobState.CANCELLED, "job.cancelled"), (JobState.FAILED, "job.failed")]
 )
