@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 
 from commands.label_run import LabelRun
-from commands.parts import ROBOT, cores, make_guard, open_decoders, open_store
+from commands.parts import ROBOT, cores, list_budget, make_guard, open_decoders, open_store
 from commands.progress import Progress, Silent
 from commands.terminal import quiet_logs, say
-from producer.binary_lists import plain_name, spooled, unpacked
 from producer.estimate import CrawlLimits, SampledReference, estimate, profile_list, sample
-from producer.references import Entry, ListColumns, Reference, UrlEntries
-from producer.sources import InputSources, read_sources, read_stream
+from producer.references import Entry, ListColumns, Reference
+from producer.sources import InputSources, read_sources
 from producer.submit import survey
+from producer.uploaded_lists import uploaded
 from results_api.rows import Row
 from results_api.submissions import JobList
 from shared.classifier.catalogue import open_classifier
@@ -72,20 +72,22 @@ class Estimator:
         """
         options = listed.options
         chunks = iter(partial(listed.file.read, _CHUNK), b"")
-        limit = self._settings.unpacked_bytes
-        with spooled(unpacked(listed.name, chunks, limit)) as file:
-            columns = ListColumns(options.column, options.id_column)
-            entries = UrlEntries(read_stream(plain_name(listed.name), file, columns, limit))
-            run = SampleRun(entries, images, options.model or self._settings.model, self._settings)
+        columns, budget = ListColumns(options.column, options.id_column), list_budget(self._settings)
+        with uploaded(listed.name, chunks, columns, budget, self._check) as found:
+            run = SampleRun(found.entries(), images, options.model or self._settings.model, self._settings)
         if not run.listed.total:
             raise RequestError(Code.NOTHING_TO_LABEL, listed.name)
-        return replace(run.run(self._started, Silent()), malformed=entries.malformed)
+        return replace(run.run(self._started, Silent()), malformed=found.malformed)
 
     def abandon(self) -> None:
         """Stop all estimates soon, and accept no more."""
         self._ending.set()
         for run in list(self._running):
             run.abandon()
+
+    def _check(self) -> None:
+        if self._ending.is_set():
+            raise RequestError(Code.SHUTTING_DOWN)
 
     def _started(self, run: LabelRun) -> None:
         self._running.add(run)

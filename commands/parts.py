@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from shared.budgets import ListBudget
 from shared.errors import Code, ResourceError
 from shared.settings import Settings
 
@@ -108,6 +109,11 @@ def politeness_policy(settings: Settings, backoff_schedule: Sequence[float]) -> 
     from worker.politeness import PolitenessPolicy
 
     return PolitenessPolicy(settings.host_connections, settings.host_delay, backoff_schedule)
+
+
+def list_budget(settings: Settings) -> ListBudget:
+    """Return what a submitted list may cost."""
+    return ListBudget(settings.unpacked_bytes)
 
 
 def model_of(store: "Store", settings: Settings, name: str | None) -> "RecordedModel":

@@ -18,6 +18,7 @@ from commands.metrics import ApiMetrics
 from commands.parts import (
     check_broker,
     cores,
+    list_budget,
     make_guard,
     make_web,
     model_of,
@@ -78,7 +79,7 @@ def make_services(
     required = keys_required(store, address, options.no_auth)
     _warn_if_open(required, store, address)
     classifier = _image_classifier(options.threads or cores(), store, settings, stack)
-    recorder = Recorder(store, settings.unpacked_bytes)
+    recorder = Recorder(store, list_budget(settings))
     parts = {"recorder": recorder.run, "webhooks": _webhook_dispatcher(store, settings).run, **(beside or {})}
     background = stack.enter_context(in_background(parts, recorder.wake))
     checks: dict[str, Check] = {"store": lambda: _probe_store(store), "background": background.check}

@@ -15,6 +15,7 @@ from commands.metrics import Metrics, metrics_of, serve_metrics
 from commands.parts import (
     check_broker,
     cores,
+    list_budget,
     make_web,
     open_consumer,
     open_decoders,
@@ -213,7 +214,7 @@ def _shared_parts(
     """Return what is done once for all processes of a worker."""
     dispatcher = Dispatcher(store, publisher, settings.queue_length)
     maintenance = JobMaintenance(store, publisher, settings.sweep_after, settings.placeholder_urls, metrics)
-    recorder = Recorder(store, settings.unpacked_bytes)
+    recorder = Recorder(store, list_budget(settings))
     return [dispatcher.run, maintenance.run, recorder.run]
 
 

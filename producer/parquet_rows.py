@@ -16,7 +16,7 @@ from pyarrow import compute
 from pyarrow.parquet import ParquetFile
 
 from producer.references import SEVERAL
-from shared.confined_process import confine
+from shared.confined_process import confine, limit_cpu
 from shared.errors import UNPRINTABLE
 from shared.image_signatures import format_from_signature
 
@@ -34,10 +34,11 @@ _IMAGE = "it holds an image, not a reference: save the images as files, or name 
 
 
 def run() -> None:
-    """Unpack; the arguments are the memory limit in bytes, and the names of columns as JSON."""
+    """Unpack; the arguments are limits (bytes of memory, CPU seconds), and the names of columns as JSON."""
     confine(int(sys.argv[1]))
+    limit_cpu(int(sys.argv[2]))
     try:
-        for answer in _read(sys.stdin.buffer, json.loads(sys.argv[2])):
+        for answer in _read(sys.stdin.buffer, json.loads(sys.argv[3])):
             _say(answer)
     except MemoryError:
         _say("unpacking it needs more memory than allowed")

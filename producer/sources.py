@@ -126,23 +126,19 @@ def read_list(source: str, columns: ListColumns, stdin: IO[bytes] | None = None)
     """
     listed = _format(source)
     assert listed, "it is a list"
-    with _translated(source), _open(source, stdin) as file:
+    with translated(source), _open(source, stdin) as file:
         yield from _READERS[listed.ending](source, unpacked(file, listed.packing), columns)
 
 
-def read_stream(name: str, file: IO[bytes], columns: ListColumns, limit: int) -> Iterator[Entry]:
-    """Yield the entries of an open, uncompressed list; the ending of its name is the format.
+def read_stream(name: str, file: IO[bytes], columns: ListColumns) -> Iterator[Entry]:
+    """Yield the entries of an open, unpacked list; the ending of its name is the format.
 
-    Raises as ``read_list``, and ``UsageError(body_too_large)`` if it unpacks to more than the
-    limit.
+    Raises as ``read_list``.
     """
     listed = _format(name)
     assert listed, "it is a list"
-    with _translated(name):
-        if listed.ending == PARQUET:
-            yield from read_parquet(name, file, columns, limit)
-        else:
-            yield from _READERS[listed.ending](name, file, columns)
+    with translated(name):
+        yield from _READERS[listed.ending](name, file, columns)
 
 
 def _format(source: str) -> ListFormat | None:
@@ -163,7 +159,8 @@ def _open(source: str, stdin: IO[bytes] | None) -> AbstractContextManager[IO[byt
 
 
 @contextmanager
-def _translated(source: str) -> Iterator[None]:
+def translated(source: str) -> Iterator[None]:
+    """Raise what reading a list raises as ``SmartSightError``."""
     try:
         yield
     except FileNotFoundError as error:

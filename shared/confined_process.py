@@ -3,10 +3,12 @@
 import fcntl
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -40,6 +42,56 @@ def _environment() -> dict[str, str]:
     return {**kept, **lean, "PYTHONPATH": os.pathsep.join(modules)}
 
 
+#: Longest line from a process, in bytes; bytes read at a time; and seconds between two checks meanwhile.
+_MAX_LINE, _PIECE, _INTERVAL = 16 << 20, 1 << 16, 1.0
+#: How much longer than its processor time a process may be waited for: machines can be very busy.
+_BUSY = 20
+
+
+class ProcessEndedError(Exception):
+    """A process did not end as it should; ``status`` is None if it made no progress or said too much."""
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__(f"the process that reads it ended: {cause_of_death(status)}")
+        self.status = status
+
+
+def lines_of(
+    process: "subprocess.Popen[bytes]", cpu_seconds: int, check: Callable[[], None]
+) -> Iterator[bytes]:
+    """Yield the lines that a confined process prints, and kill it in the end.
+
+    ``check`` is called every second at least, whether lines come or not; what it raises ends the process.
+    Raises ``ProcessEndedError``.
+    """
+    with process:
+        try:
+            yield from _lines(process, cpu_seconds * _BUSY, check)
+            if status := process.wait():
+                raise ProcessEndedError(status)
+        finally:
+            process.kill()
+
+
+def _lines(process: "subprocess.Popen[bytes]", patience: float, check: Callable[[], None]) -> Iterator[bytes]:
+    assert process.stdout
+    output, rest = process.stdout.fileno(), b""
+    readable = select.poll()
+    readable.register(output, select.POLLIN)
+    while True:
+        check()
+        began = time.monotonic()
+        if readable.poll(1000 * _INTERVAL):
+            piece = os.read(output, _PIECE)
+            *whole, rest = (rest + piece).split(b"\n")
+            yield from whole
+            if not piece:
+                return
+        patience -= min(_INTERVAL, time.monotonic() - began)
+        if patience <= 0 or len(rest) > _MAX_LINE:
+            raise ProcessEndedError(None)
+
+
 def cause_of_death(status: int | None) -> str:
     """Return the name of the signal that ended a process, or its exit status."""
     if status is None:
@@ -50,7 +102,7 @@ def cause_of_death(status: int | None) -> str:
 def confine(memory: int) -> None:
     """Drop all rights that the child does not need; ``memory`` is its limit in bytes.
 
-    CPU time has no limit here, because it would cover the process's whole life.
+    CPU time has no limit here, because it would cover the process's whole life: see ``limit_cpu``.
     """
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
@@ -58,6 +110,21 @@ def confine(memory: int) -> None:
     limit(resource.RLIMIT_AS, memory)
     limit(resource.RLIMIT_FSIZE, 0)
     limit(resource.RLIMIT_CORE, 0)
+
+
+#: Seconds that a process has left after SIGXCPU, if it survives that.
+_CPU_GRACE = 1
+
+
+def limit_cpu(seconds: int) -> None:
+    """Let this process die of SIGXCPU after so many seconds of processor time.
+
+    With equal limits it would be SIGKILL, which looks like a lack of memory (``check_process_timers`` in
+    Linux's kernel/time/posix-cpu-timers.c).
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    if hard == resource.RLIM_INFINITY or hard > seconds + _CPU_GRACE:
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + _CPU_GRACE))
 
 
 def limit(what: int, value: int) -> None:

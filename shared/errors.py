@@ -117,7 +117,7 @@ class Code(StrEnum):
     QUOTA_EXCEEDED = "quota_exceeded", "The key has used up its quota."
     AT_CAPACITY = (
         "at_capacity",
-        "The server is at capacity: it is classifying as many images as it can.",
+        "The server is at capacity: it is doing as much as it can.",
         True,
     )
     DISK_FULL = "disk_full", "The disk has no space left for the request.", True
@@ -146,6 +146,8 @@ class Code(StrEnum):
     SOURCE_CHANGED = "source_changed", "The list or folder changed while it was being read."
     COLUMN_UNKNOWN = "column_unknown", "The list has no such column."
     NOTHING_TO_LABEL = "nothing_to_label", "The input contains no image reference."
+    LIST_TOO_COSTLY = "list_too_costly", "Reading the list takes more than any list may take: split it."
+    RECORDER_CRASHED = "recorder_crashed", "The process that read the list died each time that it was tried."
     SETTING_INVALID = "setting_invalid", "A setting has an invalid value."
 
     # Models

@@ -95,7 +95,8 @@ class HostLeases:
         self._only_job = only_job
         self._holder = uuid.uuid4().hex
         self._seconds = queues.plan.request_timeout + _SPARE
-        self._renewed_at = self._taken_at = 0.0
+        # By our clock: the store's may be set back.
+        self._renewed_at = self._taken_at = -math.inf
         self._stopped = False
 
     async def run(self) -> None:
@@ -165,9 +166,9 @@ class HostLeases:
     async def _renew(self) -> None:
         """Now and then, renew our leases, and release those of idle hosts."""
         now = self._clock.now()
-        if now - self._renewed_at < _RENEW_EVERY:
+        if time.monotonic() - self._renewed_at < _RENEW_EVERY:
             return
-        self._renewed_at = now
+        self._renewed_at = time.monotonic()
         self._queues.drop_unused()
         leased = [queue for queue in self._queues.queues() if queue.throttle]
         unsettled_hosts = set(self._acks.unsettled.values())
@@ -184,12 +185,13 @@ class HostLeases:
         """Now and then, take items that wait for hosts that we can call."""
         now = self._clock.now()
         room = self._queues.plan.capacity - self._queues.count
-        if room <= 0 or now - self._taken_at < _TAKE_EVERY:
+        if room <= 0 or time.monotonic() - self._taken_at < _TAKE_EVERY:
             return
-        self._taken_at = now
+        self._taken_at = time.monotonic()
         of_hosts = {queue.host: queue.demand(now) for queue in self._queues.queues()}
-        demand = Demand(room, of_hosts, _FIRST, frozenset(self._acks.unsettled), self._only_job)
-        backoff_steps = len(self._queues.plan.policy.backoff_schedule)
+        in_hand, policy = frozenset(self._acks.unsettled), self._queues.plan.policy
+        demand = Demand(room, of_hosts, _FIRST, in_hand, self._only_job, policy.longest_pause)
+        backoff_steps = len(policy.backoff_schedule)
         asked = time.monotonic()
         taken = await self._call(self._store.waiting.take, demand, self._holder, backoff_steps, self._seconds)
         if taken is None:
@@ -241,7 +243,10 @@ class HostLeases:
         # The next holder may know the time better: our delay must not end too early for it.
         uncertainty = min(self._clock.uncertainty, _MAX_UNCERTAINTY)
         states = [replace(state, next_at=state.next_at + uncertainty) for _, state in learned]
-        return await self._call(self._store.hosts.renew, states, requests, self._holder, seconds)
+        asked = time.monotonic()
+        claims = await self._call(self._store.hosts.renew, states, requests, self._holder, seconds)
+        self._clock.learn(claims.now, asked)
+        return claims
 
     def _apply(self, claims: Claims) -> None:
         """Note which hosts are ours; what waits here for those of other processes waits in the store."""
@@ -249,7 +254,8 @@ class HostLeases:
             queue = self._queues.queue(host)
             is_leased = state.holder == self._holder
             if is_leased or queue.is_own:
-                queue.grant(state, claims.now + self._seconds, is_leased)
+                throttle = queue.grant(state, claims.now + self._seconds, is_leased)
+                throttle.forget_far_times(claims.now)
                 self._queues.arrange(queue, claims.now)
             else:
                 queue.revoke()

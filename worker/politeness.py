@@ -47,6 +47,12 @@ class PolitenessPolicy:
         """Return the policy for our own hosts: called as fast as we can, but backed off like others."""
         return replace(self, connections=sys.maxsize, delay=0.0, is_own=True)
 
+    @property
+    def longest_pause(self) -> float:
+        """The most seconds that a host is left alone."""
+        longest_delay = max(self.delay, _LONGEST_DELAY)
+        return max(*self.backoff_schedule, _LONGEST_RETRY_AFTER) + longest_delay
+
 
 class HostThrottle:
     """Decides when a host may be called, by what is known of it, which is in ``state``."""
@@ -79,6 +85,15 @@ class HostThrottle:
         """Tell whether the host is given up: its items are to fail at once."""
         trips = self.state.trips
         return trips > 0 and trips > len(self._policy.backoff_schedule) and now < self.state.closed_until
+
+    def forget_far_times(self, now: float) -> None:
+        """Drop times that no rule sets: the clock was ahead when they were set."""
+        farthest, state = now + self._policy.longest_pause, self.state
+        if state.closed_until > farthest:
+            state.closed_until = now
+        if state.next_at > farthest:
+            state.next_at = now
+        self._changed_at = min(self._changed_at, now)
 
     def require_delay(self, delay: float) -> None:
         """Leave at least so many seconds between two requests, as the host's robots.txt wants."""

@@ -28,7 +28,7 @@ from shared.store.database import Database
 from shared.store.jobs import RUN_LOCALLY
 from shared.store.schema import jobs, results
 from shared.store.schema_hosts import hosts, robots, waiting
-from shared.store.statements import clock, insert_new, time_now, upsert, upsert_where
+from shared.store.statements import clock, insert_new, is_free, time_now, upsert, upsert_where
 
 #: What a holder learns of a host, and writes back.
 _LEARNED = ("delay", "next_at", "closed_until", "gives_up_at", "code", "failures", "trips")
@@ -128,7 +128,8 @@ class Hosts:
     def robots(self, origin: str, age: float) -> str | None:
         """Return the robots.txt of an origin, if it was stored not longer ago than ``age`` seconds."""
         with self._database.read() as connection:
-            young = robots.c.fetched_at > clock(connection) - age
+            now = clock(connection)
+            young = robots.c.fetched_at.between(now - age, now + _HORIZON)
             query = select(robots.c.body).where(robots.c.origin == origin, young)
             return connection.execute(query).scalar_one_or_none()
 
@@ -145,7 +146,7 @@ def claim(connection: Connection, names: Collection[str], holder: str, seconds: 
     ordered = sorted(names)
     connection.execute(insert_new(connection, hosts, "host"), [{"host": name} for name in ordered])
     now = time_now(connection)
-    free = or_(hosts.c.holder.is_(None), hosts.c.holder == holder, hosts.c.held_until < now)
+    free = is_free(hosts.c, now, seconds, holder)
     change = update(hosts).where(hosts.c.host == bindparam("name"), free)
     # One by one in the order of names: two claims of the same hosts must not wait for each other.
     connection.execute(
@@ -156,7 +157,7 @@ def claim(connection: Connection, names: Collection[str], holder: str, seconds: 
 
 
 def free_hosts(
-    connection: Connection, holder: str, backoff_steps: int, horizon: float, limit: int, job_id: int | None
+    connection: Connection, demand: "Demand", holder: str, backoff_steps: int, seconds: float
 ) -> Iterable[str]:
     """Return hosts for which items wait, and which this holder could serve now, longest due first.
 
@@ -165,15 +166,19 @@ def free_hosts(
     jobs that one process runs for itself.
     """
     now = clock(connection)
-    others = [] if job_id is not None else list(connection.execute(_LOCAL_IDS).scalars())
-    unheld = or_(hosts.c.holder.is_(None), hosts.c.holder == holder, hosts.c.held_until < now)
-    open_ = or_(hosts.c.closed_until <= now + horizon, hosts.c.trips > backoff_steps, hosts.c.blocked)
-    query = select(hosts.c.host).where(hosts.c.has_waiting, unheld, open_, hosts.c.next_at <= now + horizon)
-    if job_id is not None:
-        query = query.where(exists().where(waiting.c.host == hosts.c.host, waiting.c.job_id == job_id))
+    others = [] if demand.job_id is not None else list(connection.execute(_LOCAL_IDS).scalars())
+
+    def is_past(time: ColumnElement[Any]) -> ColumnElement[bool]:
+        return (time <= now + _HORIZON) | (time > now + demand.longest_pause)
+
+    unheld = is_free(hosts.c, now, seconds, holder)
+    open_ = or_(is_past(hosts.c.closed_until), hosts.c.trips > backoff_steps, hosts.c.blocked)
+    query = select(hosts.c.host).where(hosts.c.has_waiting, unheld, open_, is_past(hosts.c.next_at))
+    if demand.job_id is not None:
+        query = query.where(exists().where(waiting.c.host == hosts.c.host, waiting.c.job_id == demand.job_id))
     elif others:  # rare, so that mostly no row of ``waiting`` is read
         query = query.where(exists().where(waiting.c.host == hosts.c.host, waiting.c.job_id.not_in(others)))
-    return connection.execute(query.order_by(hosts.c.next_at).limit(limit)).scalars()
+    return connection.execute(query.order_by(hosts.c.next_at).limit(_HOSTS)).scalars()
 
 
 def _learned(state: HostState) -> dict[str, Any]:
@@ -207,7 +212,8 @@ class Demand:
     """What a process can take: so many items in all, and so many of each host that it has room for.
 
     Of a host that it does not know yet it takes ``first``; it has the rows ``in_hand`` already; with a job,
-    only items of that one.
+    only items of that one. No host is left alone for more seconds than the ``longest_pause``: a time further
+    away was stored by a clock that was ahead.
     """
 
     room: int
@@ -215,6 +221,7 @@ class Demand:
     first: int
     in_hand: frozenset[int] = frozenset()
     job_id: int | None = None
+    longest_pause: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +275,7 @@ class WaitingItems:
         that can be taken.
         """
         with self._database.read() as connection:
-            found = list(free_hosts(connection, holder, backoff_steps, _HORIZON, _HOSTS, demand.job_id))
+            found = list(free_hosts(connection, demand, holder, backoff_steps, seconds))
         wanted = _wanted(found, demand)
         if not wanted:
             return None

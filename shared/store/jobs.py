@@ -13,7 +13,7 @@ from shared.store.database import Database
 from shared.store.schema import items, jobs, poison_trials, progress, results
 from shared.store.schema_api import malformed, upload_parts, uploads, webhooks
 from shared.store.schema_hosts import job_hosts, retries, waiting
-from shared.store.statements import clock, done_of, insert_new
+from shared.store.statements import clock, done_of, insert_new, is_free
 from shared.store.thumbnails import remove_unused_thumbnails
 from shared.store.webhooks import tell_again
 
@@ -134,7 +134,7 @@ class Jobs:
         """Lease a job, or renew the lease, so that no other process has it; tell whether it succeeded."""
         with self._database.write() as connection:
             time = clock(connection)
-            free = or_(jobs.c.holder.is_(None), jobs.c.holder == holder, jobs.c.held_until < time)
+            free = is_free(jobs.c, time, seconds, holder)
             change = _set_job(job_id, holder=holder, held_until=time + seconds).where(free)
             return connection.execute(change).rowcount == 1
 

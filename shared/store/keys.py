@@ -4,7 +4,19 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, case, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from shared.errors import Code, UsageError
 from shared.items import JobState, now
@@ -98,17 +110,19 @@ class ApiKeys:
 
         Returns None if the key is revoked or expired. A request that has to wait is not counted.
         This is the generic cell rate algorithm (ITU-T I.371) as a virtual schedule: ``due_at`` is
-        when the next request would come at a steady rate; a key may be ahead of it by at most a burst.
+        when the next request would come at a steady rate; a key may be ahead of it by at most a burst. What
+        is further away was stored by a clock that was ahead, and means a burst that is just used up.
         """
         good = (api_keys.c.id == key_id) & _is_good()
         with self._database.write() as connection:
-            time = clock(connection)
-            change = update(api_keys).where(good, api_keys.c.due_at <= time + _AHEAD)
-            start = case((api_keys.c.due_at > time, api_keys.c.due_at), else_=time)
+            time, due_at = clock(connection), api_keys.c.due_at
+            is_too_far = due_at > time + _BURST + _SET_BACK
+            change = update(api_keys).where(good, (due_at <= time + _AHEAD) | is_too_far)
+            start = case((is_too_far, time + _AHEAD), (due_at > time, due_at), else_=time)
             change = change.values(due_at=start + 1.0 / api_keys.c.rate, last_used_at=now())
             if connection.execute(change).rowcount:
                 return 0.0
-            query = select(api_keys.c.due_at - _AHEAD).where(good)
+            query = select(due_at - _AHEAD).where(good)
             turn = connection.execute(query).scalar_one_or_none()
             return None if turn is None else max(turn - time_now(connection), _SHORTEST_WAIT)
 
@@ -116,6 +130,13 @@ class ApiKeys:
         """Count images against a key's quota of today (UTC); tell whether they fit: all of them, or none."""
         with self._database.write() as connection:
             return charge(connection, key_id, count, limit)
+
+    def refund_images(self, key_id: int, count: int) -> None:
+        """Take back a charge of today."""
+        with self._database.write() as connection:
+            today = (key_usage.c.key_id == key_id) & (key_usage.c.day == _today(connection))
+            change = update(key_usage).where(today, key_usage.c.images >= count)
+            connection.execute(change.values(images=key_usage.c.images - count))
 
     def open_jobs(self, key_id: int) -> int:
         """Return how many jobs of a key are not over."""
@@ -128,14 +149,21 @@ def charge(connection: Connection, key_id: int, count: int, limit: int | None) -
     """Count images against a key's quota of today, within a transaction; tell whether they fit."""
     if limit is not None and count > limit:
         return False
-    values = {"key_id": key_id, "day": _today(connection), "images": count}
+    today = _today(connection)
+    # What a clock that was ahead has charged to days to come must not be missing then.
+    to_come = delete(key_usage).where(key_usage.c.key_id == key_id, key_usage.c.day > today)
+    connection.execute(to_come)
+    values = {"key_id": key_id, "day": today, "images": count}
     statement = insert_or_add(connection, key_usage, ("key_id", "day"), "images", limit)
     added = connection.execute(statement.returning(key_usage.c.images), values)
     return added.scalar_one_or_none() is not None
 
 
-#: How many seconds a key may be ahead of its steady rate.
+#: How many seconds a key may be ahead of its steady rate, and is after the last request of a burst.
 _AHEAD = (api_keys.c.burst - 1) / api_keys.c.rate
+_BURST = api_keys.c.burst / api_keys.c.rate
+#: Clocks are set back by fractions of a second all the time.
+_SET_BACK = 1.0
 #: All columns except the digest.
 _KEY = tuple(column for column in api_keys.c if column.name not in ("digest", "due_at"))
 _TIMES = ("created_at", "last_used_at", "expires_at", "revoked_at")

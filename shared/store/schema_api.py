@@ -32,6 +32,8 @@ uploads = Table(
     Column("charged", Boolean, nullable=False, server_default=false()),
     Column("holder", Text),
     Column("held_until", Double, nullable=False, server_default="0"),
+    #: Recorders that died since they last recorded an item of it.
+    Column("crashes", SmallInteger, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 upload_parts = Table(
@@ -99,6 +101,8 @@ webhooks = Table(
     Column("state", Text, nullable=False),
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
     Column("next_at", Double, nullable=False, server_default="0"),
+    #: When ``next_at`` was set: a time to come if the clock was ahead then.
+    Column("put_off_at", Double, nullable=False, server_default="0"),
     Column("last_error", Text, nullable=False, server_default=""),
     Index("webhooks_by_time", "state", "next_at"),
     sqlite_with_rowid=False,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Table, bindparam, func, insert, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, Table, bindparam, func, insert, literal, or_, select
 
 from shared.store.mapping import ref_hash
 from shared.store.schema import items, progress, results
@@ -119,6 +119,22 @@ def clock(connection: Connection) -> ColumnElement[Any]:
     if connection.dialect.name == "postgresql":
         return func.extract("epoch", func.clock_timestamp())
     return literal(time.time())
+
+
+#: How many times longer than ours the lease of another process may last, and the least that is reckoned
+#: with, in seconds.
+_LONGEST_LEASE, _LEAST_LEASE = 10, 10.0
+
+
+def is_free(columns: Any, now: Any, seconds: float, holder: str | None = None) -> ColumnElement[bool]:
+    """Return the condition for rows that nobody but this holder leases; leases last so many seconds.
+
+    One that lasts far longer was taken by a clock that was ahead, and is none. The table has the columns
+    ``holder`` and ``held_until``.
+    """
+    longest = _LONGEST_LEASE * max(seconds, _LEAST_LEASE)
+    ended = (columns.held_until < now) | (columns.held_until > now + longest)
+    return or_(columns.holder.is_(None), columns.holder == holder, ended)
 
 
 def time_now(connection: Connection) -> float:

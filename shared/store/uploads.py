@@ -1,9 +1,10 @@
 """Uploaded lists: stored with their job until its items are recorded, so that nothing is lost."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, case, delete, func, insert, select, update
 
 from shared.items import JobState, now
 from shared.job_status import MalformedLine
@@ -12,7 +13,7 @@ from shared.store.jobs import Job, job_of_key, read_job
 from shared.store.keys import charge
 from shared.store.schema import jobs
 from shared.store.schema_api import api_keys, malformed, upload_parts, uploads
-from shared.store.statements import clock, insert_new, time_now
+from shared.store.statements import clock, insert_new, is_free
 from shared.store.webhooks import add_webhook
 
 
@@ -38,13 +39,18 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A list whose items are not all recorded; ``charged`` if they already count against the quota."""
+    """A list whose items are not all recorded; ``charged`` if they already count against the quota.
+
+    ``crashes`` is how many recorders have died since they last recorded an item of it.
+    """
 
     job_id: int
+    key_id: int | None
     name: str
     ref_column: str
     id_column: str | None
     charged: bool
+    crashes: int
 
 
 class Uploads:
@@ -68,20 +74,41 @@ class Uploads:
                 _store_list(connection, job_id, new, parts)
             return job_of_key(connection, new.key), job_id is not None
 
-    def waiting(self) -> list[Upload]:
-        """Return the lists that no process is recording, oldest first."""
+    def waiting(self, but: Collection[int] = ()) -> list[Upload]:
+        """Return the oldest list of each key that no process is recording, except those of some jobs."""
         with self._database.read() as connection:
-            free = or_(uploads.c.holder.is_(None), uploads.c.held_until < clock(connection))
-            rows = connection.execute(_UPLOAD.where(free).order_by(uploads.c.job_id)).mappings()
-            return [Upload(**row) for row in rows]
+            free = is_free(uploads.c, clock(connection), _LEASES)
+            oldest = select(func.min(uploads.c.job_id)).join(jobs, jobs.c.id == uploads.c.job_id)
+            oldest = oldest.where(free, uploads.c.job_id.not_in(but)).group_by(jobs.c.key_id)
+            query = _UPLOAD.where(uploads.c.job_id.in_(oldest)).order_by(uploads.c.job_id)
+            return [Upload(**row) for row in connection.execute(query).mappings()]
+
+    def get(self, job_id: int) -> Upload | None:
+        """Return a list, unless it is recorded."""
+        with self._database.read() as connection:
+            row = connection.execute(_UPLOAD.where(uploads.c.job_id == job_id)).mappings().one_or_none()
+            return None if row is None else Upload(**row)
 
     def lease(self, job_id: int, holder: str, seconds: float) -> bool:
-        """Lease a list, or renew the lease, so that nobody else records it; tell whether it succeeded."""
+        """Lease a list, or renew the lease, so that nobody else records it; tell whether it succeeded.
+
+        A holder that never released it has died, and is counted.
+        """
         with self._database.write() as connection:
-            time = time_now(connection)
-            free = or_(uploads.c.holder.is_(None), uploads.c.holder == holder, uploads.c.held_until < time)
+            time = clock(connection)
+            free = is_free(uploads.c, time, seconds, holder)
+            died = case((uploads.c.holder != holder, 1), else_=0)
             change = update(uploads).where(uploads.c.job_id == job_id, free)
-            return connection.execute(change.values(holder=holder, held_until=time + seconds)).rowcount == 1
+            values = {"holder": holder, "held_until": time + seconds, "crashes": uploads.c.crashes + died}
+            return connection.execute(change.values(values)).rowcount == 1
+
+    def count_crash(self, job_id: int) -> None:
+        """Count the death of a process that read this list for its recorder."""
+        self._set(job_id, crashes=uploads.c.crashes + 1)
+
+    def forget_crashes(self, job_id: int) -> None:
+        """Begin to count anew: recording the list makes progress."""
+        self._set(job_id, crashes=0)
 
     def release(self, job_id: int, holder: str) -> None:
         """Release the lease of a list."""
@@ -126,6 +153,10 @@ class Uploads:
         with self._database.read() as connection:
             return [MalformedLine(*row) for row in connection.execute(query)]
 
+    def _set(self, job_id: int, **values: Any) -> None:
+        with self._database.write() as connection:
+            connection.execute(update(uploads).where(uploads.c.job_id == job_id).values(values))
+
     def _part(self, job_id: int, part: int) -> bytes | None:
         same = (upload_parts.c.job_id == job_id) & (upload_parts.c.part == part)
         with self._database.read() as connection:
@@ -133,7 +164,10 @@ class Uploads:
 
 
 _KEPT = ("key", "request_digest", "model_id", "name", "max_failure_rate", "priority", "key_id")
-_UPLOAD = select(*(uploads.c[name] for name in Upload.__dataclass_fields__))
+_OF_UPLOAD = tuple(uploads.c[name] for name in Upload.__dataclass_fields__ if name != "key_id")
+_UPLOAD = select(jobs.c.key_id, *_OF_UPLOAD).join_from(uploads, jobs, jobs.c.id == uploads.c.job_id)
+#: Seconds of the leases of lists.
+_LEASES = 10.0
 
 
 def _store_list(connection: Connection, job_id: int, new: NewJob, parts: Iterable[bytes]) -> None:

@@ -13,6 +13,8 @@ from shared.store.schema import jobs
 from shared.store.schema_api import webhooks
 from shared.store.statements import insert_new, time_now
 
+#: A clock that shows so many seconds less than before was ahead and has been set back.
+_SET_BACK = 60.0
 _OVER = tuple(state for state in JobState if state.is_over)
 
 
@@ -29,7 +31,7 @@ class Webhook:
     """A URL to notify when a job is over.
 
     ``attempts`` counts those since the job last ended. Until ``next_at``, in seconds since 1970 by the
-    database's clock, no other process sends; it also identifies a claim.
+    database's clock, no other process sends; it also identifies a claim. It was set at ``put_off_at``.
     """
 
     job_id: int
@@ -39,6 +41,7 @@ class Webhook:
     attempts: int = 0
     next_at: float = 0.0
     last_error: str = ""
+    put_off_at: float = 0.0
 
 
 class Webhooks:
@@ -77,9 +80,11 @@ class Webhooks:
             query = _due(now, limit).with_for_update(of=webhooks, skip_locked=True)
             found = [_webhook(row) for row in connection.execute(query).mappings()]
             mine = webhooks.c.job_id.in_([webhook.job_id for webhook in found])
-            claim = {"next_at": now + lease, "attempts": webhooks.c.attempts + 1}
+            claim = {"next_at": now + lease, "put_off_at": now, "attempts": webhooks.c.attempts + 1}
             connection.execute(update(webhooks).where(mine).values(claim))
-            return [replace(one, next_at=now + lease, attempts=one.attempts + 1) for one in found]
+            return [
+                replace(one, next_at=now + lease, put_off_at=now, attempts=one.attempts + 1) for one in found
+            ]
 
     def note_delivered(self, webhook: Webhook) -> None:
         """Note that a webhook was delivered, unless it was claimed again or the job runs again."""
@@ -96,7 +101,8 @@ class Webhooks:
             if next_in is None:
                 change["state"] = WebhookState.GIVEN_UP
             else:
-                change["next_at"] = time_now(connection) + next_in
+                now = time_now(connection)
+                change |= {"next_at": now + next_in, "put_off_at": now}
             connection.execute(_change(webhook, **change))
 
 
@@ -108,14 +114,17 @@ def add_webhook(connection: Connection, job_id: int, url: str, secret: str) -> N
 
 def tell_again(connection: Connection, job_id: int) -> None:
     """Reset the webhook of a job, if it has one, to be sent again when the job is over again."""
-    afresh = {"state": WebhookState.PENDING, "attempts": 0, "next_at": 0.0, "last_error": ""}
+    afresh: dict[str, Any] = {"state": WebhookState.PENDING, "attempts": 0, "last_error": ""}
+    afresh |= {"next_at": 0.0, "put_off_at": 0.0}
     connection.execute(update(webhooks).where(webhooks.c.job_id == job_id).values(afresh))
 
 
 def _due(now: float, limit: int) -> Select[Any]:
-    pending = (webhooks.c.state == WebhookState.PENDING) & (webhooks.c.next_at <= now)
+    pending = webhooks.c.state == WebhookState.PENDING
+    # What a clock that was ahead has put off would wait for as long as it was ahead.
+    is_due = (webhooks.c.next_at <= now) | (webhooks.c.put_off_at > now + _SET_BACK)
     query = select(webhooks).join(jobs, jobs.c.id == webhooks.c.job_id)
-    return query.where(pending, jobs.c.state.in_(_OVER)).order_by(webhooks.c.next_at).limit(limit)
+    return query.where(pending, is_due, jobs.c.state.in_(_OVER)).order_by(webhooks.c.next_at).limit(limit)
 
 
 def _change(webhook: Webhook, **values: object) -> Any:

@@ -21,6 +21,7 @@ from results_api.service.job_models import ESTIMATE
 from results_api.service.services import Services
 from results_api.submissions import JobList, Submissions
 from results_api.webhooks import with_secret
+from shared.budgets import ListBudget
 from shared.errors import Code, ItemError, UsageError
 from shared.estimate import Estimate
 from shared.fetching.fetcher import Fetched, FetchRequest, FetchResponse, Redirected
@@ -109,7 +110,7 @@ def _estimate(listed: JobList, images: int) -> Estimate:
 
 def record_lists(store: Store, max_bytes: int = 1 << 20) -> None:
     """Record what lists there are."""
-    Recorder(store, max_bytes).record_waiting(threading.Event())
+    Recorder(store, ListBudget(max_bytes)).record_waiting(threading.Event())
 
 
 @contextmanager

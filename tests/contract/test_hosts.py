@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from shared.errors import Code
 from shared.hosts import HostState
 from shared.items import Evidence, Item, ItemState, Message, Result, Validators
+from shared.store.database import Database
+from shared.store.schema_hosts import robots
 from shared.store.store import Demand, Job, Store, Tally, WaitingItem
 
 _LADDER = 3
@@ -301,3 +304,20 @@ def test_what_was_left_out_can_be_tried_again_by_its_code(store: Store, job: Job
     store.results.save([_result(job, 0, **skipped)])
     assert store.results.forget_failed(job.id, [Code.ROBOTS_DISALLOWED], 0, 10) == 1
     assert _tallies(store, job) == set()
+
+
+def test_times_of_a_clock_that_was_ahead_hold_nothing_up(store: Store, job: Job) -> None:
+    _wait(store, job, "a", 1)
+    state, day = store.hosts.claim(["a"], "gone", 86_400).states["a"], store.hosts.now() + 86_400
+    store.hosts.renew([replace(state, next_at=day, closed_until=day, trips=1)], [0], "gone", 86_400)
+    assert store.hosts.claim(["a"], "me", 60).states["a"].holder == "me"
+    assert [item.message.index for item in _take(store, "me")] == [1]
+    assert store.hosts.claim(["a"], "you", 60).states["a"].holder == "me"
+
+
+def test_a_robots_txt_of_a_clock_that_was_ahead_is_fetched_again(store: Store, database: Database) -> None:
+    store.hosts.save_robots("http://a", "User-agent: *")
+    assert store.hosts.robots("http://a", 3600) == "User-agent: *"
+    with database.write() as connection:
+        connection.execute(update(robots).values(fetched_at=robots.c.fetched_at + 86_400))
+    assert store.hosts.robots("http://a", 3600) is None

@@ -188,3 +188,34 @@ def test_jobs_are_open_until_they_are_over(store: Store, key: ApiKey, job: Job, 
         assert store.keys.open_jobs(key.id + 1) == 0
     over = (JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED, JobState.DELETING)
     assert counted == {state: int(state not in over) for state in JobState}
+
+
+def test_a_clock_that_was_a_day_ahead_locks_no_key_out(store: Store, database: Database) -> None:
+    key = store.keys.add(_DIGEST, "abcd", replace(_GRANT, rate=0.1, burst=3))
+    _put_turn(database, 86_400, store)
+    assert store.keys.use(key.id) == 0
+    wait = store.keys.use(key.id)
+    assert wait is not None
+    assert 9 < wait <= 10
+    _put_turn(database, 29.5, store)  # a burst that has just been used up
+    assert store.keys.use(key.id) == pytest.approx(9.5, abs=1)
+
+
+def test_what_was_charged_to_a_day_to_come_is_not_missing_then(
+    store: Store, key: ApiKey, database: Database
+) -> None:
+    assert store.keys.charge_images(key.id, 10, 10)
+    with database.write() as connection:
+        connection.execute(update(key_usage).values(day=key_usage.c.day + 1))
+    assert store.keys.charge_images(key.id, 1, 10)
+    with database.write() as connection:
+        assert connection.execute(select(key_usage.c.images)).scalars().all() == [1]
+
+
+def test_what_was_charged_can_be_taken_back(store: Store, key: ApiKey) -> None:
+    assert store.keys.charge_images(key.id, 10, 10)
+    store.keys.refund_images(key.id, 4)
+    assert not store.keys.charge_images(key.id, 5, 10)
+    assert store.keys.charge_images(key.id, 4, 10)
+    store.keys.refund_images(key.id, 11)  # of another day
+    assert not store.keys.charge_images(key.id, 1, 10)

@@ -380,3 +380,9 @@ def test_a_value_that_no_database_takes_is_told_from_a_database_that_is_away(sto
     with pytest.raises(ResourceError) as caught:
         store.results.save([bad])
     assert caught.value.code is Code.DATABASE_REFUSED
+
+
+def test_a_lease_of_a_clock_that_was_ahead_holds_no_job(store: Store, job: Job, database: Database) -> None:
+    assert store.jobs.lease(job.id, "gone", 86_400)
+    assert store.jobs.lease(job.id, "me", 10)
+    assert not store.jobs.lease(job.id, "you", 10)

@@ -5,10 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
 from shared import actions
 from shared.errors import Code
 from shared.items import Item, ItemState, JobState, Result, now
+from shared.store.database import Database
+from shared.store.schema_api import webhooks
 from shared.store.store import Job, RecordedModel, Store, Webhook, WebhookState
 
 _URL, _SECRET = "https://hooks.example.com/jobs", "whsec_c2VjcmV0"
@@ -235,3 +238,17 @@ def test_an_interrupted_retry_is_finished_by_the_next_one(store: Store, model: R
     actions.retry(store, store.jobs.get(job.id), [])
     found = store.jobs.get(job.id)
     assert (found.recorded, found.state) == (True, JobState.RUNNING)
+
+
+def test_what_a_clock_that_was_ahead_has_put_off_is_due(
+    store: Store, model: RecordedModel, database: Database
+) -> None:
+    job = _job(store, model)
+    _complete(store, job.id)
+    store.webhooks.note_failed(_claim(store), "http_5xx", 300)
+    assert store.webhooks.due(10, 60) == []
+    ahead = {"next_at": webhooks.c.next_at + 86_400, "put_off_at": webhooks.c.put_off_at + 86_400}
+    with database.write() as connection:
+        connection.execute(update(webhooks).values(ahead))
+    assert _claim(store).attempts == 2
+    assert store.webhooks.due(10, 60) == []

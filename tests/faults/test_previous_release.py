@@ -24,6 +24,7 @@ import pytest
 from sqlalchemy import make_url
 
 from producer.recorder import Recorder
+from shared.budgets import ListBudget
 from shared.classifier.model import Model
 from shared.store.database import Database
 from shared.store.store import Store
@@ -81,7 +82,7 @@ def test_a_fleet_finishes_the_jobs_that_the_previous_release_began(taken_over: F
     before = _results(fleet, _HALF_DONE)
     assert sorted(before) == [0, 1, 2, 3, 5, 10]  # 10 is a duplicate of 0
     with closing(Database(fleet.database)) as database:
-        Recorder(Store(database), max_bytes=1 << 20).record_waiting(threading.Event())
+        Recorder(Store(database), ListBudget(1 << 20)).record_waiting(threading.Event())
     fleet.start_worker()
     for job, state in ((_HALF_DONE, "completed"), (_HANDED_IN, "completed"), (_CANCELLED, "cancelled")):
         fleet.wait_for(job, state)

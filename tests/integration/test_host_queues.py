@@ -313,3 +313,32 @@ def test_whoever_takes_a_host_over_keeps_its_pause(store: Store) -> None:
     first, second = _run(store, 1, play), _run(store, 1, play)
     gap = second.starts["a.example"][0] - first.starts["a.example"][-1]
     assert gap >= _POLICY.delay * 0.9
+
+
+def test_a_clock_that_is_set_back_by_a_day_holds_nothing_up(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true, ahead = time.time, 86_400.0
+    monkeypatch.setattr(time, "time", lambda: true() + ahead)
+
+    async def play(processes: list[Process], seen: Seen) -> None:
+        nonlocal ahead
+        processes[0].give(*_urls("a.example", 5), *_urls("bad.example", 9), first=0)
+        await _until(lambda: len(seen.done) >= 10)
+        ahead = 0.0
+        processes[0].give(*_urls("a.example", 5), first=100)
+        await _until(lambda: len(seen.done) == 19)
+        renewed = store.hosts.now()
+        await _until(lambda: all(_is_leased(store, host, renewed) for host in ("a.example", "bad.example")))
+
+    async def answer(slot: HostSlot) -> Code | None:
+        return Code.FETCH_TIMEOUT if slot.host.startswith("bad") else None
+
+    _run(store, 1, play, answer)
+
+
+def _is_leased(store: Store, host: str, now: float) -> bool:
+    """Tell whether a host's lease ends when leases do that are taken now, or it has been given back."""
+    found = store.hosts.find(host)
+    assert found is not None
+    return found.state.holder is None or now < found.state.held_until < now + 3600

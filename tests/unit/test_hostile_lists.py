@@ -12,13 +12,16 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from producer.binary_lists import read_parquet
 from producer.references import ListColumns, MalformedEntry
-from producer.sources import read_list, read_stream
+from producer.sources import read_list
+from shared.budgets import ListBudget
 from shared.errors import Code, ResourceError, UsageError
 
 #: Reads a list, and says what came of it, and how many kilobytes we and whoever unpacks it took at most.
 _MEASURED = """
 import json, resource, sys
+from producer.binary_lists import read_parquet
 from producer.references import ListColumns
 from producer.sources import read_list
 from shared.errors import SmartSightError
@@ -93,7 +96,7 @@ def test_what_a_file_unpacks_to_has_a_limit(tmp_path: Path) -> None:
     _write(path, ["https://a.example/" + "x" * 1000] * 100_000)
     assert path.stat().st_size < 20_000
     with path.open("rb") as file, pytest.raises(UsageError) as caught:
-        list(read_stream("list.parquet", file, ListColumns(), 1_000_000))
+        list(read_parquet("list.parquet", file, ListColumns(), ListBudget(1_000_000)))
     assert caught.value.code is Code.BODY_TOO_LARGE
     assert "list.parquet: more than 1000000 bytes" in str(caught.value)
 

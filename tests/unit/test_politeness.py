@@ -188,3 +188,13 @@ def test_how_a_host_stands_is_one_word(state: HostState, word: HostStatus) -> No
 )
 def test_the_host_of_a_reference(ref: str, host: str | None) -> None:
     assert host_of(ref) == host
+
+
+def test_times_that_no_rule_sets_are_those_of_a_clock_that_was_ahead() -> None:
+    throttle = _throttle(next_at=86_400.0, closed_until=90_000.0, trips=1)
+    throttle.forget_far_times(100.0)
+    assert throttle.opens_at == 100.0
+    for farthest in (throttle.state.closed_until, 100.0 + _POLICY.longest_pause):
+        throttle.state.closed_until = farthest
+        throttle.forget_far_times(100.0)
+        assert throttle.opens_at == farthest
