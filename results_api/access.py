@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import logging
 import re
 import time
 from collections.abc import Callable, Collection
@@ -11,8 +12,10 @@ from threading import Lock
 from cachetools import TTLCache
 
 from results_api.api_keys import ANYBODY, Caller, Scope, digest_of, is_well_formed
-from shared.errors import Code, RequestError, UsageError, printable
+from shared.errors import Code, RequestError, ResourceError, UsageError, printable
 from shared.store.store import ApiKey, Job, Store
+
+_log = logging.getLogger("smartsight.api")
 
 #: How long a key read from the store is used, in seconds. Its scopes and limits change by hand only;
 #: whether it was revoked is checked with every request.
@@ -82,6 +85,15 @@ class Access:
         """Count images against a caller's daily quota, or raise ``RequestError(quota_exceeded)``."""
         if caller.key_id is not None:
             await asyncio.to_thread(self._charge, caller.key_id, images, caller.images_per_day)
+
+    async def refund(self, caller: Caller, images: int) -> None:
+        """Take back a charge; the store may be away by now."""
+        if caller.key_id is None:
+            return
+        try:
+            await asyncio.to_thread(self._store.keys.refund_images, caller.key_id, images)
+        except ResourceError as error:
+            _log.warning("charge not taken back", extra={"key_id": caller.key_id, "reason": str(error)})
 
     async def check_open_jobs(self, caller: Caller) -> None:
         """Raise ``RequestError(quota_exceeded)`` if a caller has as many jobs open as the key allows."""

@@ -1,13 +1,29 @@
 """Limit concurrent work; requests beyond the queue are refused at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from shared.budgets import Budget
 from shared.errors import Code, RequestError
 
 #: Value of ``Retry-After`` for refused requests, in seconds.
 _RETRY_AFTER = 1.0
+
+
+class Turns:
+    """Work of which a little is done at a time; a limited number waits, and of each holder a part of it."""
+
+    def __init__(self, concurrent: int, waiting: Budget) -> None:
+        self._slots = asyncio.Semaphore(concurrent)
+        self._waiting = waiting
+
+    @asynccontextmanager
+    async def turn(self, holder: Hashable) -> AsyncIterator[None]:
+        """Wait for a slot; raise ``RequestError(at_capacity)`` at once if too many wait."""
+        with self._waiting.reserve(holder):
+            async with self._slots:
+                yield
 
 
 class Capacity:

@@ -284,6 +284,13 @@ class Settings:
     body_pause: float = _setting(
         SECONDS, 10.0, "longest pause while a request's body arrives, in seconds", used_by=SERVING
     )
+    held_bytes: int = _setting(
+        SIZE,
+        500_000_000,
+        "bytes of request bodies that the API holds at the same time, in memory or in the temporary folder, "
+        "half of them for one key or address; more get status 503",
+        used_by=SERVING,
+    )
     body_timeout: float = _setting(
         SECONDS,
         60.0,

@@ -254,8 +254,9 @@ class HostLeases:
             queue = self._queues.queue(host)
             is_leased = state.holder == self._holder
             if is_leased or queue.is_own:
-                throttle = queue.grant(state, claims.now + self._seconds, is_leased)
-                throttle.forget_far_times(claims.now)
+                queue.grant(state, claims.now + self._seconds, is_leased)
+                assert queue.throttle
+                queue.throttle.forget_far_times(claims.now)
                 self._queues.arrange(queue, claims.now)
             else:
                 queue.revoke()

@@ -65,7 +65,7 @@ class HostQueue:
     starting: "HostSlot | None" = None
     waiting: deque[tuple[FetchTask, float]] = field(default_factory=deque)
 
-    def grant(self, state: HostState, until: float, is_leased: bool = True) -> HostThrottle:
+    def grant(self, state: HostState, until: float, is_leased: bool = True) -> None:
         """Call the host with what the store knows of it, or go on calling it: then we know it better."""
         if self.throttle is None:
             policy = self.plan.policy
@@ -74,7 +74,6 @@ class HostQueue:
             self.throttle.state = state  # an operator changed it
         self.is_leased = is_leased
         self.leased_until = math.inf if self.is_own else until
-        return self.throttle
 
     def revoke(self) -> None:
         """Call the host no more: another process has the lease now, or may have it."""

@@ -3,7 +3,16 @@
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    FailFast,
+    Field,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from results_api.service.headers import WEBHOOK_SECRET
@@ -150,7 +159,7 @@ class JobCreate(BaseModel):
             ]
         },
     )
-    urls: list[_Entry] = Field(min_length=1, max_length=MAX_URLS)
+    urls: Annotated[list[_Entry], FailFast()] = Field(min_length=1, max_length=MAX_URLS)
     name: Plain | None = None
     model: Plain | None = None
     max_failure_rate: Rate | None = None
@@ -360,4 +369,4 @@ class JobRetry(BaseModel):
     """Which failures to retry: those with these codes, or all transient ones."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"codes": ["http_404"]}]})
-    codes: list[str] = Field(default=[], max_length=100)
+    codes: Annotated[list[str], FailFast()] = Field(default=[], max_length=100)

@@ -3,8 +3,14 @@
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+)
 from dataclasses import dataclass
 from typing import IO, TypeVar, cast
 
@@ -14,10 +20,12 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.types import Message
 
+from results_api.service import json_parts
 from results_api.service.error_responses import place_of
 from results_api.service.form_parser import parse_form
 from results_api.service.headers import announced_size
 from results_api.service.job_models import (
+    MAX_URLS,
     JobCreate,
     JobCreateForm,
     JobCreateParams,
@@ -25,6 +33,7 @@ from results_api.service.job_models import (
     WebhookCreate,
 )
 from results_api.submissions import JobList
+from shared.confined_process import PYTHON, ProcessEndedError, lines_of, start_confined
 from shared.errors import Code, RequestError, printable
 from shared.list_formats import KNOWN, MEDIA_TYPES, PARQUET, ListFormat, format_of
 
@@ -44,6 +53,10 @@ _MAX_IN_MEMORY = 1 << 20
 _PACKINGS = {"identity": "", "gzip": ".gz"}
 #: Types of a form's parts that are files even if they have no name: text alone may be any field.
 _FILE_TYPES = {*MEDIA_TYPES, "application/octet-stream"} - {"text/plain"}
+#: Bytes of a JSON body that is validated here, and longest part of a larger one.
+_SMALL_JSON = 1 << 16
+#: A turn to validate a long JSON body.
+Turn = Callable[[], AbstractAsyncContextManager[None]]
 
 
 def media_type(request: Request | UploadFile) -> str:
@@ -104,23 +117,31 @@ def first_file(form: FormData) -> UploadFile | None:
 async def json_body(request: Request, model: type[M], limit: int, *, optional: bool = False) -> M:
     """Return the JSON body of a request as a model, whose defaults stand for an ``optional`` empty body.
 
-    Raises ``RequestError(request_invalid)`` with the first mistake, or ``body_too_large``.
+    The limit is small: validating takes a few milliseconds. Raises ``RequestError(request_invalid)`` with the
+    first mistake, or ``body_too_large``.
     """
     content = await limited(request, limit, Code.BODY_TOO_LARGE).body()
-    if optional and not content:
-        content = b"{}"
-    with validation_errors():
+    return await asyncio.to_thread(_validated, model, content or b"{}" if optional else content)
+
+
+def _validated(model: type[M], content: bytes, before: int = 0) -> M:
+    """Return a model; if it is a part of a list, so many entries come ``before`` it."""
+    with validation_errors(before):
         return model.model_validate_json(content)
 
 
 @contextmanager
-def validation_errors() -> Iterator[None]:
-    """Raise ``RequestError(request_invalid)`` with the first mistake: more would only hide it."""
+def validation_errors(before: int = 0) -> Iterator[None]:
+    """Raise ``RequestError(request_invalid)`` with the first mistake: more would only hide it.
+
+    So many entries of a list come ``before`` the numbers in its place.
+    """
     try:
         yield
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = place_of(first["loc"]) or "body"
+        loc = [part + before if isinstance(part, int) else part for part in first["loc"]]
+        place = place_of(loc) or "body"
         raise RequestError(Code.REQUEST_INVALID, printable(f"{place}: {first['msg']}")) from error
 
 
@@ -134,13 +155,13 @@ class SubmittedList:
 
 @asynccontextmanager
 async def submitted_list(
-    request: Request, params: JobCreateParams, secret: str | None, limit: int
+    request: Request, params: JobCreateParams, secret: str | None, limit: int, turn: Turn
 ) -> AsyncIterator[SubmittedList]:
     """Read the list of a request: JSON, the file of a form, or the body itself, of ``limit`` bytes at most.
 
-    ``secret`` is that of the webhook, if a header has it; ``params`` are the other options in the query.
-    Raises ``RequestError`` with ``media_type_unsupported``, ``body_too_large``, ``disk_full`` or
-    ``request_invalid``.
+    ``secret`` is that of the webhook, if a header has it; ``params`` are the other options in the query. A
+    long JSON body waits for its ``turn``. Raises ``RequestError`` with ``media_type_unsupported``,
+    ``body_too_large``, ``disk_full`` or ``request_invalid``.
     """
     kind = media_type(request)
     if kind == "multipart/form-data":
@@ -150,7 +171,7 @@ async def submitted_list(
     with tempfile.SpooledTemporaryFile(_MAX_IN_MEMORY) as spool:
         file = cast(IO[bytes], spool)
         if kind == "application/json":
-            yield await _from_json(request, file)
+            yield await _from_json(request, file, turn)
         else:
             name = _list_name(kind, request.headers.get("Content-Encoding", "identity"))
             with disk_errors():
@@ -161,19 +182,56 @@ async def submitted_list(
             yield SubmittedList(JobList(name, file, given.options()), given.webhook())
 
 
-async def _from_json(request: Request, file: IO[bytes]) -> SubmittedList:
+async def _from_json(request: Request, file: IO[bytes], turn: Turn) -> SubmittedList:
     """Write the URLs of a JSON body to a file as JSON Lines."""
-    body = await json_body(request, JobCreate, _MAX_JSON_LIST)
-    with disk_errors():
-        await asyncio.to_thread(file.writelines, _lines(body))  # up to a third of a second
-        file.seek(0)
+    content = await limited(request, _MAX_JSON_LIST, Code.BODY_TOO_LARGE).body()
+    if len(content) <= _SMALL_JSON:
+        body = await asyncio.to_thread(_write_small, content, file)
+    else:
+        async with turn():
+            body = await asyncio.to_thread(_write_large, content, file)
     return SubmittedList(JobList("urls.jsonl", file, body.options()), body.webhook)
 
 
-def _lines(body: JobCreate) -> Iterator[bytes]:
-    for entry in body.urls:
+def _write_small(content: bytes, file: IO[bytes]) -> JobCreate:
+    body = _validated(JobCreate, content)
+    with disk_errors():
+        _write(body.urls, file)
+        file.seek(0)
+    return body
+
+
+def _write_large(content: bytes, file: IO[bytes]) -> JobCreate:
+    """Write the URLs piece by piece as another process splits them; return the body with the first one."""
+    with disk_errors(), tempfile.TemporaryFile() as whole:
+        whole.write(content)
+        whole.seek(0)
+        with closing(_split(whole)) as parts:
+            body, count = _validated(JobCreate, next(parts)), 0
+            for part in parts:
+                urls = _validated(JobCreate, b'{"urls": %b}' % part, count).urls
+                _write(urls, file)
+                count += len(urls)
+        file.seek(0)
+    return body
+
+
+def _split(whole: IO[bytes]) -> Generator[bytes]:
+    """Yield the parts of a JSON body with URLs; raise ``RequestError(request_invalid)``."""
+    command = (*PYTHON, "-m", json_parts.__name__, "urls", str(MAX_URLS), str(_SMALL_JSON))
+    try:
+        for part in lines_of(start_confined(command, whole), json_parts.CPU_SECONDS, lambda: None):
+            if part.startswith(b'"'):
+                raise RequestError(Code.REQUEST_INVALID, json.loads(part))
+            yield part
+    except ProcessEndedError as error:
+        raise RequestError(Code.REQUEST_INVALID, "body: too complex") from error
+
+
+def _write(urls: Iterable[str | JobCreateUrl], file: IO[bytes]) -> None:
+    for entry in urls:
         item = entry if isinstance(entry, JobCreateUrl) else JobCreateUrl(url=entry, id=None)
-        yield json.dumps({"url": item.url, "id": item.id}).encode() + b"\n"
+        file.write(json.dumps({"url": item.url, "id": item.id}).encode() + b"\n")
 
 
 def _list_name(kind: str, encoding: str) -> str:

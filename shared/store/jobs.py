@@ -225,8 +225,7 @@ class Jobs:
         change = {"state": JobState.RUNNING, "recorded": False, "reason": "", "finished_at": None}
         shared = {"local": False, "key": _RELEASED}
         with self._database.write() as connection:
-            unheld = or_(jobs.c.holder.is_(None), jobs.c.held_until < clock(connection))
-            free = or_(jobs.c.local.is_(False), unheld)
+            free = or_(jobs.c.local.is_(False), is_free(jobs.c, clock(connection), 0))
             reopening = _set_job(job_id, **change, **shared).where(whole | interrupted, free)
             reopened: bool = connection.execute(reopening).rowcount == 1
             if reopened:

@@ -19,6 +19,7 @@ from results_api.cursors import decode_cursor, encode_cursor
 from results_api.job_statuses import as_json
 from results_api.report.page import render as render_report
 from results_api.report.report import make_report
+from results_api.service.admission import holder_of
 from results_api.service.dependencies import JobId, RequireRead, ServicesDep
 from results_api.service.error_responses import status_of
 from results_api.service.pages.rendering import PageRoute, render, render_part, report_response
@@ -96,7 +97,7 @@ async def classes(job_id: JobId, request: Request, services: ServicesDep, caller
 
     Counting all labels takes a while: the page is loaded without it.
     """
-    async with services.summaries:
+    async with services.summaries.turn(holder_of(request, caller)):
         return await run_in_threadpool(_classes, request, services, caller, job_id)
 
 
@@ -115,9 +116,9 @@ def _classes(request: Request, services: Services, caller: Caller, job_id: int) 
 
 
 @routes.get("/{job_id}/report")
-async def report(job_id: JobId, services: ServicesDep, caller: RequireRead) -> Response:
+async def report(job_id: JobId, request: Request, services: ServicesDep, caller: RequireRead) -> Response:
     """Show the report of a job, as `smartsight report` writes it."""
-    async with services.summaries:
+    async with services.summaries.turn(holder_of(request, caller)):
         return report_response(await run_in_threadpool(_report, services, caller, job_id))
 
 

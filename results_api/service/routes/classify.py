@@ -6,12 +6,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from results_api.api_keys import Caller
 from results_api.classify import ClassifiedImage, ClientDisconnectedError
 from results_api.service import result_models
+from results_api.service.admission import body_size, charged, held_bytes, holder_of
 from results_api.service.dependencies import RequireClassify, ServicesDep
 from results_api.service.error_responses import error_responses
 from results_api.service.request_bodies import first_file, json_body, limited, media_type, parsed_form
 from results_api.service.responses import ResponseMeta, SuccessResponse, json_response
+from results_api.service.services import Services
 from shared.classifier.classifier import Prediction
 from shared.errors import Code, RequestError, SmartSightError
 
@@ -98,9 +101,8 @@ async def classify(
     outcome = "gone"
     try:
         services.image_classifier.capacity.check()
-        content = await _image(request, services)
-        await services.access.charge(caller, 1)
-        classified = await services.image_classifier.classify(content, top, request.is_disconnected)
+        with held_bytes(request, services, caller, _size(request, services.settings.upload_bytes)):
+            classified = await _classified(request, services, caller, top)
         outcome = "succeeded"
     except SmartSightError as error:
         outcome = error.code
@@ -112,12 +114,27 @@ async def classify(
     return json_response(_body(classified, services.image_classifier.model_name))
 
 
-async def _image(request: Request, services: ServicesDep) -> bytes:
-    """Return the bytes of the image of a request, whichever way it came."""
+def _size(request: Request, limit: int) -> int:
+    """Return how many bytes the image of a request has at most; a URL is short, but leads to any number."""
+    return limit if media_type(request) == "application/json" else body_size(request, limit)
+
+
+async def _classified(request: Request, services: Services, caller: Caller, top: int) -> ClassifiedImage:
+    """Classify the image of a request, or the one that its URL leads to; the quota is charged before."""
+    if media_type(request) == "application/json":
+        url = (await json_body(request, ClassifyUrl, _MAX_JSON)).url
+        async with charged(services, caller, 1, 500):
+            with services.fetches.reserve(holder_of(request, caller)):
+                content = await services.image_fetcher.fetch(url)
+            return await services.image_classifier.classify(content, top, request.is_disconnected)
+    content = await _image(request, services.settings.upload_bytes)
+    async with charged(services, caller, 1, 500):
+        return await services.image_classifier.classify(content, top, request.is_disconnected)
+
+
+async def _image(request: Request, limit: int) -> bytes:
+    """Return the bytes of the image of a request: the first file of a form, or the body."""
     kind = media_type(request)
-    limit = services.settings.upload_bytes
-    if kind == "application/json":
-        return await services.image_fetcher.fetch((await json_body(request, ClassifyUrl, _MAX_JSON)).url)
     if kind == "multipart/form-data":
         async with parsed_form(request, limit, Code.TOO_MANY_BYTES) as form:
             file = first_file(form)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -15,6 +16,7 @@ from results_api.access import own_job
 from results_api.api_keys import Caller
 from results_api.cursors import decode_cursor, encode_cursor
 from results_api.job_statuses import as_json, poll_after, read_status
+from results_api.service.admission import body_size, charged, held_bytes, holder_of
 from results_api.service.dependencies import (
     IfNoneMatch,
     JobId,
@@ -38,7 +40,7 @@ from results_api.service.job_models import (
     JobRetry,
     JobRetryResponse,
 )
-from results_api.service.request_bodies import json_body, submitted_list
+from results_api.service.request_bodies import SubmittedList, json_body, submitted_list
 from results_api.service.responses import (
     entity_tag_of_json,
     heartbeat,
@@ -177,13 +179,17 @@ async def submit(
     lines without a URL. With `dry_run`, nothing is stored: a sample is fetched and labelled, which takes up
     to a few minutes and counts against the key's daily images.
     """
-    await _check_quota(services, caller, params, key)
-    async with submitted_list(request, params, secret, services.settings.list_bytes) as submitted:
-        job_list = submitted.job_list
-        if params.dry_run:
-            estimate = await services.submissions.dry_run(job_list, params.sample)
-            return json_response(success_body(estimate.as_json()))
-        given = submitted.webhook
+    if params.dry_run:
+        # What is refused has fetched nothing.
+        async with (
+            charged(services, caller, params.sample, 400),
+            _list_of(request, services, caller, params, secret) as submitted,
+        ):
+            estimate = await services.submissions.dry_run(submitted.job_list, params.sample)
+        return json_response(success_body(estimate.as_json()))
+    await _check_open_jobs(services, caller, key)
+    async with _list_of(request, services, caller, params, secret) as submitted:
+        job_list, given = submitted.job_list, submitted.webhook
         webhook = services.submissions.check_webhook(given.url, given.secret) if given else None
         job_list = replace(job_list, options=replace(job_list.options, webhook=webhook))
         job, is_new = await asyncio.to_thread(services.submissions.submit, caller, key, job_list)
@@ -191,12 +197,22 @@ async def submit(
     return _accepted(status, is_new, prefix)
 
 
-async def _check_quota(services: Services, caller: Caller, params: JobCreateParams, key: str | None) -> None:
+async def _check_open_jobs(services: Services, caller: Caller, key: str | None) -> None:
     """Raise ``RequestError(quota_exceeded)`` before a list is read; a known idempotency key is free."""
-    if params.dry_run:
-        await services.access.charge(caller, params.sample)
-    elif key is None or not await asyncio.to_thread(services.submissions.is_known, caller, key):
+    if key is None or not await asyncio.to_thread(services.submissions.is_known, caller, key):
         await services.access.check_open_jobs(caller)
+
+
+@contextlib.asynccontextmanager
+async def _list_of(
+    request: Request, services: Services, caller: Caller, params: JobCreateParams, secret: str | None
+) -> AsyncIterator[SubmittedList]:
+    """Give the list of a request, within what its caller may take of this process."""
+    limit = services.settings.list_bytes
+    turn = partial(services.long_bodies.turn, holder_of(request, caller))
+    with held_bytes(request, services, caller, body_size(request, limit)):
+        async with submitted_list(request, params, secret, limit, turn) as submitted:
+            yield submitted
 
 
 def _accepted(status: JobStatus, is_new: bool, prefix: str) -> Response:
@@ -376,6 +392,7 @@ def _codes(body: JobRetry) -> list[Code]:
 )
 async def follow_job(
     job_id: JobId,
+    request: Request,
     services: ServicesDep,
     caller: RequireRead,
     prefix: PathPrefix,
@@ -389,16 +406,17 @@ async def follow_job(
     status = await services.job_statuses.of(caller, job_id)
     if status.state.is_over and last_event_id == _over_id(_event_id(as_json(status, prefix))):
         return Response(status_code=204)
-    services.streams.check()
+    holder = holder_of(request, caller)
+    services.streams.check(holder)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    events = _events(services, caller, job_id, prefix, last_event_id)
+    events = _events(services, caller, job_id, prefix, last_event_id, holder)
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
 async def _events(
-    services: Services, caller: Caller, job_id: int, prefix: str, last_event_id: str
+    services: Services, caller: Caller, job_id: int, prefix: str, last_event_id: str, holder: str
 ) -> AsyncIterator[bytes]:
-    with services.streams.admit():
+    with services.streams.reserve(holder):
         sent, idle = last_event_id, 0.0
         while True:
             status = await services.job_statuses.of(caller, job_id)

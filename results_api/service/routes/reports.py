@@ -11,6 +11,7 @@ from results_api.access import own_job
 from results_api.api_keys import Caller
 from results_api.report.page import render
 from results_api.report.report import Report, make_report
+from results_api.service.admission import holder_of
 from results_api.service.dependencies import JobId, RequireRead, ServicesDep
 from results_api.service.error_responses import error_responses
 from results_api.service.pages.rendering import report_response
@@ -84,7 +85,7 @@ class ReportQuery(BaseModel):
     response_model=SuccessResponse[Report],
     responses={
         200: {"content": {"application/json": {"example": example(SUMMARY)}, "text/html": _PAGE}},
-        **error_responses(Code.JOB_UNKNOWN, Code.REQUEST_INVALID, Code.NOT_ACCEPTABLE),
+        **error_responses(Code.JOB_UNKNOWN, Code.REQUEST_INVALID, Code.NOT_ACCEPTABLE, Code.AT_CAPACITY),
     },
 )
 async def show_report(
@@ -99,7 +100,7 @@ async def show_report(
     It counts every result, which takes seconds for a million; for the progress of a job, get the job.
     """
     media_type = _MEDIA_TYPES[query.format] if query.format else _accepted(request)
-    async with services.summaries:
+    async with services.summaries.turn(holder_of(request, caller)):
         return await run_in_threadpool(_report, services, caller, job_id, media_type)
 
 
@@ -133,12 +134,13 @@ class SummaryQuery(BaseModel):
     response_model=SuccessResponse[Report],
     responses={
         200: {"content": {"application/json": {"example": example(SUMMARY)}}},
-        **error_responses(Code.JOB_UNKNOWN, Code.REQUEST_INVALID),
+        **error_responses(Code.JOB_UNKNOWN, Code.REQUEST_INVALID, Code.AT_CAPACITY),
     },
 )
 async def summary(
     job_id: JobId,
     query: Annotated[SummaryQuery, Query()],
+    request: Request,
     services: ServicesDep,
     caller: RequireRead,
 ) -> Response:
@@ -147,7 +149,7 @@ async def summary(
     This reads every result, which takes seconds per million: for the progress alone, get the job. Lists of
     hosts have ten rows at most.
     """
-    async with services.summaries:
+    async with services.summaries.turn(holder_of(request, caller)):
         return await run_in_threadpool(_summary, services, caller, job_id, query.top)
 
 
