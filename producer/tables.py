@@ -108,11 +108,14 @@ class Table:
         closed = self._closed.match(whole, opened.end()) if opened else None
         if not rest or not closed:
             return []
-        before = len(self._alone(line[: -len(field)])) - 1
-        after = len(self._alone(whole[closed.end() :])) if closed["end"] == self._delimiter else 0
-        for number, fields in enumerate(map(self._alone, (line, *rest))):
-            start = before if number == 0 else 0
-            stop = len(fields) - (after if number == len(rest) else 0)
+        before, after = line[: -len(field)], whole[closed.end() :]
+        for number, one in enumerate((line, *rest)):
+            fields = self._alone(one)
+            if not holds_reference(fields, 0, len(fields)):
+                continue
+            start = len(self._alone(before)) - 1 if number == 0 else 0
+            is_followed = number == len(rest) and closed["end"] == self._delimiter
+            stop = len(fields) - (len(self._alone(after)) if is_followed else 0)
             if holds_reference(fields, start, stop):
                 return []
         for _ in rest:

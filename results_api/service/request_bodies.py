@@ -35,7 +35,7 @@ from results_api.service.job_models import (
 from results_api.submissions import JobList
 from shared.confined_process import PYTHON, ProcessEndedError, lines_of, start_confined
 from shared.errors import Code, RequestError, printable
-from shared.list_formats import KNOWN, MEDIA_TYPES, PARQUET, ListFormat, format_of
+from shared.list_formats import ENCODINGS, KNOWN, MEDIA_TYPES, PARQUET, ListFormat, format_of
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -50,7 +50,7 @@ _MAX_JSON_LIST = 16_000_000
 #: Bytes of a list that are kept in memory before it is moved to disk.
 _MAX_IN_MEMORY = 1 << 20
 #: Endings of packed lists by their content coding.
-_PACKINGS = {"identity": "", "gzip": ".gz"}
+_PACKINGS = {"identity": "", **{encoding: ending for ending, encoding in ENCODINGS.items()}}
 #: Types of a form's parts that are files even if they have no name: text alone may be any field.
 _FILE_TYPES = {*MEDIA_TYPES, "application/octet-stream"} - {"text/plain"}
 #: Bytes of a JSON body that is validated here, and longest part of a larger one.
@@ -250,7 +250,7 @@ def _from_form(form: FormData, params: JobCreateParams, secret: str | None) -> S
     if file is None:
         raise RequestError(Code.REQUEST_INVALID, "the form has no file")
     listed = format_of(file.filename) if file.filename else _format_by(media_type(file))
-    if listed is None or listed.packing not in _PACKINGS.values():
+    if listed is None:
         raise RequestError(Code.MEDIA_TYPE_UNSUPPORTED, f"{file.filename!r} ends in none of {KNOWN}")
     fields = {name: text for name, text in form.multi_items() if not isinstance(text, UploadFile)}
     given = _options(params, secret, fields)

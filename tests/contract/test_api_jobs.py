@@ -1,11 +1,13 @@
 """Jobs over the API: handed in, looked at, controlled, removed."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import resource
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -89,10 +91,16 @@ _LISTS = {
 
 
 @pytest.mark.parametrize("kind", _LISTS)
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_list_comes_as_the_body(api: TestClient, store: Store, kind: str, packed: bool) -> None:
-    content = gzip.compress(_LISTS[kind]) if packed else _LISTS[kind]
-    headers = {"Content-Type": f"{kind}; charset=utf-8"} | ({"Content-Encoding": "gzip"} if packed else {})
+@pytest.mark.parametrize(
+    ("encoding", "pack"), [(None, bytes), ("gzip", gzip.compress), ("xz", lzma.compress)], ids=str
+)
+def test_a_list_comes_as_the_body(
+    api: TestClient, store: Store, kind: str, encoding: str | None, pack: Callable[[bytes], bytes]
+) -> None:
+    content = pack(_LISTS[kind])
+    headers = {"Content-Type": f"{kind}; charset=utf-8"} | (
+        {"Content-Encoding": encoding} if encoding else {}
+    )
     pieces = (content[i : i + 7] for i in range(0, len(content), 7))
     answer = api.post(_JOBS, content=pieces, headers=headers, params={"name": "list"})
     assert answer.status_code == 202, answer.text
@@ -113,7 +121,7 @@ def test_a_list_comes_as_the_file_of_a_form(api: TestClient, store: Store) -> No
     ("name", "content"),
     [
         ("list.tab", b"url\n" + "\n".join(_URLS).encode()),
-        ("list.lst", "\n".join(_URLS).encode()),
+        ("list.lst.bz2", bz2.compress("\n".join(_URLS).encode())),
         ("List.NDJSON", "\n".join(map(json.dumps, _URLS)).encode()),
         ("list.json.gz", gzip.compress(json.dumps([{"url": url} for url in _URLS], indent=1).encode())),
     ],

@@ -185,7 +185,7 @@ def test_a_submission_is_repeated_under_the_same_key(api: ScriptedApi, client: C
         ("list.txt", "text/plain", None),
         ("List.CSV", "text/csv", None),
         ("list.tsv.gz", "text/tab-separated-values", "gzip"),
-        ("list.jsonl", "application/x-ndjson", None),
+        ("list.ndjson.xz", "application/x-ndjson", "xz"),
         ("list.parquet", "application/vnd.apache.parquet", None),
     ],
 )

@@ -1,11 +1,14 @@
 """Lists of strangers, which cost whoever reads them no more than their budget, whatever they unpack to."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import resource
 import signal
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +25,7 @@ from shared.errors import Code, ResourceError, SmartSightError
 
 _MB = 1 << 20
 _AMPLE = ListBudget(1 << 30)
+_PACK = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 #: A gzip member that holds nothing.
 _NOTHING = gzip.compress(b"")
 
@@ -56,10 +60,13 @@ def test_a_list_is_the_same_packed_or_not_small_or_large(name: str, head: bytes,
         assert [getattr(entry, "ref", None) for entry in read[:-2]] == [ref.decode() for ref in refs[:-2]]
         bad = [entry for entry in read if isinstance(entry, MalformedEntry)]
         assert [entry.line for entry in bad] == [rows + 1 + bool(head), rows + 2 + bool(head)]
-        packed = _read(f"{name}.gz", gzip.compress(content))
-        assert [
-            replace(entry, source="") if isinstance(entry, MalformedEntry) else entry for entry in packed
-        ] == [replace(entry, source="") if isinstance(entry, MalformedEntry) else entry for entry in read]
+        for ending, pack in _PACK.items():
+            packed = _read(name + ending, pack(content))
+            assert list(map(_without_source, packed)) == list(map(_without_source, read))
+
+
+def _without_source(entry: Entry) -> Entry:
+    return replace(entry, source="") if isinstance(entry, MalformedEntry) else entry
 
 
 def test_what_a_row_unpacks_to_takes_memory_of_its_own_process_only() -> None:
@@ -79,6 +86,23 @@ def test_a_list_of_too_many_lines_is_given_up() -> None:
     assert _refused("l.txt.gz", bad, limits) == expected
     short = ListBudget(1 << 30, lines=9)
     assert _refused("l.txt", b"\n" * 10, short) == (Code.LIST_TOO_COSTLY, "l.txt: more than 9 lines")
+
+
+@pytest.mark.parametrize("ending", _PACK)
+def test_a_bomb_is_unpacked_as_far_as_is_allowed(ending: str) -> None:
+    bomb = _PACK[ending](bytes(20 * _MB))
+    assert len(bomb) < 50_000
+    expected = Code.BODY_TOO_LARGE, f"l.txt{ending}: more than {_MB} bytes unpacked"
+    assert _refused(f"l.txt{ending}", bomb, ListBudget(_MB)) == expected
+
+
+def test_an_xz_file_that_wants_gigabytes_of_memory_gets_none() -> None:
+    packed = bytearray(lzma.compress(b"https://a.example/1.jpg\n"))
+    size = 4 * (packed[12] + 1)  # of the block header, which ends with its checksum (xz-file-format.txt, 3.1)
+    packed[16] = 40  # of the dictionary: 4 GiB
+    packed[12 + size - 4 : 12 + size] = zlib.crc32(packed[12 : 12 + size - 4]).to_bytes(4, "little")
+    code, detail = _refused("l.txt.xz", bytes(packed), _AMPLE)
+    assert (code, "Memory usage limit" in detail) == (Code.SOURCE_UNREADABLE, True)
 
 
 def test_rows_of_a_parquet_file_are_counted() -> None:
