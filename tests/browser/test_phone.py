@@ -282,7 +282,7 @@ def test_the_picture_before_is_not_shown_for_another(phone: Page, coffee: bytes)
 
 def test_what_is_too_large_and_cannot_be_read_is_not_sent(phone: Page) -> None:
     phone.goto("/")
-    _choose(phone, bytes(10_000_001), "a.heic", "image/heic")
+    _choose(phone, bytes(10_485_761), "a.heic", "image/heic")
     expect(phone.get_by_role("alert")).to_contain_text("The limit is 10 MB")
 
 

@@ -126,7 +126,7 @@ def test_urls_that_are_called_are_taken(url: str) -> None:
         ("https://hooks.example.com:8443/", "port 8443"),
         ("https://127.0.0.1/", "not a public address"),
         ("https://inside/", "not a public host name"),
-        ("https://user:word@hooks.example.com/", "a user name, or an escape in the host"),
+        ("https://user:word@hooks.example.com/", "a user name, or a space or an escape in the host"),
         ("file:///etc/passwd", "not a well-formed http or https URL"),
         ("", "not a well-formed http or https URL"),
     ],
