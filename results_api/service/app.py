@@ -26,7 +26,7 @@ from results_api.service.middleware import (
 from results_api.service.openapi import openapi_of
 from results_api.service.pages import docs, key, phone
 from results_api.service.pages import jobs as jobs_pages
-from results_api.service.pages.rendering import serve_files
+from results_api.service.pages.rendering import serve_files, show_unknown_addresses
 from results_api.service.public_address import PublicAddressMiddleware
 from results_api.service.routes import (
     classify,
@@ -95,6 +95,7 @@ def _app(middleware: list[Middleware]) -> FastAPI:
         lifespan=_lifespan,
     )
     add_exception_handlers(app)
+    show_unknown_addresses(app)
     for router in _ROUTERS:
         app.include_router(router.routes)
     serve_files(app)

@@ -57,8 +57,10 @@ function parsed(text) {
   }
 }
 
+/** Return an error in the page's own words: those of the API are for programs. */
 function refused(response, body) {
-  const message = String(body?.error?.message ?? words.failures.strange);
+  const { codes, refused, strange } = words.failures;
+  const message = body?.error ? (codes[body.error.type] ?? refused) : strange;
   const { status } = response;
   if (status === 401 || status === 403) return new Failure(message, "key");
   const seconds = Number.parseInt(response.headers.get("Retry-After"), 10);

@@ -56,4 +56,7 @@ export class History {
 }
 
 const isEntry = (entry) =>
-  typeof entry?.time === "number" && Array.isArray(entry.classes) && typeof entry.classes[0]?.name === "string";
+  typeof entry?.time === "number" &&
+  Array.isArray(entry.classes) &&
+  entry.classes.length > 0 &&
+  entry.classes.every((one) => typeof one?.name === "string" && typeof one.score === "number");

@@ -1,6 +1,7 @@
 import { Camera, obstacle, permission } from "./camera.js";
 import { classify, Failure } from "./classify.js";
 import { History } from "./history.js";
+import { forgetPicture, keepPicture, takePicture } from "./kept-picture.js";
 import { fromFile, fromVideo, thumbnail } from "./picture.js";
 import { showAnswer, showFailure, showHistory } from "./result.js";
 import { fill, words } from "./words.js";
@@ -79,6 +80,7 @@ function removePicture() {
   URL.revokeObjectURL(picture.src);
   picture.removeAttribute("src");
   picture.alt = at("unread").textContent = "";
+  forgetPicture();
 }
 
 function showPicture() {
@@ -93,20 +95,34 @@ async function ask() {
   showAnswer(classes);
   at("again").focus();
   history.add({ time: Date.now(), thumbnail: await thumbnail(asked.content), classes });
-  showHistory(history);
+  showHistory(history, reopen);
+}
+
+/** Show an earlier answer again. */
+function reopen({ thumbnail, classes }) {
+  if (isWaiting()) return;
+  camera.stop();
+  removePicture();
+  enter("answered");
+  if (thumbnail) at("picture").src = thumbnail;
+  at("picture").alt = words.picture;
+  showAnswer(classes);
+  sight.scrollIntoView();
+  at("again").focus();
 }
 
 function fail(failure) {
   camera.stop();
   enter("failed");
   showFailure(failure);
+  if (failure.remedy === "key") keepPicture(asked); // the form for it is another page
   at("status").textContent = "";
   const helps = ["retry", "give-key", "again"].map(at);
   helps.find((button) => !button.hidden).focus();
 }
 
 function showPast() {
-  showHistory(history);
+  showHistory(history, reopen);
   at("latest").hidden = !history.entries.length || !belongs(at("latest"));
 }
 
@@ -175,10 +191,13 @@ async function begin() {
   listenToButtons();
   listenToFiles();
   listenToDevice();
-  showHistory(history);
+  showHistory(history, reopen);
   close(obstacle());
+  const kept = takePicture();
   const known = obstacle() ? null : await permission();
-  if (known === "granted") await goLive();
+  goesLive = known === "granted";
+  if (kept) await look(async () => kept.content, kept.name);
+  else if (known === "granted") await goLive();
   else if (known === "denied") close("denied");
 }
 

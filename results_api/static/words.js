@@ -15,3 +15,12 @@ const moment = new Intl.DateTimeFormat(language, {
 
 export const share = (score) => percent.format(score);
 export const when = (time) => moment.format(time);
+
+const UNITS = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
+
+/** Return a waiting time in seconds in words, rounded up: never less than two of a larger unit. */
+export function duration(seconds) {
+  const [unit, size] = UNITS.find(([, size]) => seconds >= 2 * size) ?? UNITS.at(-1);
+  const style = { style: "unit", unit, unitDisplay: "long" };
+  return new Intl.NumberFormat(language, style).format(Math.ceil(seconds / size));
+}

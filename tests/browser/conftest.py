@@ -145,11 +145,15 @@ def screenshot() -> Screenshot:
 
 @pytest.fixture(scope="session")
 def check_accessible() -> Callable[[Page], None]:
-    """What fails if axe-core finds anything serious or critical on a page."""
+    """What fails if axe-core finds anything serious or critical on a page, or parts with the same name."""
 
     def check(page: Page) -> None:
         violations = Axe().run(page).response["violations"]
-        serious = [one for one in violations if one["impact"] in ("serious", "critical")]
+        serious = [
+            one
+            for one in violations
+            if one["impact"] in ("serious", "critical") or one["id"].startswith("landmark-")
+        ]
         nodes = [
             (one["id"], node["target"], node["failureSummary"]) for one in serious for node in one["nodes"]
         ]

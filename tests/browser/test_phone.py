@@ -17,7 +17,7 @@ from tests.browser.conftest import PHONE, Screenshot, Service
 from tests.servers.proxy import TcpProxy
 from tests.servers.waiting import wait_until
 
-_CLASSIFY = "**/v1/classify"
+CLASSIFY = "**/v1/classify"
 _NAMED = "<img src=x onerror=alert(1)>.png"
 _MARKUP = "<b onmouseover=alert(1)>cup</b>, <i>mug</i>"
 _IS_SEEING = "Boolean(document.getElementById('live').srcObject?.active)"
@@ -48,12 +48,12 @@ def coffee(samples: Path) -> bytes:
     return (samples / "coffee.png").read_bytes()
 
 
-def _fulfil(page: Page, status: int, body: object, **headers: str) -> None:
+def fulfil(page: Page, status: int, body: object, **headers: str) -> None:
     def answer(route: Route) -> None:
         content = body if isinstance(body, str) else json.dumps(body)
         route.fulfill(status=status, body=content, headers={"Content-Type": "application/json"} | headers)
 
-    page.route(_CLASSIFY, answer)
+    page.route(CLASSIFY, answer)
 
 
 def _hold(held: list[Route]) -> Callable[[Route], None]:
@@ -65,11 +65,11 @@ def _hold(held: list[Route]) -> Callable[[Route], None]:
     return hold
 
 
-def _refusal(message: str, kind: str) -> dict[str, object]:
+def refusal(message: str, kind: str) -> dict[str, object]:
     return {"error": {"code": 0, "message": message, "url": "", "type": kind}}
 
 
-def _classes(*scores: float, name: str = "espresso, coffee") -> dict[str, object]:
+def classes(*scores: float, name: str = "espresso, coffee") -> dict[str, object]:
     return {"data": [{"class": name, "score": score} for score in scores]}
 
 
@@ -118,7 +118,7 @@ def test_what_is_touched_is_large_enough(phone: Page) -> None:
 
 def test_it_waits_in_sight(phone: Page) -> None:
     held: list[Route] = []
-    phone.route(_CLASSIFY, _hold(held))
+    phone.route(CLASSIFY, _hold(held))
     phone.goto("/")
     phone.locator("#shutter").tap()
     shutter = phone.locator("#shutter")
@@ -202,7 +202,7 @@ def _sent(page: Page, content: bytes, name: str = "a.png", kind: str = "image/pn
     """Return what goes to the server when a picture is chosen; the browser's own tools do not show it."""
     page.goto("/")
     page.evaluate(_OBSERVED)
-    with page.expect_request(_CLASSIFY) as request:
+    with page.expect_request(CLASSIFY) as request:
         _choose(page, content, name, kind)
     sent = base64.b64decode(page.evaluate(_READ))
     assert int(request.value.all_headers()["content-length"]) == len(sent)
@@ -241,12 +241,12 @@ def test_what_is_transparent_lies_on_white(phone: Page, encoded: Encode) -> None
         assert picture.getpixel((32, 32)) == (255, 255, 255)
 
 
-def test_what_is_no_picture_is_refused_in_the_words_of_the_server(
+def test_what_is_no_picture_is_refused_in_plain_words(
     phone: Page, screenshot: Screenshot, check_accessible: Callable[[Page], None]
 ) -> None:
     phone.goto("/")
     _choose(phone, b"no picture at all", "notes.txt", "application/json")
-    expect(phone.get_by_role("alert")).to_contain_text("The content is not an image")
+    expect(phone.get_by_role("alert")).to_have_text("This is not a picture.")
     expect(phone.get_by_role("button", name="Another picture")).to_be_focused()
     expect(phone.get_by_role("button", name="Try again")).to_be_hidden()
     expect(phone.get_by_text("Your picture: notes.txt")).to_be_visible()
@@ -403,9 +403,9 @@ def test_modules_that_a_proxy_refuses_are_the_kept_ones(phone: Page) -> None:
 def test_an_answer_that_never_comes_is_given_up(phone: Page) -> None:
     phone.clock.install()
     held: list[Route] = []
-    phone.route(_CLASSIFY, _hold(held))
+    phone.route(CLASSIFY, _hold(held))
     phone.goto("/")
-    with phone.expect_request(_CLASSIFY):
+    with phone.expect_request(CLASSIFY):
         phone.locator("#shutter").tap()
     phone.clock.fast_forward(31_000)
     expect(phone.get_by_role("alert")).to_contain_text("takes too long")
@@ -413,27 +413,61 @@ def test_an_answer_that_never_comes_is_given_up(phone: Page) -> None:
 
 
 def test_a_server_without_room_says_when_to_come_again(phone: Page) -> None:
-    _fulfil(phone, 503, _refusal("All is full.", "at_capacity"), **{"Retry-After": "7"})
+    fulfil(phone, 503, refusal("All is full.", "at_capacity"), **{"Retry-After": "7"})
     phone.goto("/")
     phone.locator("#shutter").tap()
-    expect(phone.get_by_role("alert")).to_have_text(re.compile(r"All is full\.\s*You can try again in 7 s\."))
+    expect(phone.get_by_role("alert")).to_have_text(
+        re.compile(r"is busy\.\s*You can try again in 7 seconds\.")
+    )
     expect(phone.locator("#retry")).to_be_focused()
 
 
-def test_a_server_that_wants_a_key_leads_to_the_form_and_back(phone: Page, said: list[str]) -> None:
-    _fulfil(phone, 401, _refusal("A key is needed.", "key_missing"))
+def test_a_key_that_is_used_up_says_so_for_people(phone: Page) -> None:
+    fulfil(phone, 429, refusal("quota: 100 a day", "quota_exceeded"), **{"Retry-After": "40590"})
     phone.goto("/")
     phone.locator("#shutter").tap()
-    expect(phone.get_by_role("alert")).to_have_text("A key is needed.")
+    words = re.compile(r"used up its pictures for now\.\s*You can try again in 12 hours\.")
+    expect(phone.get_by_role("alert")).to_have_text(words)
+
+
+def test_a_picture_survives_the_entry_of_a_key(phone: Page, coffee: bytes) -> None:
+    fulfil(phone, 401, refusal("Send `Authorization: Bearer KEY`.", "key_missing"))
+    phone.goto("/")
+    _choose(phone, coffee, "my cup.png")
+    expect(phone.get_by_role("alert")).to_contain_text("wants a key")
+    expect(phone.get_by_role("alert")).not_to_contain_text("Bearer")
     phone.get_by_role("link", name="Enter a key").tap()
     phone.wait_for_url("**/key?next=/")
+    phone.unroute(CLASSIFY)
+    phone.goto("/")
+    expect(phone.locator("#best")).to_have_text("espresso")
+    expect(phone.get_by_role("img", name="my cup.png")).to_be_visible()
+    phone.reload()
+    expect(phone.locator("#shutter")).to_be_visible()
+
+
+def test_what_was_seen_is_opened_again(phone: Page) -> None:
+    fulfil(phone, 200, classes(0.7, 0.2, name="espresso, coffee"))
+    phone.goto("/")
+    phone.locator("#shutter").tap()
+    expect(phone.locator("#entries li")).to_have_count(1)
+    phone.reload()
+    phone.get_by_role("region", name="Recent").get_by_role("button", name=re.compile("espresso")).tap()
+    expect(phone.locator("#best")).to_have_text("espresso")
+    expect(phone.locator("#score")).to_have_text("70%")
+    expect(phone.locator("#others li")).to_have_count(1)
+    expect(phone.locator("#picture")).to_have_attribute("src", re.compile("^data:image/jpeg"))
+    assert phone.evaluate("document.getElementById('live').srcObject") is None, "the camera goes on"
+    phone.locator("#again").tap()
+    expect(phone.locator("#shutter")).to_be_visible()
+    expect(phone.locator("#entries li")).to_have_count(1)
 
 
 @pytest.mark.parametrize(
     ("status", "body"), [(502, "<h1>Bad gateway</h1>"), (200, "[]"), (200, {"data": []})]
 )
 def test_an_answer_of_somebody_else_makes_no_sense(status: int, body: object, phone: Page) -> None:
-    _fulfil(phone, status, body)
+    fulfil(phone, status, body)
     phone.goto("/")
     phone.locator("#shutter").tap()
     expect(phone.get_by_role("alert")).to_have_text("The server sent an unexpected response.")
@@ -441,29 +475,32 @@ def test_an_answer_of_somebody_else_makes_no_sense(status: int, body: object, ph
 
 def test_what_strangers_wrote_is_never_markup(phone: Page, coffee: bytes, said: list[str]) -> None:
     _listen(phone, said)
-    _fulfil(phone, 200, _classes(0.9, 0.05, name=_MARKUP))
+    fulfil(phone, 200, classes(0.9, 0.05, name=_MARKUP))
     phone.goto("/")
     _choose(phone, coffee, _NAMED)
     expect(phone.locator("#best")).to_have_text("<b onmouseover=alert(1)>cup</b>")
     expect(phone.locator("#also")).to_have_text("also: <i>mug</i>")
     expect(phone.locator("#entries strong")).to_have_text("<b onmouseover=alert(1)>cup</b>")
     expect(phone.get_by_role("img", name=_NAMED)).to_be_visible()
-    phone.unroute(_CLASSIFY)
-    _fulfil(phone, 422, _refusal(_MARKUP, "image_corrupt"))
+    phone.unroute(CLASSIFY)
+    fulfil(phone, 422, refusal(_MARKUP, "image_corrupt"))
     phone.locator("#again").tap()
     _choose(phone, coffee, _NAMED)
-    expect(phone.get_by_role("alert")).to_have_text(_MARKUP)
+    expect(phone.get_by_role("alert")).to_have_text("The picture is damaged.")
     assert phone.locator("main b, main i").count() == 0
     assert not [line for line in said if "422" not in line]
 
 
 def test_a_low_score_is_told_in_words(phone: Page) -> None:
-    _fulfil(phone, 200, _classes(0.29, 0.1))
+    fulfil(phone, 200, classes(0.29, 0.1))
     phone.goto("/")
     phone.locator("#shutter").tap()
     expect(phone.locator("#lead")).to_have_text("Not sure. It might be")
     expect(phone.get_by_role("status")).to_have_text("Not sure. It might be espresso, 29%")
-    assert phone.locator(".bar-line").evaluate("bar => bar.style.getPropertyValue('--score')") == "0.1"
+    scores = phone.locator(".bar-line").evaluate_all(
+        "bars => bars.map((bar) => bar.style.getPropertyValue('--score'))"
+    )
+    assert scores == ["0.29", "0.1"]
 
 
 def test_what_was_seen_is_kept_on_the_device_until_it_is_cleared(phone: Page) -> None:
@@ -472,7 +509,7 @@ def test_what_was_seen_is_kept_on_the_device_until_it_is_cleared(phone: Page) ->
         phone.locator("#shutter").tap()
         phone.locator("#again").tap()
     phone.reload()
-    entries = phone.get_by_role("region", name="History").get_by_role("listitem")
+    entries = phone.get_by_role("region", name="Recent").get_by_role("listitem")
     expect(entries).to_have_count(2)
     expect(entries.first).to_contain_text("espresso")
     assert len(entries.first.locator("img").get_attribute("src") or "") < 10_000
@@ -585,7 +622,7 @@ def test_it_is_accessible(
     expect(phone.locator("#best")).to_be_visible()
     check_accessible(phone)
     screenshot(phone, f"phone-{scheme}-result")
-    _fulfil(phone, 503, _refusal("All is full.", "at_capacity"), **{"Retry-After": "7"})
+    fulfil(phone, 503, refusal("All is full.", "at_capacity"), **{"Retry-After": "7"})
     phone.locator("#again").tap()
     phone.locator("#shutter").tap()
     expect(phone.get_by_role("alert")).to_be_visible()

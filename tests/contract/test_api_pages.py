@@ -444,3 +444,28 @@ def test_a_key_that_may_not_read_is_told_so(keyed: TestClient, store: Store) -> 
     headers = _key(store, "classify")
     answer = keyed.get("/jobs", headers=headers)
     assert (answer.status_code, 'id="key"' in answer.text) == (403, True)
+
+
+_BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/jobs/1/nowhere", "/v1/nowhere", "/static/nowhere.js", "/a%0d%0ab/c"]
+)
+def test_a_browser_at_an_unknown_address_gets_a_page_and_a_program_json(path: str, api: TestClient) -> None:
+    page = api.get(path, headers={"Accept": _BROWSER})
+    assert (page.status_code, page.headers["Content-Security-Policy"]) == (404, POLICY)
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "There is nothing at this URL." in _text(page.text)
+    for accept in ("*/*", "application/json"):
+        answer = api.get(path, headers={"Accept": accept})
+        assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found")
+
+
+def test_no_two_landmarks_of_a_page_have_the_same_name(api: TestClient, full: Job) -> None:
+    page = api.get(f"/jobs/{full.id}").text
+    named = re.findall(
+        r'<(?:section|nav|div role="region"|div [^>]*role="region")[^>]*aria-label(?:ledby)?="([^"]+)"', page
+    )
+    assert len(named) > 3
+    assert len(set(named)) == len(named)

@@ -16,7 +16,10 @@ routes = APIRouter(include_in_schema=False)
 
 _FOLDER = Path(__file__).parent
 #: Modules that the page's script imports, by bare names: an import map would have to be inline.
-MODULES = ("camera.js", "classify.js", "history.js", "picture.js", "result.js", "words.js")
+MODULES = (
+    *("camera.js", "classify.js", "history.js", "kept-picture.js"),
+    *("picture.js", "result.js", "words.js"),
+)
 #: Icons; a phone shows one of them.
 _LOGOS = ("art/logo.svg", "art/mark.svg")
 _VERSIONED = (

@@ -15,11 +15,12 @@ from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import QueryParams
+from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from results_api.service.error_responses import public_error, status_of
 from shared import words
-from shared.errors import Code, SmartSightError, printable
+from shared.errors import Code, RequestError, SmartSightError, printable
 from shared.list_formats import ENDINGS
 
 if TYPE_CHECKING:
@@ -170,6 +171,18 @@ class PageRoute(APIRoute):
                 return error_page(request, public_error(request, error))
 
         return show_page_or_error
+
+
+def show_unknown_addresses(app: FastAPI) -> None:
+    """Answer browsers, which accept pages, with a page where nothing is; others with the error as JSON."""
+    respond = app.exception_handlers[HTTPException]
+
+    @app.exception_handler(HTTPException)
+    async def _page_or_error(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404 and "text/html" in request.headers.get("Accept", ""):
+            return error_page(request, RequestError(Code.NOT_FOUND))
+        response: Response = await respond(request, error)  # type: ignore[misc]
+        return response
 
 
 def error_page(request: Request, error: SmartSightError) -> Response:
