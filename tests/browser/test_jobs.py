@@ -210,7 +210,7 @@ def test_a_job_that_paused_goes_on_when_it_is_told_to(quiet: Page, service: Serv
     quiet.get_by_role("button", name="Submit").click()
     expect(quiet.locator("#status .state")).to_contain_text("Paused", timeout=_PATIENCE)
     quiet.get_by_role("button", name="Resume").click()
-    _wait_for(quiet, "Completed")
+    _wait_for(quiet, "All failed")
     expect(quiet.locator(".counts .failed")).to_contain_text("150 failed")
 
 
