@@ -20,6 +20,7 @@ _PICTURES = """\
 services:
   pictures:
     image: python:3.13-slim
+    init: true
     command: [python, -m, http.server, --directory, /samples, "80"]
     volumes: ["{samples}:/samples:ro"]
 """
@@ -94,7 +95,7 @@ def compose(tmp_path: Path, samples: Path) -> Iterator[Compose]:
         compose("down", "--volumes", "--timeout", "60")
 
 
-@pytest.mark.timeout(_PATIENCE)
+@pytest.mark.timeout(2 * _PATIENCE)  # it builds the image first
 def test_three_workers_of_which_one_dies_label_the_samples(
     compose: Compose, samples: Path, tmp_path: Path
 ) -> None:
