@@ -69,7 +69,10 @@ def _yes(value: bool) -> str:
 
 
 class Limit(NamedTuple):
-    """A limit that no setting changes: ``what`` of it, the constant that is it, and its unit."""
+    """A limit that no setting changes: ``what`` of it, the constant that is it, and its unit.
+
+    The constant may be the default of a dataclass's field: ``Class.field``.
+    """
 
     what: str
     module: str
@@ -85,6 +88,11 @@ LIMITS = {
         Limit("longest row of a table", "producer.tables", "_MAX_ROW", "bytes"),
         Limit("URLs of a job in JSON", "results_api.service.job_models", "MAX_URLS"),
         Limit("job in JSON", "results_api.service.request_bodies", "_MAX_JSON_LIST", "bytes"),
+        Limit("lines of a submitted list", "shared.budgets", "ListBudget.lines"),
+        Limit("malformed lines of a submitted list", "shared.budgets", "ListBudget.malformed"),
+        Limit("processor time to read one", "shared.budgets", "ListBudget.seconds", "seconds"),
+        Limit("memory to read one", "shared.budgets", "ListBudget.memory", "bytes"),
+        Limit("processes that a list may kill before its job fails", "producer.recorder", "_CRASHES"),
         Limit("malformed lines that are kept", "producer.recorder", "_KEPT"),
         Limit("header of a WARC record", "shared.warc", "_MAX_HEADERS", "bytes"),
     ],
@@ -108,7 +116,10 @@ LIMITS = {
     "API": [
         Limit("files of a form", "results_api.service.request_bodies", "_MAX_FILES"),
         Limit("fields of a form", "results_api.service.request_bodies", "_MAX_FIELDS"),
-        Limit("URLs that are fetched for `/v1/classify` at once", "results_api.classify", "_MAX_FETCHES"),
+        Limit("URLs that are fetched for `/v1/classify` at once", "results_api.service.services", "_FETCHES"),
+        Limit("of these, for one key or address", "results_api.service.services", "_FETCHES_EACH"),
+        Limit("event streams at once, of a process", "results_api.service.services", "_STREAMS"),
+        Limit("of these, for one key or address", "results_api.service.services", "_STREAMS_EACH"),
         Limit("summaries made at once, of a process", "results_api.service.services", "_SUMMARIES"),
         Limit("time of a readiness check", "results_api.service.monitoring", "_TIMEOUT", "seconds"),
         Limit("space that must be left on the disk to be ready", "commands.serving_parts", "_SPACE", "bytes"),
@@ -143,7 +154,10 @@ def _rows(limits: list[Limit]) -> str:
 
 
 def _value(limit: Limit) -> str:
-    number = getattr(importlib.import_module(limit.module), limit.constant)
+    name, _, member = limit.constant.partition(".")
+    number = getattr(importlib.import_module(limit.module), name)
+    if member:
+        number = number.__dataclass_fields__[member].default
     return f"{number:,.15g} {limit.unit}".strip()
 
 
