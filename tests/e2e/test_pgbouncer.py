@@ -6,8 +6,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from api_client import Client
+from shared.store.database import Database
 from tests.e2e.conftest import Run, Start
 from tests.e2e.serving import listening
 from tests.servers.pgbouncer import PgBouncer
@@ -28,6 +30,15 @@ def pooled(new_postgres_database: Callable[[], str]) -> Iterator[str]:
     direct = new_postgres_database()
     with closing(PgBouncer(direct)) as bouncer:
         yield bouncer.url(direct)
+
+
+def test_processes_share_a_session(pooled: str) -> None:
+    """One after another they get the same one: what either of them left in it would be in the other's way."""
+    with closing(Database(pooled)) as one, closing(Database(pooled)) as another:
+        for database in (one, another) * 3:
+            with database.write() as connection:
+                for number in range(10):  # psycopg prepares what is executed often
+                    assert connection.execute(text("SELECT :number + 1"), {"number": number}).scalar()
 
 
 def test_each_transaction_may_have_another_session(
