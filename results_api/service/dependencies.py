@@ -7,7 +7,7 @@ from fastapi.security import HTTPBearer
 
 from results_api.access import KeysRequired, check_origin, check_same_origin, is_loopback, is_remote
 from results_api.api_keys import Caller, Scope
-from results_api.service.public_address import PublicAddress, public_address
+from results_api.service.public_address import PublicAddress, public_address, received_host
 from results_api.service.services import Services
 from shared.errors import Code, RequestError
 
@@ -46,12 +46,8 @@ def _require(scope: Scope) -> object:
 def _check_origin(request: Request, services: Services) -> None:
     """Refuse requests from pages of other sites where no key is required."""
     headers, names = request.headers, services.settings.host_names
-    if services.access.required is KeysRequired.IF_ANY and is_remote(
-        request.client.host if request.client else ""
-    ):
-        raise RequestError(
-            Code.ORIGIN_REFUSED, "it comes from another machine, through a proxy: create a key"
-        )
+    if services.access.required is KeysRequired.IF_ANY:
+        _check_local(request)
 
     def is_ours(name: str) -> bool:
         if services.access.required is KeysRequired.IF_ANY:
@@ -59,6 +55,17 @@ def _check_origin(request: Request, services: Services) -> None:
         return not names or name in names
 
     check_origin(headers.get("Host"), headers.get("Origin"), services.settings.cors_origins, is_ours)
+
+
+def _check_local(request: Request) -> None:
+    """Refuse requests that did not begin on this machine, and those that a rebound name made (DNS rebinding).
+
+    Where a proxy on this machine is trusted, a page in a browser on it can say what a proxy says.
+    """
+    if is_remote(request.client.host if request.client else ""):
+        detail = "it comes from another machine, through a proxy: create a key"
+        raise RequestError(Code.ORIGIN_REFUSED, detail)
+    check_origin(received_host(request.scope), None, (), is_loopback)
 
 
 #: The caller, with the scope that a route requires.

@@ -22,7 +22,7 @@ _Address = IPv4Address | IPv6Address
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 #: Paths below which a slash at the end makes no difference.
 _API = "/v1/"
-_STATE = "public_address"
+_STATE, _RECEIVED = "public_address", "received_host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,12 @@ def public_address(scope: Scope) -> PublicAddress:
     """Return where the client of a request reaches the service."""
     known: PublicAddress | None = scope.get("state", {}).get(_STATE)
     return known or _address(scope, "")
+
+
+def received_host(scope: Scope) -> str | None:
+    """Return the ``Host`` of a request as it was received, whatever a proxy says."""
+    host: str | None = scope.get("state", {}).get(_RECEIVED) or Headers(scope=scope).get("Host")
+    return host
 
 
 class PublicAddressMiddleware:
@@ -84,6 +90,7 @@ class PublicAddressMiddleware:
         if scheme in ("http", "https"):
             scope["scheme"] = scheme
         if _HOST.fullmatch(host):
+            scope.setdefault("state", {})[_RECEIVED] = headers.get("Host")
             changed = MutableHeaders(headers=headers)
             changed["Host"] = host
             scope["headers"] = changed.raw

@@ -377,6 +377,14 @@ def test_without_keys_a_proxy_opens_nothing(store: Store) -> None:
             assert _forwarded(api, "/v1/jobs", headers).status_code == status
 
 
+def test_a_rebound_name_does_not_become_ours_by_what_it_says(store: Store) -> None:
+    """A page of a name that was made to lead here can send any header, as it is of our origin."""
+    with client_on(services_on(store, trusted_proxies=(ip_network("192.0.2.7/32"),))) as api:
+        for host, status in (("rebound.example", 403), ("127.0.0.1:8000", 200)):
+            headers = {"Host": host, "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "localhost"}
+            assert _forwarded(api, "/v1/jobs", headers).status_code == status
+
+
 def _forwarded(api: TestClient, path: str, headers: dict[str, str]) -> Any:
     """Ask as the trusted proxy does."""
     with TestClient(api.app, "http://127.0.0.1:8000", client=("192.0.2.7", 1)) as proxy:
