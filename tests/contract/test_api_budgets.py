@@ -3,14 +3,11 @@
 import asyncio
 import json
 import socket
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import pytest
 from fastapi.testclient import TestClient
@@ -19,6 +16,7 @@ from PIL import Image
 from results_api.access import KeysRequired
 from results_api.api_keys import digest_of, ending_of, make_key
 from results_api.capacity import Turns
+from results_api.service.job_models import JobCreate
 from shared.budgets import Budget
 from shared.errors import Code, RequestError
 from shared.fetching.fetcher import FetchRequest, FetchResponse
@@ -112,23 +110,35 @@ def test_a_long_body_that_is_no_json_is_refused(api: TestClient, body: bytes) ->
     assert "Invalid JSON" in answer.json()["error"]["message"]
 
 
-def test_many_long_bodies_do_not_stop_the_service(store: Store) -> None:
-    # Each is a mistake in every place: validated as a whole, one takes a second.
-    body = json.dumps({f"a{number}": 1 for number in range(300_000)}).encode()
-    longest = 0.0
-    with served(services_on(store)) as url, ThreadPoolExecutor(6) as threads:
-        sent = [threads.submit(_status, url + _JOBS, body) for _ in range(6)]
-        while not all(one.done() for one in sent):
-            began = time.monotonic()
-            urlopen(f"{url}/livez").close()
-            longest = max(longest, time.monotonic() - began)
-        assert {one.result() for one in sent} <= {422, 503}
-    assert longest < 2
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"urls": _MANY * 10},
+        {f"a{number}": 1 for number in range(100_000)},
+        {"urls": ["https://a.example/1.jpg"] * 100, "name": ""},
+    ],
+)
+def test_json_is_validated_beside_the_event_loop_a_little_at_a_time(
+    api: TestClient, body: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, bool]] = []
+    validate = JobCreate.model_validate_json
+
+    def note(content: bytes) -> JobCreate:
+        seen.append((len(content), _runs_an_event_loop()))
+        return validate(content)
+
+    monkeypatch.setattr(JobCreate, "model_validate_json", note)
+    assert api.post(_JOBS, json=body).status_code in (202, 422)
+    assert all(size < 70_000 and not in_loop for size, in_loop in seen), seen
 
 
-def _status(url: str, body: bytes) -> int:
-    with _sent(url, body, len(body)) as connection:
-        return _status_of(connection)
+def _runs_an_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 @contextmanager
