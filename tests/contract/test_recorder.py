@@ -224,8 +224,10 @@ def test_lists_of_one_key_do_not_hold_up_those_of_others(
     store: Store, uploads: _Uploads, model: RecordedModel
 ) -> None:
     going_on, stop = threading.Event(), threading.Event()
+    begun = []
 
     def endless() -> Iterator[bytes]:
+        begun.append(going_on.is_set())
         yield _URL
         going_on.wait(60)
 
@@ -241,6 +243,7 @@ def test_lists_of_one_key_do_not_hold_up_those_of_others(
     try:
         wait_until(lambda: store.jobs.get(jobs[3].id).recorded, 30, "the list of the other key")
         assert not any(store.jobs.get(job.id).recorded for job in jobs[:3])
+        assert begun == [False]
         going_on.set()
         wait_until(lambda: all(store.jobs.get(job.id).recorded for job in jobs), 30, "all lists")
     finally:
