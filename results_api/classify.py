@@ -28,8 +28,6 @@ _log = logging.getLogger("smartsight.api")
 _STORE_TIMEOUT = 0.5
 #: Redirects that are followed, as by workers.
 _MAX_REDIRECTS = 3
-#: Images fetched at a time.
-_MAX_FETCHES = 32
 #: Value of ``Retry-After`` when too many images are being fetched, in seconds.
 _RETRY_AFTER = 1.0
 
@@ -120,7 +118,7 @@ class ThrottledFetcher(Fetcher, Protocol):
 
 @dataclass
 class ImageUrlFetcher:
-    """Fetches images by URL, with a limit on concurrent requests in all and for each host."""
+    """Fetches images by URL, with a limit on concurrent requests for each host."""
 
     fetcher: ThrottledFetcher
     store: Store
@@ -154,7 +152,7 @@ class ImageUrlFetcher:
     @contextmanager
     def _limit(self, host: str) -> Iterator[None]:
         """Hold one of the places for concurrent requests; ``host`` is empty where it has no limit."""
-        if self._calls.total() >= _MAX_FETCHES or (host and self._calls[host] >= self.host_connections):
+        if host and self._calls[host] >= self.host_connections:
             raise RequestError(Code.AT_CAPACITY, retry_after=_RETRY_AFTER)
         self._calls[host] += 1
         try:
