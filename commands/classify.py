@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,26 +49,39 @@ def _run_here(options: Namespace, settings: Settings) -> int:
 def _deny_list(settings: Settings) -> Iterator[Callable[[bytes], None]]:
     """Give what raises ``ItemError(forgotten)`` for denied bytes, as long as a database is at hand.
 
-    Where there is none, none is made, and the libraries for it are not loaded: this command starts quickly.
+    Where there is none, none is made.
     """
-    from commands.parts import has_store, open_store
-
     with ExitStack() as stack:
-        if not has_store(settings):
-            yield lambda _: None
-            return
         try:
-            denied = stack.enter_context(open_store(settings)).deny_list
+            is_denied = _open_deny_list(settings, stack)
         except ResourceError as error:
             say(f"smartsight: it is not known what was forgotten: {error.code}: {error}", always=True)
-            yield lambda _: None
-            return
+            is_denied = _nothing_is_denied
 
         def check(content: bytes) -> None:
-            if denied.contents([hashlib.sha256(content).hexdigest()]):
+            if is_denied(hashlib.sha256(content).hexdigest()):
                 raise ItemError(Code.FORGOTTEN)
 
         yield check
+
+
+def _open_deny_list(settings: Settings, stack: ExitStack) -> Callable[[str], bool]:
+    """Return what tells whether a SHA-256 is denied; a file is read without the libraries of databases."""
+    if (path := settings.store_path) is None:
+        from commands.parts import open_store
+
+        denied = stack.enter_context(open_store(settings)).deny_list
+        return lambda sha256: bool(denied.contents([sha256]))
+    if not os.access(path, os.F_OK):
+        return _nothing_is_denied
+    from shared.store.denied_file import is_denied
+
+    is_denied(path, "")  # raises at once if it cannot be read
+    return partial(is_denied, path)
+
+
+def _nothing_is_denied(_sha256: str) -> bool:
+    return False
 
 
 def _run_remote(options: Namespace, settings: Settings) -> int:

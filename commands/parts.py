@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from shared.budgets import ListBudget
@@ -63,12 +62,6 @@ def open_store(settings: Settings) -> Iterator["Store"]:
         yield Store(database)
     finally:
         database.close()
-
-
-def has_store(settings: Settings) -> bool:
-    """Tell whether a database is there without opening it: a server that is named, or a file that exists."""
-    path = settings.store_url.removeprefix("sqlite:///")
-    return path == settings.store_url or Path(path).exists()
 
 
 def make_guard(settings: Settings) -> "Guard":

@@ -325,10 +325,15 @@ class Settings:
         return self.database_url or f"sqlite:///{self.data_dir / 'smartsight.db'}"
 
     @property
+    def store_path(self) -> Path | None:
+        """The file of the database, if it is SQLite's."""
+        path = self.store_url.removeprefix("sqlite:///")
+        return None if path == self.store_url else Path(path)
+
+    @property
     def store_folder(self) -> Path | None:
         """The folder in which the database grows, if it is a SQLite file."""
-        path = self.store_url.removeprefix("sqlite:///")
-        return None if path == self.store_url else Path(path).parent
+        return self.store_path.parent if self.store_path else None
 
 
 def _user_folder(what: str) -> Path:

@@ -76,7 +76,13 @@ def test_a_bad_setting_is_status_2(run: Run) -> None:
     assert "SMARTSIGHT_MAX_BYTES='lots'" in finished.err
 
 
-def test_tensorflow_is_never_loaded_on_the_litert_path(environment: dict[str, str], samples: Path) -> None:
+@pytest.mark.parametrize("has_database", [False, True])
+def test_tensorflow_is_never_loaded_on_the_litert_path(
+    environment: dict[str, str], samples: Path, has_database: bool
+) -> None:
+    if has_database:
+        Path("data").mkdir()
+        Database("sqlite:///data/smartsight.db").close()
     code = (
         "import sys, smartsight\n"
         f"smartsight.main(['classify', {str(samples / 'coffee.png')!r}])\n"
@@ -101,6 +107,15 @@ def test_denied_bytes_are_refused_where_a_database_is_at_hand(run: Run, samples:
     labelled = run("label", str(coffee), "--output", "out.jsonl")
     assert labelled.status == 1
     assert json.loads(Path("out.jsonl").read_text())["code"] == "forgotten"
+
+
+@pytest.mark.parametrize("content", ["", "no database " * 1000])
+def test_a_file_that_is_no_database_is_left_alone(run: Run, samples: Path, content: str) -> None:
+    """An empty one has no deny list yet; of any other it is said that it cannot be read."""
+    Path("mine.db").write_text(content)
+    finished = run("classify", str(samples / "coffee.png"), SMARTSIGHT_DATABASE_URL="sqlite:///mine.db")
+    assert (finished.status, "it is not known what was forgotten" in finished.err) == (0, bool(content))
+    assert Path("mine.db").read_text() == content
 
 
 def test_a_database_that_is_away_is_said_to_be(run: Run, samples: Path) -> None:
