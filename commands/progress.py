@@ -102,9 +102,8 @@ class Bar:
     def update(self, counts: Mapping[ItemState, int], total: int, left: TimeLeft | None) -> None:
         """Show these counts."""
         self._bar.total = total
-        self._bar.set_postfix_str(
-            ", ".join(filter(None, [_what_is_left(left), _in_words(counts)])), refresh=False
-        )
+        numbers = [f"{state}={count}" for state, count in counts.items()]
+        self._bar.set_postfix_str(", ".join(filter(None, [_what_is_left(left), *numbers])), refresh=False)
         self._bar.update(sum(counts.values()) - self._bar.n)
         self._bar.refresh()  # also when nothing has moved: what is left is told by the clock
 
