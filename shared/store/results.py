@@ -66,7 +66,9 @@ class Results:
         Results of deleted jobs are not stored, nor those that reuse labels which were deleted meanwhile.
         Returns the jobs and indexes of the latter: their images are to be labelled again.
         """
-        by_key = {(result.job_id, result.index): result for result in new}
+        # Of two deliveries of an item, the one that reuses the labels of the other rests on it: that wins.
+        ordered = sorted(new, key=lambda result: not result.reused)
+        by_key = {(result.job_id, result.index): result for result in ordered}
         with self._database.write() as connection:
             present = hold_jobs(connection, {job_id for job_id, _ in by_key})
             by_key = {key: result for key, result in by_key.items() if key[0] in present}

@@ -69,6 +69,16 @@ def test_labels_may_come_from_a_result_of_the_same_batch(store: Store, job: Job)
     assert _rows(store, results) == 3
 
 
+@pytest.mark.parametrize("reused", [(False, True), (True, False)])
+def test_an_item_that_was_delivered_twice_does_not_rest_on_itself(
+    store: Store, job: Job, reused: tuple[bool, bool]
+) -> None:
+    _record(store, job)
+    assert store.results.save([_labelled(job, 0, reused=one) for one in reused]) == set()
+    (outcome,) = store.results.outcomes(job.id, -1, 9)
+    assert outcome.result.reused is False
+
+
 def test_labels_that_are_being_deleted_are_gone(store: Store, job: Job, other_job: Job) -> None:
     """Neither transaction sees what the other has done, and neither waits for the other for ever."""
     _record(store, job)
