@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import quote
 
-from api_client.connection import ApiRequest, ApiResponse, Connection, Retries
+from api_client.connection import ApiRequest, ApiResponse, Connection, RetryPolicy
 from api_client.responses import (
     ParsedResponse,
     parse,
@@ -88,7 +88,7 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._connection = Connection(url, key, timeout)
-        self._retries = Retries(attempts, sleep)
+        self._retries = RetryPolicy(attempts, sleep)
 
     def __repr__(self) -> str:
         return f"Client({self._connection.base_url!r})"

@@ -173,7 +173,7 @@ def _proxy_errors() -> Iterator[None]:
         raise UsageError(Code.SETTING_INVALID, detail) from None
 
 
-class Retries:
+class RetryPolicy:
     """Makes ``attempts`` attempts at most; ``sleep`` waits for a number of seconds."""
 
     def __init__(self, attempts: int, sleep: Callable[[float], None]) -> None:
