@@ -92,7 +92,9 @@ _LISTS = {
 
 @pytest.mark.parametrize("kind", _LISTS)
 @pytest.mark.parametrize(
-    ("encoding", "pack"), [(None, bytes), ("gzip", gzip.compress), ("xz", lzma.compress)], ids=str
+    ("encoding", "pack"),
+    [(None, bytes), ("gzip", gzip.compress), ("xz", lzma.compress)],
+    ids=["plain", "gzip", "xz"],
 )
 def test_a_list_comes_as_the_body(
     api: TestClient, store: Store, kind: str, encoding: str | None, pack: Callable[[bytes], bytes]
@@ -125,6 +127,7 @@ def test_a_list_comes_as_the_file_of_a_form(api: TestClient, store: Store) -> No
         ("List.NDJSON", "\n".join(map(json.dumps, _URLS)).encode()),
         ("list.json.gz", gzip.compress(json.dumps([{"url": url} for url in _URLS], indent=1).encode())),
     ],
+    ids=["tab", "lst.bz2", "NDJSON", "json.gz"],
 )
 def test_a_file_of_a_form_may_have_any_name_of_its_format(
     api: TestClient, store: Store, name: str, content: bytes
