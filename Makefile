@@ -19,6 +19,8 @@ check: lint ## lint, types and unit tests, in seconds
 	$(BIN)/pytest -q tests/unit
 
 test: lint ## lint, types and all tests
+	@# Hundreds of processes start, which would all compile it where Python may not write bytecode itself.
+	@$(BIN)/python -m compileall -q smartsight.py api_client commands producer results_api shared worker
 	$(BIN)/pytest --durations=5 --numprocesses=4 --dist=loadscope --no-loadscope-reorder
 
 .PHONY: lint

@@ -145,7 +145,7 @@ class SampleRun:
         file.write_text("".join(f"{one.ref}\n" for one in self.sampled), "utf-8")
         sources = InputSources([str(file)])
         with (
-            open_decoders(self._settings, cores()) as decoders,
+            open_decoders(self._settings) as decoders,
             open_store(self._settings) as real,
             closing(Database(f"sqlite:///{folder / 'sample.db'}")) as database,
         ):

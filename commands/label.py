@@ -35,7 +35,7 @@ def run(options: Namespace, settings: Settings) -> int:
         found = survey(reporting(read_sources(sources)))
         if not found.references:
             raise ResourceError(Code.NOTHING_TO_LABEL, what_was_looked_for(options.sources))
-        with open_decoders(settings, min(cores(), found.references)) as decoders:
+        with open_decoders(settings) as decoders:
             name = options.model or settings.model
             classifier = open_classifier(settings, name, options.engine, cores(), decoders.decode)
             return _label(options, settings, sources, found, classifier)

@@ -118,13 +118,13 @@ def model_of(store: "Store", settings: Settings, name: str | None) -> "RecordedM
 
 
 @contextmanager
-def open_decoders(settings: Settings, count: int) -> Iterator["Decoders"]:
-    """Start this many processes that decode untrusted images, and stop them at the end."""
+def open_decoders(settings: Settings) -> Iterator["Decoders"]:
+    """Start a process that decodes untrusted images, more when needed, and stop them at the end."""
     from shared.classifier.catalogue import limits_of
     from shared.decoding.decoder import DecoderProcess, Decoders, memory_for
 
     memory = memory_for(limits_of(settings))
-    with closing(Decoders(lambda: DecoderProcess(memory), count)) as decoders:
+    with closing(Decoders(lambda: DecoderProcess(memory), ahead=True)) as decoders:
         yield decoders
 
 

@@ -106,12 +106,11 @@ def _image_classifier(threads: int, store: Store, settings: Settings, stack: Exi
     from results_api.classify import ImageClassifier
 
     in_hand = threads + 1  # one more than there are interpreters: it is decoded while they are busy
-    decoders = stack.enter_context(open_decoders(settings, in_hand))
+    decoders = stack.enter_context(open_decoders(settings))
     classifier = open_classifier(settings, settings.model, "auto", threads, decoders.decode)
     decoders.await_ready()
     pool = stack.enter_context(ThreadPoolExecutor(in_hand, "classify"))
-    for warmed in [pool.submit(_probe_classifier, classifier) for _ in range(in_hand)]:
-        warmed.result()
+    pool.submit(_probe_classifier, classifier).result()
     recorded = model_of(store, settings, None)
     capacity = Capacity(in_hand + _PREFETCHED, settings.classify_queue)
     return ImageClassifier(store, classifier, recorded.id, capacity, pool)

@@ -109,7 +109,7 @@ def run(options: Namespace, settings: Settings) -> int:
         try:
             if options.as_child:
                 stand_back(settings.nice)
-                decoders = stack.enter_context(open_decoders(settings, 1))
+                decoders = stack.enter_context(open_decoders(settings))
                 _run_child(options, settings, stop, decoders)
             elif settings.broker_url:
                 _run_fleet(options, settings, stop)
@@ -123,7 +123,7 @@ def run(options: Namespace, settings: Settings) -> int:
 def work_alone(options: Namespace, settings: Settings, stop: threading.Event) -> None:
     """Do all of a worker's work in this process, at low priority."""
     stand_back(settings.nice)
-    with open_decoders(settings, options.processes or cores()) as decoders:
+    with open_decoders(settings) as decoders:
         _run_alone(options, settings, stop, decoders)
 
 

@@ -73,8 +73,8 @@ def job(store: Store, model: RecordedModel) -> Job:
 def short_pages(monkeypatch: pytest.MonkeyPatch) -> int:
     """Read and write exports in pages of so few results that a test can have many pages."""
     for module in (exports, encoders):
-        monkeypatch.setattr(module, "ROW_GROUP", 200)
-    return 200
+        monkeypatch.setattr(module, "ROW_GROUP", 400)
+    return 400
 
 
 @pytest.fixture

@@ -316,7 +316,7 @@ _ENCODERS: dict[str, Callable[[bool], Encoder]] = {"ndjson": JsonLines, "csv": C
 def test_a_stream_takes_no_more_memory_the_longer_it_is(
     store: Store, full: Job, database: Database, format: str
 ) -> None:
-    multiply(database, full.id, 1000)
+    multiply(database, full.id, 2000)
     chunks = stream(store, full, Filter(), BEGINNING, _ENCODERS[format](True))
     tracemalloc.start()
     try:

@@ -312,20 +312,20 @@ def test_threads_do_not_wait_for_one_another(image: bytes, samples: Path) -> Non
     assert [decoder.pid for decoder in made] == [None, None]
 
 
-def test_they_can_be_started_before_the_first_image(image: bytes) -> None:
+def test_one_can_be_started_before_the_first_image(image: bytes) -> None:
     made: list[DecoderProcess] = []
 
     def make() -> DecoderProcess:
         made.append(DecoderProcess(_MEMORY))
         return made[-1]
 
-    with closing(Decoders(make, 2)) as decoders:
-        pids = [decoder.pid for decoder in made]
-        assert None not in pids
+    with closing(Decoders(make, ahead=True)) as decoders:
+        (pid,) = [decoder.pid for decoder in made]
+        assert pid
         decoders.await_ready()
         decoders.decode(image, 32, 1.0, _LIMITS)
-        assert [decoder.pid for decoder in made] == pids
-    assert not any(is_alive(pid or 0) for pid in pids)
+        assert [decoder.pid for decoder in made] == [pid]
+    assert not is_alive(pid)
 
 
 def test_one_that_is_busy_when_all_are_closed_ends_with_its_image(image: bytes) -> None:
@@ -355,7 +355,7 @@ def test_one_that_is_busy_when_all_are_closed_ends_with_its_image(image: bytes) 
 def test_a_process_that_cannot_be_started_is_not_the_images_fault(
     command: tuple[str, ...], detail: str, image: bytes
 ) -> None:
-    with closing(Decoders(lambda: DecoderProcess(_MEMORY, command), 2)) as decoders:
+    with closing(Decoders(lambda: DecoderProcess(_MEMORY, command), ahead=True)) as decoders:
         with pytest.raises(ResourceError) as caught:
             decoders.decode(image, 32, 1.0, _LIMITS)
         assert (caught.value.code, caught.value.detail) == (Code.DECODER_UNAVAILABLE, detail)
