@@ -16,7 +16,7 @@ label: $(VENV)/.runtime ## label the pictures in samples/, or INPUT=path
 	@$(BIN)/smartsight label $(INPUT)
 
 check: lint ## lint, types and unit tests, in seconds
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q --numprocesses=2 --dist=loadscope tests/unit
 
 test: lint ## lint, types and all tests
 	@# Hundreds of processes start, which would all compile it where Python may not write bytecode itself.
