@@ -170,6 +170,7 @@ def test_commands_do_the_same_over_the_api(
     assert service.ask("jobs").out == run("jobs").out
     assert "1 images will be retried" in service.ask("retry", "1", "--code", "http_404").err
     assert service.ask("cancel", "1").status == 0
+    wait_until(lambda: run("jobs", "1", "--json").json()["state"] == "cancelled", _PATIENCE, "the end")
     for command in (["resume", "1"], ["cancel", "99"]):
         remote, here = service.ask(*command), run(*command)
         assert (remote.status, remote.err) == (here.status, here.err) == (2, here.err)
